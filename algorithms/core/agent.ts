@@ -1,0 +1,156 @@
+/**
+ * What every algorithm here looks like from outside.
+ *
+ * @module
+ */
+
+import { closest } from "fastest-levenshtein";
+import { type NdArray, ndarray } from "./compile.ts";
+import type { Rng } from "./rng.ts";
+
+/** A minibatch of transitions. */
+export interface Batch<L = NdArray> {
+  /** `[batch, observationDim]` */
+  observation: L;
+  /** `[batch, actionDim]`, in `[-maxAction, maxAction]` */
+  action: L;
+  /** `[batch, 1]` */
+  reward: L;
+  /** `[batch, observationDim]` */
+  nextObservation: L;
+  /** `[batch, 1]`, 1 where the environment (not a time limit) ended the episode */
+  terminal: L;
+}
+
+/** Sizes and bounds of a task. */
+export interface Spec {
+  observationDim: number;
+  actionDim: number;
+  /** Actions lie in `[-maxAction, maxAction]`. */
+  maxAction: number;
+}
+
+/** Everything that training changes: arrays, and how many updates made them. */
+export interface AgentState {
+  readonly updates: number;
+  readonly arrays: unknown;
+}
+
+/** One algorithm, configured for one task. */
+export interface Agent {
+  /** Fresh parameters and optimizer state. */
+  init(rng: Rng): AgentState;
+  /**
+   * One gradient step of every network; `state` is spent by the call.
+   *
+   * @param rng Noise of this update; a stream named by the update number makes resuming exact.
+   */
+  update(state: AgentState, batch: Batch, rng: Rng): Promise<{ state: AgentState; metrics: Record<string, number> }>;
+  /**
+   * Actions for a batch of observations.
+   *
+   * @param observation `[batch, observationDim]`
+   * @param candidates Actions drawn per observation; with more than one, one of them is drawn by softmax of target Q.
+   * @returns `[batch, actionDim]`
+   */
+  act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
+}
+
+/** What all configurations share. */
+export interface CommonConfig {
+  /** Gradient steps in all, pretraining included. */
+  updates: number;
+  /** Transitions per gradient step. */
+  batchSize: number;
+  /** Candidate actions of the authors' acting rule. */
+  candidates: number;
+  /** What is done to the dataset's rewards before training. */
+  rewardTransform: "none" | "iql_antmaze" | "cql_antmaze" | "standardize";
+}
+
+/** A registered algorithm. */
+export interface Algorithm<C extends CommonConfig> {
+  name: string;
+  title: string;
+  /** Paper and arXiv id. */
+  source: string;
+  defaults: C;
+  /** Per-task settings with their source. */
+  presets: Readonly<Record<string, { source: string; config: Partial<C> }>>;
+  create(config: C, spec: Spec): Agent;
+}
+
+/**
+ * The configuration of a run: defaults, then the task's preset, then overrides.
+ *
+ * @throws {RangeError} If an override's name is unknown or its value is not of the default's kind.
+ */
+export function resolveConfig<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  task: string,
+  overrides: Record<string, unknown> = {},
+): C {
+  const names = Object.keys(algorithm.defaults);
+  for (const [name, value] of Object.entries(overrides)) {
+    if (!names.includes(name)) {
+      throw new RangeError(
+        `Cannot configure ${algorithm.name}: unknown setting "${name}"; did you mean "${closest(name, names)}"?`,
+      );
+    }
+    const wanted = typeof algorithm.defaults[name as keyof C];
+    if (typeof value !== wanted || Number.isNaN(value)) {
+      throw new RangeError(
+        `Cannot configure ${algorithm.name}: ${name} must be a ${wanted}, current value is ${value}`,
+      );
+    }
+  }
+  const config = { ...algorithm.defaults, ...algorithm.presets[task]?.config, ...overrides } as C;
+  for (const name of ["updates", "batchSize", "candidates"] as const) {
+    assertRange(
+      algorithm.name,
+      name,
+      config[name],
+      Number.isInteger(config[name]) && config[name] >= 1,
+      "a positive integer",
+    );
+  }
+  return config;
+}
+
+/** Throws a RangeError that names the setting unless `ok`. */
+export function assertRange(algorithm: string, name: string, value: number, ok: boolean, wanted: string) {
+  if (!ok) throw new RangeError(`Cannot create ${algorithm}: ${name} must be ${wanted}, current value is ${value}`);
+}
+
+/** Draws one of each row's candidates with probability softmax of its value (authors' code of DTQL and Diffusion-QL). */
+export function drawBySoftmax(action: NdArray, value: NdArray, candidates: number, rng: Rng): NdArray {
+  const rows = value.data.length / candidates;
+  const dim = action.data.length / value.data.length;
+  const out = new Float32Array(rows * dim);
+  for (let row = 0; row < rows; row++) {
+    const values = value.data.subarray(row * candidates, (row + 1) * candidates);
+    const top = Math.max(...values);
+    const weights = Float64Array.from(values, (v) => Math.exp(v - top));
+    let rest = rng.uniform() * weights.reduce((a, b) => a + b, 0);
+    let pick = 0;
+    while (pick < candidates - 1 && (rest -= weights[pick]) > 0) pick++;
+    const from = (row * candidates + pick) * dim;
+    out.set(action.data.subarray(from, from + dim), row * dim);
+  }
+  return ndarray(out, [rows, dim]);
+}
+
+/** Each row `times` times in a row: `[n, dim] -> [n times, dim]`. */
+export function repeatRows({ data, shape: [rows, dim] }: NdArray, times: number): NdArray {
+  const out = new Float32Array(rows * times * dim);
+  for (let i = 0; i < rows * times; i++) {
+    const from = Math.floor(i / times) * dim;
+    out.set(data.subarray(from, from + dim), i * dim);
+  }
+  return ndarray(out, [rows * times, dim]);
+}
+
+/** Unit Gaussians, `[rows, dim]`. */
+export function drawNormals(rows: number, dim: number, rng: Rng): NdArray {
+  return ndarray(rng.fillNormal(new Float32Array(rows * dim)), [rows, dim]);
+}

@@ -1,0 +1,236 @@
+/**
+ * Networks as plain functions over plain parameter trees.
+ *
+ * Weights are `[in, out]`, the transpose of PyTorch's. Activations and LayerNorm carry gradients of their own, written
+ * with fewer operations than automatic differentiation would record.
+ *
+ * @module
+ */
+
+import type { NdArray } from "./compile.ts";
+import { ndarray } from "./compile.ts";
+import type { Rng } from "./rng.ts";
+import { type Tensor, tf } from "./tensor.ts";
+import { tracedLayerNormalization } from "./trace.ts";
+
+/** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
+export interface Linear<L = Tensor> {
+  weight: L;
+  bias: L;
+}
+
+/** Scale and shift of a LayerNorm, both `[n]`. */
+export interface LayerNorm<L = Tensor> {
+  scale: L;
+  shift: L;
+}
+
+/** `x W + b`, `[batch, in] -> [batch, out]`. */
+export function linear({ weight, bias }: Linear, x: Tensor): Tensor {
+  return addRow(tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D), bias);
+}
+
+/** `x + row` for `x [batch, n]`, `row [n]`. */
+function addRow(x: Tensor, row: Tensor): Tensor {
+  return addRowOp(x, row);
+}
+
+/** `[batch, n] -> [n]`; a product with a row of ones, which is several times faster than a strided reduction. */
+function sumRows(x: Tensor): Tensor {
+  return tf.reshape(tf.matMul(tf.ones([1, x.shape[0]]), x as tf.Tensor2D), [-1]);
+}
+
+type Save = (tensors: Tensor[]) => void;
+type Custom = (...tensors: (Tensor | Save)[]) => {
+  value: Tensor;
+  gradFunc: (dy: Tensor, saved: Tensor[]) => Tensor | Tensor[];
+};
+const withGradient = (f: (xs: Tensor[]) => Tensor, gradient: (dy: Tensor, xs: Tensor[]) => Tensor | Tensor[]) => {
+  const custom: Custom = (...args) => {
+    const xs = args.slice(0, -1) as Tensor[];
+    (args.at(-1) as Save)(xs);
+    return { value: f(xs), gradFunc: gradient };
+  };
+  return tf.customGrad(custom as never) as (...xs: Tensor[]) => Tensor;
+};
+
+const addRowOp = withGradient(([x, row]) => tf.add(x, row), (dy) => [dy, sumRows(dy)]);
+
+// With s = sigmoid(x) and k = s (s - 2), tanh(softplus(x)) = -k / (2 + k) exactly, and nothing overflows. [Ours]
+const mishParts = (x: Tensor) => {
+  const s = tf.sigmoid(x);
+  const k = tf.mul(s, tf.sub(s, 2));
+  const t = tf.div(k, tf.sub(-2, k));
+  return { s, t, y: tf.mul(x, t) };
+};
+
+/**
+ * Mish, `x tanh(softplus(x))` (Misra 2019, arXiv 1908.08681), elementwise.
+ *
+ * @example
+ * ```ts
+ * import { mish } from "./nn.ts";
+ * import { tf } from "./tensor.ts";
+ * await tf.setBackend("cpu");
+ * console.assert(Math.abs(mish(tf.scalar(1)).dataSync()[0] - 0.865098) < 1e-6);
+ * ```
+ */
+export function mish(x: Tensor): Tensor {
+  return mishOp(x);
+}
+
+const mishOp = withGradient(
+  ([x]) => mishParts(x).y,
+  (dy, [x]) => {
+    const { s, t, y } = mishParts(x); // The compiler shares these with the forward pass.
+    return tf.mul(dy, tf.add(t, tf.mul(s, tf.sub(x, tf.mul(t, y))))); // t + x (1 - t^2) s
+  },
+);
+
+/** `max(x, 0)`, elementwise. */
+export function relu(x: Tensor): Tensor {
+  return reluOp(x);
+}
+
+const reluOp = withGradient(
+  ([x]) => tf.relu(x),
+  (dy, [x]) => tf.where(tf.greater(x, 0), dy, tf.zerosLike(dy)),
+);
+
+const layerNormEpsilon = 1e-5; // PyTorch's default.
+
+/** `[normalized scale + shift, mean, inverse deviation]` of the rows of `x`. */
+const layerNormParts = ([x, scale, shift]: Tensor[]): Tensor[] => {
+  const traced = tracedLayerNormalization(x, scale, shift, layerNormEpsilon);
+  if (traced) return traced;
+  const mean = tf.mean(x, 1, true);
+  const centred = tf.sub(x, mean);
+  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), layerNormEpsilon));
+  return [tf.add(tf.mul(tf.mul(centred, inverse), scale), shift), mean, inverse];
+};
+
+const rowMean = (x: Tensor, weight: Tensor) =>
+  tf.matMul(x as tf.Tensor2D, tf.reshape(tf.div(weight, x.shape[1]!), [-1, 1]) as tf.Tensor2D);
+
+const columnSum = (weight: Tensor, x: Tensor) =>
+  tf.reshape(tf.matMul(weight as tf.Tensor2D, x as tf.Tensor2D, true), [-1]);
+
+// dx = inverse (g - mean(g) - (x - mean) inverse^2 mean(g (x - mean))) with g = dy scale, where sums over rows and
+// columns are products, and `x - mean` is never formed. [Ours]
+const layerNormOp = withGradient(
+  (xs) => layerNormParts(xs)[0],
+  (dy, xs) => {
+    const [x, scale] = xs;
+    const [mean, inverse] = [meanOp(...xs), inverseDeviationOp(...xs)];
+    const product = tf.mul(dy, x);
+    const direct = rowMean(dy, scale);
+    const projection = tf.mul(tf.pow(inverse, 3), tf.sub(rowMean(product, scale), tf.mul(mean, direct)));
+    const offset = tf.sub(tf.mul(inverse, direct), tf.mul(mean, projection));
+    const dx = tf.sub(tf.sub(tf.mul(tf.mul(dy, scale), inverse), tf.mul(x, projection)), offset);
+    const dscale = tf.sub(columnSum(inverse, product), columnSum(tf.mul(inverse, mean), dy));
+    return [dx, dscale, sumRows(dy)];
+  },
+);
+
+// The row statistics share the forward pass's operation and have gradients, so that LayerNorm has second derivatives.
+const meanOp = withGradient(
+  (xs) => layerNormParts(xs)[1],
+  (
+    dy,
+    [x, scale, shift],
+  ) => [tf.mul(tf.div(dy, x.shape[1]!), tf.onesLike(x)), tf.zerosLike(scale), tf.zerosLike(shift)],
+);
+
+const inverseDeviationOp = withGradient(
+  (xs) => layerNormParts(xs)[2],
+  (dy, xs) => {
+    const [x, scale, shift] = xs;
+    const slope = tf.mul(dy, tf.pow(inverseDeviationOp(...xs), 3)); // d(1/sd)/dx = -(x - mean) / (n sd^3)
+    const dx = tf.mul(tf.sub(x, meanOp(...xs)), tf.div(slope, -x.shape[1]!));
+    return [dx, tf.zerosLike(scale), tf.zerosLike(shift)];
+  },
+);
+
+/** LayerNorm over the last axis of `[batch, n]`: biased variance, epsilon 1e-5 (Ba et al. 2016, arXiv 1607.06450). */
+export function layerNorm({ scale, shift }: LayerNorm, x: Tensor): Tensor {
+  return layerNormOp(x, scale, shift);
+}
+
+/** A stack of affine maps; `activation` follows each but the last. */
+export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor) => Tensor): Tensor {
+  return layers.reduce((h, layer, i) => {
+    const y = linear(layer, h);
+    return i < layers.length - 1 ? activation(y) : y;
+  }, x);
+}
+
+/**
+ * Sinusoidal embedding (Vaswani et al. 2017) of a scalar per row: all sines, then all cosines, with frequencies
+ * `exp(-i ln(10000) / (dim/2 - 1))`.
+ *
+ * @param x Positions, `[batch, 1]`.
+ * @param dim Even size of the embedding, at least 4.
+ * @returns `[batch, dim]`.
+ */
+export function sinusoidalEmbedding(x: Tensor, dim: number): Tensor {
+  const half = dim / 2;
+  const frequencies = Array.from({ length: half }, (_, i) => Math.exp(-i * Math.log(10000) / (half - 1)));
+  const angles = tf.mul(x, tf.tensor2d(frequencies, [1, half]));
+  return tf.concat([tf.sin(angles), tf.cos(angles)], 1);
+}
+
+/**
+ * Random Fourier embedding (Tancik et al. 2020; as in score SDE code): `[sin(2 pi w x), cos(2 pi w x)]`.
+ *
+ * @param frequencies Fixed frequencies `w`, `[1, dim / 2]`.
+ * @param x Positions, `[batch, 1]`.
+ */
+export function fourierEmbedding(frequencies: Tensor, x: Tensor): Tensor {
+  const angles = tf.mul(tf.mul(x, 2 * Math.PI), frequencies);
+  return tf.concat([tf.sin(angles), tf.cos(angles)], 1);
+}
+
+/** PyTorch's default Linear: weight and bias uniform in `±1 / sqrt(inputs)`. */
+export function initLinear(inputs: number, outputs: number, rng: Rng): Linear<NdArray> {
+  const bound = 1 / Math.sqrt(inputs);
+  const draw = (n: number) => rng.fillUniform(new Float32Array(n)).map((u) => bound * (2 * u - 1));
+  return { weight: ndarray(draw(inputs * outputs), [inputs, outputs]), bias: ndarray(draw(outputs), [outputs]) };
+}
+
+/** A stack of default Linears through `sizes`. */
+export function initMlp(sizes: readonly number[], rng: Rng): Linear<NdArray>[] {
+  return sizes.slice(1).map((n, i) => initLinear(sizes[i], n, rng.child(`${i}`)));
+}
+
+/** Scale 1, shift 0. */
+export function initLayerNorm(n: number): LayerNorm<NdArray> {
+  return { scale: ndarray(new Float32Array(n).fill(1), [n]), shift: ndarray(new Float32Array(n), [n]) };
+}
+
+/** An affine map with a random orthogonal weight (Saxe et al. 2013, gain 1) and zero bias. */
+export function initOrthogonalLinear(inputs: number, outputs: number, rng: Rng): Linear<NdArray> {
+  const weight = ndarray(drawOrthogonal(inputs, outputs, rng), [inputs, outputs]);
+  return { weight, bias: ndarray(new Float32Array(outputs), [outputs]) };
+}
+
+/**
+ * A random matrix, row-major `[rows, columns]`, whose shorter side is orthonormal: the QR factor of a Gaussian matrix
+ * with a positive diagonal of R, which Gram-Schmidt gives directly (twice, for accuracy).
+ */
+export function drawOrthogonal(rows: number, columns: number, rng: Rng): Float32Array {
+  const [long, short] = rows >= columns ? [rows, columns] : [columns, rows];
+  const basis: Float64Array[] = [];
+  for (let k = 0; k < short; k++) {
+    const v = rng.fillNormal(new Float64Array(long));
+    for (const b of [...basis, ...basis]) {
+      let dot = 0;
+      for (let i = 0; i < long; i++) dot += v[i] * b[i];
+      for (let i = 0; i < long; i++) v[i] -= dot * b[i];
+    }
+    const norm = Math.hypot(...v);
+    basis.push(v.map((x) => x / norm));
+  }
+  const out = new Float32Array(rows * columns);
+  basis.forEach((b, k) => b.forEach((x, i) => out[rows >= columns ? i * columns + k : k * columns + i] = x));
+  return out;
+}

@@ -1,0 +1,39 @@
+/**
+ * D4RL's normalized scores: 0 is a random policy's return, 100 an expert's.
+ *
+ * @module
+ */
+
+/** Reference returns of a task family, from D4RL's `infos.py` (Fu et al. 2020, arXiv 2004.07219). */
+export const referenceReturns: Readonly<Record<string, { random: number; expert: number }>> = {
+  halfcheetah: { random: -280.178953, expert: 12135.0 },
+  hopper: { random: -20.272305, expert: 3234.3 },
+  walker2d: { random: 1.629008, expert: 4592.3 },
+  ant: { random: -325.6, expert: 3879.7 },
+  antmaze: { random: 0, expert: 1 },
+  kitchen: { random: 0, expert: 4 },
+  pen: { random: 96.262799, expert: 3076.8331017826877 },
+  hammer: { random: -274.856578, expert: 12794.134825156867 },
+  door: { random: -56.512833, expert: 2880.5693087298737 },
+  relocate: { random: -6.425911, expert: 4233.877797728884 },
+};
+
+/**
+ * `100 (return - random) / (expert - random)` for a dataset or environment id such as `hopper-medium-v2`.
+ *
+ * @example
+ * ```ts
+ * import { normalizedScore } from "./scores.ts";
+ * console.assert(normalizedScore("hopper-medium-v2", 3234.3) === 100);
+ * ```
+ */
+export function normalizedScore(id: string, episodeReturn: number): number {
+  const family = id.split("-")[0];
+  const reference = referenceReturns[family];
+  if (!reference) {
+    throw new RangeError(
+      `Cannot normalize the return of "${id}": family must be one of ${Object.keys(referenceReturns).join(", ")}`,
+    );
+  }
+  return 100 * (episodeReturn - reference.random) / (reference.expert - reference.random);
+}
