@@ -40,6 +40,7 @@ import {
 import { type AdamState, type AdamStep, adamStep, adamUpdate, cosineDecay, initAdam } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
 import { bellmanTarget, expectileLoss, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { mapTree } from "./core/tree.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
 
 /** Settings of DTQL. */
@@ -298,16 +299,29 @@ function step<P>(trained: Trained<P, Tensor>, loss: (params: P) => Tensor, scala
   return { value, next: { params, adam: state } };
 }
 
-interface DtqlArrays<L = NdArray> {
+/** What critic and behaviour policy need; both policies below train them alike. */
+interface SharedArrays<L = NdArray> {
   critic: Trained<Critic<L>, L>;
   criticTarget: Critic<L>;
   diffusion: Trained<ScoreNetwork<L>, L>;
+}
+
+interface DtqlArrays<L = NdArray> extends SharedArrays<L> {
   actor: Trained<Linear<L>[], L>;
 }
 
+interface KlArrays<L = NdArray> extends SharedArrays<L> {
+  actor: Trained<ScoreNetwork<L>, L>;
+  /** Diffusion network of the actor's own actions. */
+  fake: Trained<ScoreNetwork<L>, L>;
+}
+
+type DiffusionNoise<L = NdArray> = { sigma: L; epsilon: L };
+type Steps = { critic: AdamStep; policy: AdamStep };
+
 const column = (data: Float32Array) => ndarray(data, [data.length, 1]);
 
-function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng) {
+function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng): DiffusionNoise {
   const sigma = column(drawSigmas(rows, edmDefaults, rng));
   return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
 }
@@ -316,64 +330,91 @@ const scalarsOf = (metrics: Record<string, NdArray>) =>
   Object.fromEntries(Object.entries(metrics).map(([name, { data }]) => [name, data[0]]));
 
 const trained = <P>(params: P): Trained<P, NdArray> => ({ params, adam: initAdam(params) });
-const copyOf = <P>(params: P): P => structuredClone(params);
+const copyOf = <P>(params: P): P =>
+  mapTree<NdArray, NdArray>(params, ({ data, shape }) => ndarray(data.slice(), shape));
+
+/** One step of the critic and of the behaviour diffusion policy, the first half of Algorithm 1. */
+function sharedStep(
+  state: SharedArrays<Tensor>,
+  batch: Batch<Tensor>,
+  noise: DiffusionNoise<Tensor>,
+  steps: { critic: AdamStep<Tensor>; policy: AdamStep<Tensor> },
+  config: DtqlConfig,
+  clip: number,
+) {
+  const critic = step(state.critic, (p) => dtqlCriticLoss(p, batch, config), steps.critic);
+  const diffusion = step(
+    state.diffusion,
+    (p) => diffusionLoss(p, batch.observation, batch.action, noise, clip),
+    steps.policy,
+  );
+  const next = { critic: critic.next, criticTarget: state.criticTarget, diffusion: diffusion.next };
+  return { next, metrics: { criticLoss: critic.value, diffusionLoss: diffusion.value } };
+}
+
+const movedTarget = (target: Critic, online: Critic, config: DtqlConfig) =>
+  polyakAverage(target, online, config.polyakRate);
+
+/** Updates of critic and behaviour policy alone; everything else passes through. */
+const compilePretraining = (name: string, config: DtqlConfig, clip: number) =>
+  compile<{ state: SharedArrays; batch: Batch; diffusionNoise: DiffusionNoise; steps: Steps }>(
+    `${name}/pretrain`,
+    ({ state, batch, diffusionNoise, steps }) => {
+      const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
+      return { state: { ...state, ...next }, metrics };
+    },
+  );
+
+/** Adam's scalars at an update: the actor's count starts after pretraining, and so does the decay of all rates. */
+function stepsAt(updates: number, config: DtqlConfig) {
+  const main = updates - config.pretrainUpdates;
+  const decayed = (rate: number) =>
+    config.schedule === "constant" || main <= 0
+      ? rate
+      : cosineDecay(rate, main, config.updates - config.pretrainUpdates);
+  const adam = (rate: number, count: number) => adamStep(count, { learningRate: decayed(rate) });
+  const steps = {
+    critic: adam(config.criticLearningRate, updates + 1),
+    policy: adam(config.learningRate, updates + 1),
+  };
+  return { main, steps, actor: () => adam(config.learningRate, main + 1) };
+}
+
+function initShared(config: DtqlConfig, spec: Spec, rng: Rng): SharedArrays {
+  const critic = initCritic(spec, config, rng.child("critic"));
+  return {
+    critic: trained(critic),
+    criticTarget: copyOf(critic),
+    diffusion: trained(initScoreNetwork(spec, config, rng.child("diffusion"))),
+  };
+}
 
 /** Creates DTQL for a task. */
 export function createDtql(config: DtqlConfig, spec: Spec): Agent {
   assertDtql("DTQL", config);
   const clip = bounds(config, spec);
-
-  const pretrain = compile<{
-    state: DtqlArrays;
-    batch: Batch;
-    diffusionNoise: { sigma: NdArray; epsilon: NdArray };
-    steps: { critic: AdamStep; policy: AdamStep };
-  }>("dtql/pretrain", ({ state, batch, diffusionNoise, steps }) => {
-    const critic = step(state.critic, (p) => dtqlCriticLoss(p, batch, config), steps.critic);
-    const diffusion = step(
-      state.diffusion,
-      (p) => diffusionLoss(p, batch.observation, batch.action, diffusionNoise, clip),
-      steps.policy,
-    );
-    return {
-      state: { ...state, critic: critic.next, diffusion: diffusion.next },
-      metrics: { criticLoss: critic.value, diffusionLoss: diffusion.value },
-    };
-  });
+  const pretrain = compilePretraining("dtql", config, clip);
 
   const train = compile<{
     state: DtqlArrays;
     batch: Batch;
-    diffusionNoise: { sigma: NdArray; epsilon: NdArray };
+    diffusionNoise: DiffusionNoise;
     actorNoise: ActorNoise;
-    steps: { critic: AdamStep; policy: AdamStep; actor: AdamStep };
+    steps: Steps & { actor: AdamStep };
   }>("dtql/update", ({ state, batch, diffusionNoise, actorNoise, steps }) => {
-    const critic = step(state.critic, (p) => dtqlCriticLoss(p, batch, config), steps.critic);
-    const diffusion = step(
-      state.diffusion,
-      (p) => diffusionLoss(p, batch.observation, batch.action, diffusionNoise, clip),
-      steps.policy,
-    );
+    const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
     const terms: Record<string, Tensor> = {};
     const actor = step(state.actor, (p) => {
-      const { total, ...rest } = dtqlActorTerms(
-        p,
-        diffusion.next.params,
-        critic.next.params,
-        batch,
-        actorNoise,
-        config,
-        spec,
-      );
+      const { diffusion, critic } = next; // Both already updated on this batch (authors' code).
+      const { total, ...rest } = dtqlActorTerms(p, diffusion.params, critic.params, batch, actorNoise, config, spec);
       Object.assign(terms, rest);
       return total;
     }, steps.actor);
-    const criticTarget = polyakAverage(state.criticTarget, critic.next.params, config.polyakRate);
+    const criticTarget = movedTarget(state.criticTarget, next.critic.params, config);
     return {
-      state: { critic: critic.next, criticTarget, diffusion: diffusion.next, actor: actor.next },
+      state: { ...next, criticTarget, actor: actor.next },
       metrics: {
-        criticLoss: critic.value,
-        diffusionLoss: diffusion.value,
+        ...metrics,
         trustRegionLoss: terms.trustRegion,
         valueLoss: terms.value,
         likelihoodLoss: terms.likelihood,
@@ -382,25 +423,22 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
     };
   });
 
-  const policy = compile<{ actor: Linear<NdArray>[]; observation: NdArray; noise: NdArray }>(
-    "dtql/act",
-    ({ actor, observation, noise }) => ({ action: actorSample(actor, observation, noise, spec.maxAction) }),
+  type Policy = { actor: Linear<NdArray>[]; observation: NdArray; noise: NdArray };
+  const policy = compile<Policy>("dtql/act", ({ actor, observation, noise }) => ({
+    action: actorSample(actor, observation, noise, spec.maxAction),
+  }));
+  const score = compile<Policy & { critic: Critic<NdArray> }>(
+    "dtql/candidates",
+    ({ actor, critic, observation, noise }) => {
+      const action = actorSample(actor, observation, noise, spec.maxAction);
+      return { action, value: tf.minimum(...actionValues(critic, observation, action)) };
+    },
   );
-
-  const score = compile<
-    { actor: Linear<NdArray>[]; critic: Critic<NdArray>; observation: NdArray; noise: NdArray }
-  >("dtql/candidates", ({ actor, critic, observation, noise }) => {
-    const action = actorSample(actor, observation, noise, spec.maxAction);
-    return { action, value: tf.minimum(...actionValues(critic, observation, action)) };
-  });
 
   return {
     init(rng) {
-      const critic = initCritic(spec, config, rng.child("critic"));
       const arrays: DtqlArrays = {
-        critic: trained(critic),
-        criticTarget: copyOf(critic),
-        diffusion: trained(initScoreNetwork(spec, config, rng.child("diffusion"))),
+        ...initShared(config, spec, rng),
         actor: trained(initActor(spec, config, rng.child("actor"))),
       };
       return { updates: 0, arrays };
@@ -409,30 +447,124 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
     async update(state, batch, rng) {
       const arrays = state.arrays as DtqlArrays;
       const rows = batch.reward.shape[0];
-      const main = state.updates - config.pretrainUpdates; // Updates of the one-step policy so far.
-      const decayed = (rate: number) =>
-        config.schedule === "constant" || main <= 0
-          ? rate
-          : cosineDecay(rate, main, config.updates - config.pretrainUpdates);
-      const adam = (rate: number, count: number) => adamStep(count, { learningRate: decayed(rate) });
-      const steps = {
-        critic: adam(config.criticLearningRate, state.updates + 1),
-        policy: adam(config.learningRate, state.updates + 1),
-      };
+      const { main, steps, actor } = stepsAt(state.updates, config);
       const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
-      const updates = state.updates + 1;
-      if (main < 0) {
-        const result = await pretrain({ state: arrays, batch, diffusionNoise, steps });
-        return { state: { updates, arrays: result.state }, metrics: scalarsOf(result.metrics) };
-      }
+      if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
       const actorNoise = { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
-      const actor = adam(config.learningRate, main + 1);
-      const result = await train({ state: arrays, batch, diffusionNoise, actorNoise, steps: { ...steps, actor } });
-      return { state: { updates, arrays: result.state }, metrics: scalarsOf(result.metrics) };
+      return finish(
+        state,
+        await train({ state: arrays, batch, diffusionNoise, actorNoise, steps: { ...steps, actor: actor() } }),
+      );
     },
 
     async act(state, observation, candidates, rng) {
       const { actor, criticTarget } = state.arrays as DtqlArrays;
+      const noise = drawNormals(observation.shape[0] * candidates, spec.actionDim, rng);
+      if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
+      const repeated = repeatRows(observation, candidates);
+      const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
+      return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    },
+  };
+}
+
+const finish = (state: AgentState, result: { state?: unknown; metrics?: Record<string, NdArray> }) => ({
+  state: { updates: state.updates + 1, arrays: result.state },
+  metrics: scalarsOf(result.metrics ?? {}),
+});
+
+const generationSigma = 2.5; // Authors' code.
+
+/** One-pass action of the KL variant: the raw network on `2.5 noise` with 2.5 itself as its time input (authors' code). */
+export function klAction(p: ScoreNetwork, s: Tensor, noise: Tensor): Tensor {
+  return scoreNetwork(p, tf.mul(noise, generationSigma), s, tf.fill([noise.shape[0], 1], generationSigma));
+}
+
+/**
+ * Creates DQL-KL, the paper's comparison (Eq. 8): a one-step policy regularized by score distillation instead of the
+ * trust region. After pretraining, the policy and the diffusion network of its own actions start as copies of the
+ * behaviour network.
+ */
+export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
+  assertDtql("DQL-KL", config);
+  const clip = bounds(config, spec);
+  const pretrain = compilePretraining("dql_kl", config, clip);
+
+  const train = compile<{
+    state: KlArrays;
+    batch: Batch;
+    diffusionNoise: DiffusionNoise;
+    actorNoise: ActorNoise;
+    fakeNoise: DiffusionNoise;
+    steps: Steps & { actor: AdamStep };
+  }>("dql_kl/update", ({ state, batch, diffusionNoise, actorNoise, fakeNoise, steps }) => {
+    const s = batch.observation;
+    const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
+    const terms: Record<string, Tensor> = {};
+    const actor = step(state.actor, (p) => {
+      const action = klAction(p, s, actorNoise.action);
+      terms.distillation = distillationLoss(next.diffusion.params, state.fake.params, s, action, actorNoise, clip);
+      terms.value = tf.neg(tf.mean(tf.minimum(...actionValues(next.critic.params, s, action))));
+      return tf.add(tf.mul(terms.distillation, config.trustRegionWeight), tf.mul(terms.value, config.valueWeight));
+    }, steps.actor);
+    const own = stopGradient(klAction(state.actor.params, s, actorNoise.action)); // Shared with the step above.
+    const fake = step(state.fake, (p) => diffusionLoss(p, s, own, fakeNoise, clip), steps.actor);
+    return {
+      state: {
+        ...next,
+        criticTarget: movedTarget(state.criticTarget, next.critic.params, config),
+        actor: actor.next,
+        fake: fake.next,
+      },
+      metrics: {
+        ...metrics,
+        distillationLoss: terms.distillation,
+        valueLoss: terms.value,
+        actorLoss: actor.value,
+        fakeLoss: fake.value,
+      },
+    };
+  });
+
+  type Policy = { actor: ScoreNetwork<NdArray>; observation: NdArray; noise: NdArray };
+  const bounded = (action: Tensor) => config.denoised === "free" ? action : tf.clipByValue(action, -clip, clip);
+  const policy = compile<Policy>("dql_kl/act", ({ actor, observation, noise }) => ({
+    action: bounded(klAction(actor, observation, noise)),
+  }));
+  const score = compile<Policy & { critic: Critic<NdArray> }>(
+    "dql_kl/candidates",
+    ({ actor, critic, observation, noise }) => {
+      const action = bounded(klAction(actor, observation, noise));
+      return { action, value: tf.minimum(...actionValues(critic, observation, action)) };
+    },
+  );
+
+  return {
+    init(rng) {
+      const shared = initShared(config, spec, rng);
+      const copy = () => trained(copyOf(shared.diffusion.params));
+      const arrays: KlArrays = { ...shared, actor: copy(), fake: copy() };
+      return { updates: 0, arrays };
+    },
+
+    async update(state, batch, rng) {
+      let arrays = state.arrays as KlArrays;
+      const rows = batch.reward.shape[0];
+      const { main, steps, actor } = stepsAt(state.updates, config);
+      const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
+      if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
+      if (main === 0) {
+        const copy = () => trained(copyOf(arrays.diffusion.params));
+        arrays = { ...arrays, actor: copy(), fake: copy() };
+      }
+      const actorNoise = { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+      const fakeNoise = drawDiffusionNoise(rows, spec, rng);
+      const noises = { diffusionNoise, actorNoise, fakeNoise };
+      return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
+    },
+
+    async act(state, observation, candidates, rng) {
+      const { actor, criticTarget } = state.arrays as KlArrays;
       const noise = drawNormals(observation.shape[0] * candidates, spec.actionDim, rng);
       if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
       const repeated = repeatRows(observation, candidates);
@@ -448,4 +580,105 @@ function assertDtql(name: string, config: DtqlConfig) {
   assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
   assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
   assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
+  const early = config.pretrainUpdates < config.updates;
+  assertRange(name, "pretrainUpdates", config.pretrainUpdates, early, `below updates (${config.updates})`);
 }
+
+// -------------------------------------------------------------------------------------------------------- Presets
+
+const epochs = (n: number) => dtqlDefaults.pretrainUpdates + 1000 * n; // 1000 updates each, after pretraining
+
+type Row = [trustRegionWeight: number, learningRate: number, schedule: "constant" | "cosine", epochs: number];
+const gym: Record<string, Row> = {
+  "halfcheetah-medium-v2": [1, 3e-4, "constant", 1000],
+  "halfcheetah-medium-replay-v2": [5, 3e-4, "constant", 1000],
+  "halfcheetah-medium-expert-v2": [50, 3e-4, "constant", 1000],
+  "hopper-medium-v2": [5, 1e-4, "cosine", 1000],
+  "hopper-medium-replay-v2": [5, 3e-4, "constant", 1000],
+  "hopper-medium-expert-v2": [20, 3e-4, "constant", 1000],
+  "walker2d-medium-v2": [5, 3e-4, "cosine", 1000],
+  "walker2d-medium-replay-v2": [5, 3e-4, "cosine", 1000],
+  "walker2d-medium-expert-v2": [5, 3e-4, "cosine", 1000],
+  "kitchen-complete-v0": [200, 1e-4, "cosine", 500],
+  "kitchen-partial-v0": [100, 1e-4, "cosine", 1000],
+  "kitchen-mixed-v0": [200, 3e-4, "cosine", 500],
+  "pen-cloned-v1": [1500, 1e-5, "constant", 200],
+};
+const antmaze: Record<string, Row> = {
+  "umaze": [1, 3e-4, "constant", 500],
+  "umaze-diverse": [1, 3e-5, "cosine", 500],
+  "medium-play": [1, 3e-4, "constant", 400],
+  "medium-diverse": [1, 3e-4, "constant", 400],
+  "large-play": [1, 3e-4, "constant", 350],
+  "large-diverse": [0.5, 3e-4, "constant", 300],
+};
+const fromRow = ([trustRegionWeight, learningRate, schedule, n]: Row): Partial<DtqlConfig> => ({
+  trustRegionWeight,
+  learningRate,
+  schedule,
+  updates: epochs(n),
+});
+const officialCode = "authors' code, hyperparameter table";
+const antmazeCommon = { likelihoodWeight: 1, expectile: 0.9, batchSize: 2048, rewardTransform: "iql_antmaze" } as const;
+
+/** Per-task settings, all from the authors' code. */
+export const dtqlPresets: Algorithm<DtqlConfig>["presets"] = Object.fromEntries([
+  ...Object.entries(gym).map(([task, row]) => [task, { source: officialCode, config: fromRow(row) }]),
+  ["pen-human-v1", {
+    source: officialCode,
+    config: { ...fromRow([1500, 3e-5, "cosine", 300]), expectile: 0.9 },
+  }],
+  ...Object.entries(antmaze).flatMap(([maze, row]) =>
+    ["v0", "v2"].map((version) => [
+      `antmaze-${maze}-${version}`,
+      { source: officialCode, config: { ...fromRow(row), ...antmazeCommon } },
+    ])
+  ),
+]);
+
+const banditConfig: Partial<DtqlConfig> = {
+  trustRegionWeight: 1,
+  learningRate: 3e-3,
+  criticLearningRate: 3e-3,
+  expectile: 0.95,
+  denoised: "free",
+  diffusionHidden: 128,
+  timeDim: 4,
+  pretrainUpdates: 0,
+  updates: 3500,
+};
+
+/** Settings of the 2-D bandits, from the authors' code; there eta weighs the value term. */
+export function banditPresets(variant: "trust region" | "kl"): Algorithm<DtqlConfig>["presets"] {
+  const source = "authors' code, 2-D bandit script and its published commands";
+  const updates: Record<string, number> = variant === "kl"
+    ? { "25gaussians-far": 2000, "25gaussians-hard": 2500, "swissroll-near": 1500 }
+    : {};
+  const names = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
+  return Object.fromEntries(names.map((name) => {
+    const eta = variant === "trust region" && name === "swissroll-far" ? { valueWeight: 5 } : {};
+    return [name, { source, config: { ...banditConfig, ...eta, updates: updates[name] ?? 3500 } }];
+  }));
+}
+
+const source = "Chen, Wang & Zhou 2024, arXiv 2405.19690";
+
+/** DTQL. */
+export const dtql: Algorithm<DtqlConfig> = {
+  name: "dtql",
+  title: "DTQL",
+  source,
+  defaults: dtqlDefaults,
+  presets: { ...dtqlPresets, ...banditPresets("trust region") },
+  create: createDtql,
+};
+
+/** DQL-KL, DTQL's comparison. */
+export const dqlKl: Algorithm<DtqlConfig> = {
+  name: "dql_kl",
+  title: "DQL-KL",
+  source: `${source}, Eq. 8`,
+  defaults: dtqlDefaults,
+  presets: { ...dtqlPresets, ...banditPresets("kl") },
+  create: createDqlKl,
+};

@@ -11,7 +11,7 @@
 import { createRng } from "../algorithms/core/rng.ts";
 import { createEnvironment, hopper } from "../environments/mod.ts";
 
-const settings = { directions: 8, top: 4, stepSize: 0.01, noise: 0.025, aliveBonus: 1, iterations: 400, every: 8 };
+const settings = { directions: 8, top: 4, stepSize: 0.01, noise: 0.025, aliveBonus: 1, iterations: 200, every: 5 };
 const seed = Number(Deno.args[0] ?? 0);
 const rng = createRng(`ars/hopper/${seed}`);
 using env = await createEnvironment(hopper, "d4rl");

@@ -30,10 +30,11 @@ export function meanSquaredError(a: Tensor, b: Tensor): Tensor {
   return tf.mean(tf.square(tf.sub(a, b)));
 }
 
-/** Polyak average `rate online + (1 - rate) target` over trees. */
-export function polyakAverage<P>(target: P, online: P, rate: number): P {
+/** Polyak average `rate online + (1 - rate) target` over trees; `rate` is a number or a scalar tensor. */
+export function polyakAverage<P>(target: P, online: P, rate: number | Tensor): P {
+  const rest = typeof rate === "number" ? 1 - rate : tf.sub(1, rate);
   const leaves = treeLeaves<Tensor>(target);
   const news = joinSmall(treeLeaves<Tensor>(online));
-  const means = joinSmall(leaves).map((t, i) => tf.add(tf.mul(news[i], rate), tf.mul(t, 1 - rate)));
+  const means = joinSmall(leaves).map((t, i) => tf.add(tf.mul(news[i], rate), tf.mul(t, rest)));
   return treeLike<Tensor, P>(target, separateSmall(means, leaves));
 }

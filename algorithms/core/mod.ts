@@ -1,0 +1,19 @@
+/**
+ * What the algorithms share: tensors and compilation, networks, optimizers, diffusion, temporal differences.
+ *
+ * @module
+ */
+
+export * from "./agent.ts";
+export * from "./backend.ts";
+export * from "./checkpoint.ts";
+export * from "./compile.ts";
+export * from "./edm.ts";
+export * from "./nn.ts";
+export * from "./optim.ts";
+export * from "./rng.ts";
+export * from "./samplers.ts";
+export * from "./td.ts";
+export * from "./tensor.ts";
+export * from "./tree.ts";
+export * from "./vp.ts";

@@ -1,0 +1,346 @@
+/**
+ * Diffusion-QL: a diffusion policy trained through all of its denoising steps, the iterative baseline.
+ *
+ * Source: Wang, Hunt & Zhou 2023, "Diffusion Policies as an Expressive Policy Class for Offline Reinforcement
+ * Learning", arXiv 2208.06193, and the authors' code where it differs ("authors' code" below).
+ *
+ * @module
+ */
+
+import {
+  type Agent,
+  type Algorithm,
+  assertRange,
+  type Batch,
+  type CommonConfig,
+  drawBySoftmax,
+  drawNormals,
+  repeatRows,
+  type Spec,
+} from "./core/agent.ts";
+import { compile, type NdArray, ndarray, scalar } from "./core/compile.ts";
+import { initMlp, type Linear, mish, mlp, sinusoidalEmbedding } from "./core/nn.ts";
+import {
+  type AdamState,
+  type AdamStep,
+  adamStep,
+  adamUpdate,
+  clipByGlobalNorm,
+  cosineDecay,
+  initAdam,
+} from "./core/optim.ts";
+import type { Rng } from "./core/rng.ts";
+import { sampleDdpm } from "./core/samplers.ts";
+import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
+import { type VpSchedule, vpSchedule } from "./core/vp.ts";
+
+/** Settings of Diffusion-QL. */
+export interface DiffusionQlConfig extends CommonConfig {
+  /** Denoising steps (T, or N in the paper). */
+  steps: number;
+  /** Weight of the value term (eta, Eq. 3). */
+  valueWeight: number;
+  learningRate: number;
+  /** Largest gradient norm of actor and critic each. */
+  clipNorm: number;
+  /** Whether targets take the best of 10 actions per Q. */
+  maxBackup: "on" | "off";
+  discount: number;
+  polyakRate: number;
+  /** The averaged policy that targets use follows the policy at this rate, every `emaEvery` updates from `emaStart`. */
+  emaRate: number;
+  emaStart: number;
+  emaEvery: number;
+  hidden: number;
+  timeDim: number;
+}
+
+/** Defaults, from the authors' code. */
+export const diffusionQlDefaults: DiffusionQlConfig = {
+  steps: 5,
+  valueWeight: 1,
+  learningRate: 3e-4,
+  clipNorm: 9,
+  maxBackup: "off",
+  discount: 0.99,
+  polyakRate: 0.005,
+  emaRate: 0.005,
+  emaStart: 1000,
+  emaEvery: 5,
+  hidden: 256,
+  timeDim: 16,
+  updates: 2_000_000,
+  batchSize: 256,
+  candidates: 50,
+  rewardTransform: "none",
+};
+
+/** Noise-predicting network: time embedding and three Mish layers. */
+export interface NoiseNetwork<L = Tensor> {
+  time: Linear<L>[];
+  trunk: Linear<L>[];
+}
+
+/** Twin action values. */
+export interface TwinQ<L = Tensor> {
+  q1: Linear<L>[];
+  q2: Linear<L>[];
+}
+
+/** `epsilon(x, t, s)`: `[batch, A]`, times `[batch, 1]`, `[batch, S]` to `[batch, A]`. */
+export function noiseNetwork(p: NoiseNetwork, x: Tensor, t: Tensor, s: Tensor): Tensor {
+  const embedded = mlp(p.time, sinusoidalEmbedding(t, p.time[0].weight.shape[0]), mish);
+  return mlp(p.trunk, tf.concat([x, embedded, s], 1), mish);
+}
+
+/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
+export function twinValues(p: TwinQ, s: Tensor, a: Tensor): [Tensor, Tensor] {
+  const input = tf.concat([s, a], 1);
+  return [mlp(p.q1, input, mish), mlp(p.q2, input, mish)];
+}
+
+/** Actions by ancestral sampling from `noise[0]`, with `noise[1..]` added on the way; each `[batch, A]`. */
+export function sampleActions(
+  p: NoiseNetwork,
+  s: Tensor,
+  noise: readonly Tensor[],
+  schedule: VpSchedule,
+  maxAction: number,
+): Tensor {
+  const predict = (x: Tensor, t: number) => noiseNetwork(p, x, tf.fill([x.shape[0], 1], t), s);
+  return sampleDdpm(predict, noise[0], noise.slice(1), schedule, maxAction);
+}
+
+/** Denoising loss `mean((epsilon(x_t, t, s) - epsilon)^2)` (Eq. 1), with `alphaBar [batch, 1]` that of each row's t. */
+export function noiseLoss(
+  p: NoiseNetwork,
+  batch: Batch<Tensor>,
+  { t, alphaBar, epsilon }: { t: Tensor; alphaBar: Tensor; epsilon: Tensor },
+): Tensor {
+  const noisy = tf.add(
+    tf.mul(tf.sqrt(alphaBar), batch.action),
+    tf.mul(tf.sqrt(tf.sub(1, alphaBar)), epsilon),
+  );
+  return meanSquaredError(noiseNetwork(p, noisy, t, batch.observation), epsilon);
+}
+
+/** `-mean Q_i(s, a) / mean |Q_j(s, a)|` (Eq. 3); `coin` 1 takes i = 1, j = 2, and 0 the reverse. */
+export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Tensor {
+  const [q1, q2] = twinValues(p, s, action);
+  const ratio = (a: Tensor, b: Tensor) => tf.div(tf.mean(a), stopGradient(tf.mean(tf.abs(b))));
+  return tf.neg(tf.add(tf.mul(coin, ratio(q1, q2)), tf.mul(tf.sub(1, coin), ratio(q2, q1))));
+}
+
+interface Trained<P, L> {
+  params: P;
+  adam: AdamState<L>;
+}
+
+interface Arrays<L = NdArray> {
+  actor: Trained<NoiseNetwork<L>, L>;
+  actorEma: NoiseNetwork<L>;
+  critic: Trained<TwinQ<L>, L>;
+  criticTarget: TwinQ<L>;
+}
+
+interface UpdateNoise<L = NdArray> {
+  denoising: { t: L; alphaBar: L; epsilon: L };
+  /** One array per draw of the chain, `[batch, A]`. */
+  policy: L[];
+  /** As `policy`, for the next state's actions; with max backup ten rows per state. */
+  target: L[];
+  coin: L;
+}
+
+const backupActions = 10; // Authors' code.
+
+/** Creates Diffusion-QL for a task. */
+export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent {
+  const { steps, valueWeight, clipNorm } = config;
+  assertRange("Diffusion-QL", "steps", steps, Number.isInteger(steps) && steps >= 1, "a positive integer");
+  assertRange("Diffusion-QL", "learningRate", config.learningRate, config.learningRate > 0, "positive");
+  assertRange("Diffusion-QL", "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
+  const schedule = vpSchedule(steps);
+  const repeats = config.maxBackup === "on" ? backupActions : 1;
+
+  const train = compile<{
+    state: Arrays;
+    batch: Batch;
+    nextRepeated: NdArray;
+    noise: UpdateNoise;
+    step: AdamStep;
+    emaRate: NdArray;
+  }>("diffusion_ql/update", ({ state, batch, nextRepeated, noise, step, emaRate }) => {
+    const nextAction = sampleActions(state.actorEma, nextRepeated, noise.target, schedule, spec.maxAction);
+    const best = twinValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
+      tf.max(tf.reshape(q, [-1, repeats]), 1, true)
+    );
+    const target = bellmanTarget(batch.reward, batch.terminal, tf.minimum(best[0], best[1]), config.discount);
+    const critic = valueAndGrad((p: TwinQ) => {
+      const [q1, q2] = twinValues(p, batch.observation, batch.action);
+      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
+    }, state.critic.params);
+    const nextCritic = adamUpdate(
+      state.critic.params,
+      clipByGlobalNorm(critic.grad, clipNorm),
+      state.critic.adam,
+      step,
+    );
+
+    const terms: Record<string, Tensor> = {};
+    const actor = valueAndGrad((p: NoiseNetwork) => {
+      terms.denoising = noiseLoss(p, batch, noise.denoising); // Eq. 1
+      const action = sampleActions(p, batch.observation, noise.policy, schedule, spec.maxAction);
+      terms.value = valueLoss(nextCritic.params, batch.observation, action, noise.coin);
+      return tf.add(terms.denoising, tf.mul(terms.value, valueWeight)); // Eq. 3
+    }, state.actor.params);
+    const nextActor = adamUpdate(state.actor.params, clipByGlobalNorm(actor.grad, clipNorm), state.actor.adam, step);
+
+    return {
+      state: {
+        actor: { params: nextActor.params, adam: nextActor.state },
+        actorEma: polyakAverage(state.actorEma, nextActor.params, emaRate), // At rate 0 it stays as it is.
+        critic: { params: nextCritic.params, adam: nextCritic.state },
+        criticTarget: polyakAverage(state.criticTarget, nextCritic.params, config.polyakRate),
+      },
+      metrics: {
+        criticLoss: critic.value,
+        denoisingLoss: terms.denoising,
+        valueLoss: terms.value,
+        actorLoss: actor.value,
+      },
+    };
+  });
+
+  type Policy = { actor: NoiseNetwork<NdArray>; observation: NdArray; noise: NdArray[] };
+  const policy = compile<Policy>("diffusion_ql/act", ({ actor, observation, noise }) => ({
+    action: sampleActions(actor, observation, noise, schedule, spec.maxAction),
+  }));
+  const score = compile<Policy & { critic: TwinQ<NdArray> }>(
+    "diffusion_ql/candidates",
+    ({ actor, critic, observation, noise }) => {
+      const action = sampleActions(actor, observation, noise, schedule, spec.maxAction);
+      return { action, value: tf.minimum(...twinValues(critic, observation, action)) };
+    },
+  );
+  // The last step of the chain adds no noise, so T draws serve a chain of T steps.
+  const drawChain = (rows: number, rng: Rng) =>
+    Array.from({ length: steps }, () => drawNormals(rows, spec.actionDim, rng));
+
+  return {
+    init(rng) {
+      const { hidden, timeDim: e } = config;
+      const { observationDim: s, actionDim: a } = spec;
+      const actor: NoiseNetwork<NdArray> = {
+        time: initMlp([e, 2 * e, e], rng.child("time")),
+        trunk: initMlp([a + e + s, hidden, hidden, hidden, a], rng.child("trunk")),
+      };
+      const q = (name: string) => initMlp([s + a, hidden, hidden, hidden, 1], rng.child(name));
+      const critic = { q1: q("q1"), q2: q("q2") };
+      const arrays: Arrays = {
+        actor: { params: actor, adam: initAdam(actor) },
+        actorEma: structuredClone(actor),
+        critic: { params: critic, adam: initAdam(critic) },
+        criticTarget: structuredClone(critic),
+      };
+      return { updates: 0, arrays };
+    },
+
+    async update(state, batch, rng) {
+      const rows = batch.reward.shape[0];
+      const times = Array.from({ length: rows }, () => rng.integer(steps));
+      const noise: UpdateNoise = {
+        denoising: {
+          t: ndarray(times, [rows, 1]),
+          alphaBar: ndarray(times.map((t) => schedule.alphaBar[t]), [rows, 1]),
+          epsilon: drawNormals(rows, spec.actionDim, rng),
+        },
+        policy: drawChain(rows, rng),
+        target: drawChain(rows * repeats, rng),
+        coin: scalar(rng.uniform() < 0.5 ? 0 : 1),
+      };
+      // Authors' code: the cosine moves on once per 50,000 updates, over the number of 1000-update epochs.
+      const learningRate = cosineDecay(
+        config.learningRate,
+        Math.floor(state.updates / 50_000),
+        Math.max(Math.round(config.updates / 1000), 1),
+      );
+      const follows = state.updates >= config.emaStart && state.updates % config.emaEvery === 0;
+      const result = await train({
+        state: state.arrays as Arrays,
+        batch,
+        nextRepeated: repeats === 1 ? batch.nextObservation : repeatRows(batch.nextObservation, repeats),
+        noise,
+        step: adamStep(state.updates + 1, { learningRate }),
+        emaRate: scalar(follows ? config.emaRate : 0),
+      });
+      const metrics = Object.entries<NdArray>(result.metrics).map(([name, { data }]) => [name, data[0]]);
+      return { state: { updates: state.updates + 1, arrays: result.state }, metrics: Object.fromEntries(metrics) };
+    },
+
+    async act(state, observation, candidates, rng) {
+      const { actor, criticTarget } = state.arrays as Arrays;
+      const noise = drawChain(observation.shape[0] * candidates, rng);
+      if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
+      const repeated = repeatRows(observation, candidates);
+      const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
+      return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    },
+  };
+}
+
+// -------------------------------------------------------------------------------------------------------- Presets
+
+const officialCode = "authors' code, hyperparameter table (arXiv 2208.06193, Table 3)";
+const preset = (config: Partial<DiffusionQlConfig>) => ({ source: officialCode, config });
+const gym = (clipNorm: number) => preset({ clipNorm });
+const antmaze = (
+  valueWeight: number,
+  clipNorm: number,
+  maxBackup: "on" | "off" = "on",
+  learningRate = 3e-4,
+) => preset({ valueWeight, clipNorm, maxBackup, learningRate, updates: 1_000_000, rewardTransform: "cql_antmaze" });
+
+/** Diffusion-QL. */
+export const diffusionQl: Algorithm<DiffusionQlConfig> = {
+  name: "diffusion_ql",
+  title: "Diffusion-QL",
+  source: "Wang, Hunt & Zhou 2023, arXiv 2208.06193",
+  defaults: diffusionQlDefaults,
+  presets: {
+    "halfcheetah-medium-v2": gym(9),
+    "halfcheetah-medium-replay-v2": gym(2),
+    "halfcheetah-medium-expert-v2": gym(7),
+    "hopper-medium-v2": gym(9),
+    "hopper-medium-replay-v2": gym(4),
+    "hopper-medium-expert-v2": gym(5),
+    "walker2d-medium-v2": gym(1),
+    "walker2d-medium-replay-v2": gym(4),
+    "walker2d-medium-expert-v2": gym(5),
+    "antmaze-umaze-v0": antmaze(0.5, 2, "off"),
+    "antmaze-umaze-diverse-v0": antmaze(2, 3),
+    "antmaze-medium-play-v0": antmaze(2, 2, "on", 1e-3),
+    "antmaze-medium-diverse-v0": antmaze(3, 1),
+    "antmaze-large-play-v0": antmaze(4.5, 10),
+    "antmaze-large-diverse-v0": antmaze(3.5, 7),
+    "pen-human-v1": preset({
+      learningRate: 3e-5,
+      valueWeight: 0.15,
+      clipNorm: 7,
+      updates: 1_000_000,
+      rewardTransform: "standardize",
+    }),
+    "pen-cloned-v1": preset({
+      learningRate: 3e-5,
+      valueWeight: 0.1,
+      clipNorm: 8,
+      updates: 1_000_000,
+      rewardTransform: "standardize",
+    }),
+    "kitchen-complete-v0": preset({ valueWeight: 0.005, clipNorm: 9, updates: 250_000 }),
+    "kitchen-partial-v0": preset({ valueWeight: 0.005, clipNorm: 10, updates: 1_000_000 }),
+    "kitchen-mixed-v0": preset({ valueWeight: 0.005, clipNorm: 10, updates: 1_000_000 }),
+  },
+  create: createDiffusionQl,
+};

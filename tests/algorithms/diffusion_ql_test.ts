@@ -1,0 +1,115 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import type { Linear } from "../../algorithms/core/nn.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { ddpmStep } from "../../algorithms/core/samplers.ts";
+import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
+import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { vpSchedule } from "../../algorithms/core/vp.ts";
+import {
+  createDiffusionQl,
+  diffusionQlDefaults,
+  noiseNetwork,
+  type NoiseNetwork,
+  sampleActions,
+} from "../../algorithms/diffusion_ql.ts";
+import golden from "../golden/dql_golden.json" with { type: "json" };
+import { filled, filler, lcgRng, worstError } from "../golden.ts";
+
+const tolerance = 1e-5; // Float32 networks, and float64 tables where the reference has float32 ones.
+const near = (actual: ArrayLike<number>, expected: unknown) => {
+  const error = worstError(actual, [expected].flat(2) as number[]);
+  assert(error <= tolerance, `worst error ${error}, allowed ${tolerance}`);
+};
+
+function filledNoiseNetwork(): NoiseNetwork<NdArray> {
+  const fill = filler(51000);
+  const stack = (sizes: number[]): Linear<NdArray>[] => sizes.slice(1).map((n, i) => fill.linear(sizes[i], n));
+  return { time: stack([16, 32, 16]), trunk: stack([2 + 16 + 3, 256, 256, 256, 2]) };
+}
+
+const x = filled(90001, [4, 2], 1.5);
+const s = filled(90002, [4, 3]);
+const noise = filled(90003, [4, 2], 1.7);
+const schedule = vpSchedule(5);
+
+Deno.test("vpSchedule() matches the reference tables at T = 5 and T = 50 (9.1)", () => {
+  near(schedule.beta, golden.vp5.betas);
+  near(schedule.alphaBar, golden.vp5.alphas_cumprod);
+  near(schedule.posterior.map((p) => p.variance), golden.vp5.posterior_variance);
+  near(schedule.posterior.map((p) => p.clean), golden.vp5.posterior_mean_coef1);
+  near(schedule.posterior.map((p) => p.noisy), golden.vp5.posterior_mean_coef2);
+  const long = vpSchedule(50);
+  near([long.beta[0], long.beta[49], long.alphaBar[49]], [
+    golden.vp50.beta0,
+    golden.vp50.beta_last,
+    golden.vp50.acp_last,
+  ]);
+});
+
+Deno.test("noiseNetwork() matches the reference rows (9.1)", async () => {
+  const run = compile<{ p: NoiseNetwork<NdArray>; x: NdArray; t: NdArray; s: NdArray }>(
+    "noise",
+    ({ p, x, t, s }) => ({ y: noiseNetwork(p, x, t, s) }),
+  );
+  const { y } = await run({ p: filledNoiseNetwork(), x, t: ndarray(golden.mlp.t, [4, 1]), s });
+  near(y.data, golden.mlp.out);
+});
+
+Deno.test("ddpmStep() matches the reference posterior means and samples (9.1)", async () => {
+  const run = compile<{ p: NoiseNetwork<NdArray>; x: NdArray; s: NdArray; noise: NdArray }>(
+    "step",
+    ({ p, x, s, noise }) => {
+      const predict = (input: Tensor, t: number) => noiseNetwork(p, input, tf.fill([4, 1], t), s);
+      const at = (t: number, n: Tensor) => ddpmStep(predict, x, t, n, schedule, 1);
+      const times = golden.mlp.t;
+      return {
+        mean: tf.stack(times.map((t, i) => at(t, tf.zerosLike(noise)).slice([i, 0], [1, 2]))),
+        sample: tf.stack(times.map((t, i) => at(t, noise).slice([i, 0], [1, 2]))),
+      };
+    },
+  );
+  const result = await run({ p: filledNoiseNetwork(), x, s, noise });
+  near(result.mean.data, golden.p_mean);
+  near(result.sample.data, golden.p_sample);
+});
+
+Deno.test("sampleActions() matches the reference chain of five steps (9.1)", async () => {
+  const run = compile<{ p: NoiseNetwork<NdArray>; s: NdArray; noise: NdArray[] }>(
+    "chain",
+    ({ p, s, noise }) => ({ action: sampleActions(p, s, noise, schedule, 1) }),
+  );
+  const rng = lcgRng(77);
+  const draws = Array.from({ length: 6 }, () => ndarray(rng.fillNormal(new Float32Array(8)), [4, 2]));
+  near((await run({ p: filledNoiseNetwork(), s, noise: draws })).action.data, golden.sample_T5);
+});
+
+Deno.test("createDiffusionQl() has the published parameter counts", () => {
+  const sizes = { halfcheetah: [17, 6], hopper: [11, 3], antmaze: [29, 8], pen: [45, 24], kitchen: [60, 9] } as const;
+  for (const [task, [observationDim, actionDim]] of Object.entries(sizes)) {
+    const agent = createDiffusionQl(diffusionQlDefaults, { observationDim, actionDim, maxAction: 1 });
+    const { actor } = agent.init(createRng(0)).arrays as { actor: { params: unknown } };
+    const count = treeLeaves<NdArray>(actor.params).reduce((sum, { data }) => sum + data.length, 0);
+    assertEquals(count, golden.param_counts[task as "hopper"].actor);
+  }
+});
+
+Deno.test("createDiffusionQl() learns the better of two actions", async () => {
+  const config = { ...diffusionQlDefaults, hidden: 32, emaStart: 0, batchSize: 64, valueWeight: 1 };
+  const agent = createDiffusionQl(config, { observationDim: 1, actionDim: 1, maxAction: 1 });
+  const rng = createRng("two actions");
+  let state = agent.init(rng);
+  const column = (f: (i: number) => number) => ndarray(Float32Array.from({ length: 64 }, (_, i) => f(i)), [64, 1]);
+  const batch = {
+    observation: column(() => 0),
+    nextObservation: column(() => 0),
+    action: column((i) => i % 2 ? 0.7 : -0.7),
+    reward: column((i) => i % 2 ? 1 : 0),
+    terminal: column(() => 1),
+  };
+  for (let k = 0; k < 600; k++) ({ state } = await agent.update(state, batch, rng.child(`${k}`)));
+  const { data } = await agent.act(state, ndarray(new Float32Array(200), [200, 1]), 1, rng.child("act"));
+  const better = Array.from(data).filter((a) => a > 0);
+  assert(better.length > 160, `the better action was taken ${better.length} of 200 times`);
+  assertAlmostEquals(better.reduce((a, b) => a + b) / better.length, 0.7, 0.3);
+});
