@@ -10,7 +10,7 @@
 import type { NdArray } from "./compile.ts";
 import { ndarray } from "./compile.ts";
 import type { Rng } from "./rng.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { stopGradient, type Tensor, tf } from "./tensor.ts";
 import { tracedLayerNormalization } from "./trace.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
@@ -94,7 +94,7 @@ export function relu(x: Tensor): Tensor {
 
 const reluOp = withGradient(
   ([x]) => tf.relu(x),
-  (dy, [x]) => tf.where(tf.greater(x, 0), dy, tf.zerosLike(dy)),
+  (dy, [x]) => tf.where(tf.greater(stopGradient(x), 0), dy, tf.zerosLike(dy)),
 );
 
 const layerNormEpsilon = 1e-5; // PyTorch's default.

@@ -312,7 +312,6 @@ const kernels: Record<string, Kernel> = {
   Max: reduce("ReduceMax"),
   Mean: reduce("ReduceMean"),
   Min: reduce("ReduceMin"),
-  Prod: reduce("ReduceProd"),
   Sum: reduce("ReduceSum"),
   AddN: (g, xs) => xs.reduce((a, b) => run(g, "Add", { a, b })),
   ArgMax: (g, { x }, { axis }) => {
@@ -393,7 +392,12 @@ const kernels: Record<string, Kernel> = {
   SplitV: split,
   Square: (g, { x }) => run(g, "Multiply", { a: x, b: x }),
   SquaredDifference: (g, { a, b }) => run(g, "Square", { x: run(g, "Sub", { a, b }) }),
-  Step: (g, { x }) => cast(g, run(g, "Greater", { a: x, b: fill(g, [], 0, "float32") }), "float32"),
+  Step: (g, { x }, { alpha }) => {
+    const positive = run(g, "Greater", { a: x, b: fill(g, [], 0, "float32") });
+    if (!alpha) return cast(g, positive, "float32");
+    const [t, e] = [1, alpha].map((value) => fill(g, x.shape, value, "float32"));
+    return run(g, "Select", { condition: positive, t, e });
+  },
   StridedSlice: (g, { x }, attributes) => {
     const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attributes;
     const info = tf.slice_util.sliceInfo(

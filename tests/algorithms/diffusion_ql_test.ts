@@ -9,8 +9,8 @@ import { vpSchedule } from "../../algorithms/core/vp.ts";
 import {
   createDiffusionQl,
   diffusionQlDefaults,
-  noiseNetwork,
   type NoiseNetwork,
+  noiseNetwork,
   sampleActions,
 } from "../../algorithms/diffusion_ql.ts";
 import golden from "../golden/dql_golden.json" with { type: "json" };

@@ -1,0 +1,263 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type Backend, backends, useBackend } from "../../algorithms/core/backend.ts";
+import { compile, type Compiled, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
+import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
+import { tracedKernels } from "../../algorithms/core/trace.ts";
+import { treeEntries } from "../../algorithms/core/tree.ts";
+
+const tolerance = 1e-5; // Float32 against float32, of max(1, |value|).
+
+// Values in (0.1, 0.9), where every function below is defined and smooth.
+const a = ndarray([0.3, 0.8, 0.15, 0.6, 0.45, 0.75], [2, 3]);
+const b = ndarray([0.5, 0.2, 0.7, 0.6, 0.9, 0.35], [2, 3]);
+const index = ndarray(Int32Array.of(1, 0, 1), [3]);
+interface Inputs {
+  a: Tensor;
+  b: Tensor;
+  index: Tensor;
+}
+
+type Case = (inputs: Inputs) => Tensor | Tensor[];
+const square = (t: Tensor) => tf.matMul(t as tf.Tensor2D, t as tf.Tensor2D, false, true);
+const row = (t: Tensor) => tf.slice(t, [0, 0], [1, 3]);
+
+/** One differentiable use of each traced kernel. */
+const smooth: Record<string, Case> = {
+  Abs: ({ a, b }) => tf.abs(tf.sub(a, b)),
+  Add: ({ a, b }) => tf.add(a, row(b)),
+  AddN: ({ a, b }) => tf.addN([a, b, a]),
+  Atanh: ({ a }) => tf.atanh(a),
+  BatchMatMul: ({ a, b }) => [
+    tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D, false, true),
+    tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D, true, false),
+    tf.matMul(tf.stack([a, b]) as tf.Tensor3D, tf.stack([b, a]) as tf.Tensor3D, true, false),
+    tf.matMul(tf.ones([1, 2]), a as tf.Tensor2D),
+  ],
+  Cast: ({ a, b }) => tf.mul(tf.cast(tf.greater(stopGradient(a), stopGradient(b)), "float32"), a),
+  ClipByValue: ({ a }) => tf.clipByValue(a, 0.2, 0.7),
+  Concat: ({ a, b }) => [tf.concat([a, b], 0), tf.concat([a, b], 1)],
+  Cos: ({ a }) => tf.cos(a),
+  Cumsum: ({ a }) => [tf.cumsum(a, 1), tf.cumsum(a, 1, true, true)],
+  Erf: ({ a }) => tf.erf(a),
+  Exp: ({ a }) => tf.exp(a),
+  ExpandDims: ({ a }) => tf.expandDims(a, 1),
+  Expm1: ({ a }) => tf.expm1(a),
+  Fill: ({ a }) => tf.mul(a, tf.fill([2, 3], 2.5)),
+  Identity: ({ a }) => tf.clone(a),
+  LeakyRelu: ({ a, b }) => tf.leakyRelu(tf.sub(a, b), 0.1),
+  Log: ({ a }) => tf.log(a),
+  Log1p: ({ a }) => tf.log1p(a),
+  LogSoftmax: ({ a }) => tf.logSoftmax(a),
+  Max: ({ a }) => [tf.max(a, 1), tf.max(a)],
+  Maximum: ({ a, b }) => tf.maximum(a, b),
+  Mean: ({ a }) => [tf.mean(a), tf.mean(a, 0, true)],
+  Min: ({ a }) => tf.min(a, 1, true),
+  Minimum: ({ a, b }) => tf.minimum(a, b),
+  Multiply: ({ a, b }) => [tf.mul(a, row(b)), tf.mul(a, 1), tf.mul(2, a)],
+  Neg: ({ a }) => tf.neg(a),
+  OnesLike: ({ a }) => tf.mul(a, tf.onesLike(a)),
+  Pack: ({ a, b }) => [tf.stack([a, b], 0), tf.stack([a, b], 2)],
+  PadV2: ({ a }) => tf.pad(a, [[1, 0], [0, 2]], 0.5),
+  Pow: ({ a, b }) => tf.pow(a, b),
+  RealDiv: ({ a, b }) => [tf.div(a, b), tf.div(1, a)],
+  Reciprocal: ({ a }) => tf.reciprocal(a),
+  Relu: ({ a, b }) => tf.relu(tf.sub(a, b)),
+  Reshape: ({ a }) => tf.mul(tf.reshape(a, [3, 2]), tf.reshape(a, [3, 2])),
+  Rsqrt: ({ a }) => tf.rsqrt(a),
+  Select: ({ a, b }) => tf.where(tf.greater(stopGradient(a), 0.5), a, b),
+  Sigmoid: ({ a }) => tf.sigmoid(a),
+  Sin: ({ a }) => tf.sin(a),
+  Slice: ({ a }) => tf.slice(a, [0, 1], [2, 2]),
+  Softmax: ({ a }) => tf.softmax(a),
+  Softplus: ({ a }) => tf.softplus(a),
+  SplitV: ({ a }) => tf.split(a, [1, 2], 1),
+  Sqrt: ({ a }) => tf.sqrt(a),
+  Square: ({ a }) => tf.square(a),
+  SquaredDifference: ({ a, b }) => tf.squaredDifference(a, b),
+  Sub: ({ a, b }) => [tf.sub(a, b), tf.sub(a, 0)],
+  Sum: ({ a }) => [tf.sum(a), tf.sum(a, 1, true)],
+  Tanh: ({ a }) => tf.tanh(a),
+  Tile: ({ a }) => tf.tile(a, [2, 1]),
+  Transpose: ({ a }) => tf.transpose(a),
+  Unpack: ({ a }) => tf.unstack(a, 1),
+  ZerosLike: ({ a }) => tf.add(a, tf.zerosLike(a)),
+};
+
+const asFloat = (t: Tensor) => tf.cast(t, "float32");
+
+/** One use of each traced kernel that has no gradient, or none in the traced set. */
+const discrete: Record<string, Case> = {
+  All: ({ a, b }) => asFloat(tf.all(tf.greater(a, b) as tf.Tensor, 1)),
+  Any: ({ a, b }) => asFloat(tf.any(tf.greater(a, b) as tf.Tensor, 1)),
+  ArgMax: ({ a }) => asFloat(tf.argMax(a, 1)),
+  Ceil: ({ a }) => tf.ceil(a),
+  Equal: ({ a, b }) => asFloat(tf.equal(a, b)),
+  Floor: ({ a }) => tf.floor(tf.mul(a, 3)),
+  GatherV2: ({ a, index }) => tf.gather(a, index as tf.Tensor1D, 0),
+  Greater: ({ a, b }) => asFloat(tf.greater(a, b)),
+  GreaterEqual: ({ a, b }) => asFloat(tf.greaterEqual(a, b)),
+  IsNan: ({ a }) => asFloat(tf.isNaN(tf.sqrt(tf.sub(a, 0.5)))),
+  Less: ({ a, b }) => asFloat(tf.less(a, b)),
+  LessEqual: ({ a, b }) => asFloat(tf.lessEqual(a, b)),
+  LogicalAnd: ({ a, b }) => asFloat(tf.logicalAnd(tf.less(a, b), tf.greater(a, 0.2))),
+  LogicalNot: ({ a, b }) => asFloat(tf.logicalNot(tf.less(a, b))),
+  LogicalOr: ({ a, b }) => asFloat(tf.logicalOr(tf.less(a, b), tf.greater(a, 0.7))),
+  NotEqual: ({ a, b }) => asFloat(tf.notEqual(a, b)),
+  Sign: ({ a, b }) => tf.sign(tf.sub(a, b)),
+  Step: ({ a, b }) => tf.step(tf.sub(a, b)),
+  StridedSlice: ({ a }) => tf.stridedSlice(a, [0, 2], [2, 0], [1, -1]),
+};
+
+/** A positive weight for every element, so that no gradient cancels. */
+const weighted = (outputs: Tensor | Tensor[]) =>
+  [outputs].flat().map((y) => {
+    const n = y.size;
+    const weights = tf.tensor(Array.from({ length: n }, (_, i) => 1 + (i * 7 % 5) / 5), y.shape);
+    return tf.sum(tf.mul(y, weights));
+  }).reduce((x, y) => tf.add(x, y));
+
+type Run = Compiled<{ a: NdArray; b: NdArray; index: NdArray }, Record<string, unknown>>;
+
+async function on(backend: Backend, run: Run): Promise<[string, NdArray][]> {
+  await useBackend(backend);
+  try {
+    return treeEntries<NdArray>(await run({ a, b, index }));
+  } finally {
+    await useBackend("onnx");
+  }
+}
+
+async function assertParity(name: string, run: Run, backend: Backend = "cpu") {
+  const [ours, eager] = [await on("onnx", run), await on(backend, run)];
+  assertEquals(ours.map(([path, { shape }]) => [path, shape]), eager.map(([path, { shape }]) => [path, shape]));
+  ours.forEach(([path, { data }], i) =>
+    data.forEach((x, k) => {
+      const wanted = eager[i][1].data[k];
+      const error = Math.abs(x - wanted) / Math.max(1, Math.abs(wanted));
+      assert(error <= tolerance, `${name} ${path}[${k}]: ${x} on onnx, ${wanted} on ${backend}`);
+    })
+  );
+}
+
+Deno.test("every traced kernel has a parity case", () => {
+  assertEquals([...Object.keys(smooth), ...Object.keys(discrete)].sort(), tracedKernels());
+});
+
+for (const [name, f] of Object.entries(smooth)) {
+  Deno.test(`traced ${name} and its gradient agree with eager cpu`, () =>
+    assertParity(
+      name,
+      compile(name, (inputs) => {
+        const { value, grad } = valueAndGrad((p: Inputs) => {
+          // The second term ties both arguments to the loss, so that each has a gradient.
+          return tf.add(weighted(f({ ...p, index: inputs.index })), tf.sum(tf.mul(p.a, p.b)));
+        }, { a: inputs.a, b: inputs.b } as Inputs);
+        return { y: f(inputs as unknown as Inputs), value, grad };
+      }),
+    ));
+}
+
+for (const [name, f] of Object.entries(discrete)) {
+  Deno.test(`traced ${name} agrees with eager cpu`, () =>
+    assertParity(name, compile(name, (inputs) => ({ y: f(inputs as unknown as Inputs) }))));
+}
+
+const networks: Record<string, (t: Tensor, u: Tensor) => Tensor> = {
+  tanh: (t) => tf.tanh(t),
+  mish: (t) => mish(tf.mul(tf.sub(t, 0.5), 8)),
+  relu: (t) => relu(tf.sub(t, 0.5)),
+  layerNorm: (t, u) => layerNorm({ scale: tf.reshape(row(u), [3]), shift: tf.reshape(row(t), [3]) }, tf.mul(t, t)),
+  matMul: (t) => tf.exp(square(t)),
+};
+
+for (const [name, f] of Object.entries(networks)) {
+  Deno.test(`traced ${name} agrees with eager cpu in first and second derivatives`, () =>
+    assertParity(
+      name,
+      compile(name, ({ a, b }) => {
+        const penalty = (p: { a: Tensor; b: Tensor }) => {
+          const { grad } = valueAndGrad((q: { a: Tensor }) => weighted(f(q.a, p.b)), { a: p.a });
+          return tf.add(tf.sum(tf.square(grad.a)), tf.sum(tf.mul(p.a, p.b)));
+        };
+        return { first: valueAndGrad(penalty, { a, b }), y: f(a, b) };
+      }),
+    ));
+}
+
+const derivatives = { mish: (x: number) => x * Math.tanh(Math.log1p(Math.exp(x))) };
+
+Deno.test("mish() agrees with its definition in float64 from -40 to 40, gradient by central differences", async () => {
+  const xs = Array.from({ length: 81 }, (_, i) => i - 40);
+  const run = compile("mish", ({ x }) => ({
+    y: mish(x),
+    slope: valueAndGrad((p: { x: Tensor }) => tf.sum(mish(p.x)), { x }).grad.x,
+  }));
+  const { y, slope } = await run({ x: ndarray(xs, [81]) });
+  const h = 1e-5;
+  xs.forEach((x, i) => {
+    const exact = derivatives.mish(x);
+    assert(Math.abs(y.data[i] - exact) <= 1e-6 * Math.max(1, Math.abs(exact)), `mish(${x}) is ${y.data[i]}`);
+    const difference = (derivatives.mish(x + h) - derivatives.mish(x - h)) / (2 * h);
+    // The slope holds x (1 - t^2) as a float32 difference, hence an error in proportion to x.
+    assert(Math.abs(slope.data[i] - difference) <= 1e-6 * Math.max(1, Math.abs(x)), `mish'(${x}) is ${slope.data[i]}, wanted ${difference}`);
+  });
+});
+
+for (const backend of backends.filter((name) => name !== "onnx" && name !== "cpu")) {
+  Deno.test(`backend ${backend} agrees with onnx on a network's gradient, or says how to get it`, async () => {
+    const run: Run = compile(
+      "network",
+      ({ a, b }) =>
+        valueAndGrad(
+          (p: { a: Tensor; b: Tensor }) => weighted(mish(tf.matMul(p.a as tf.Tensor2D, p.b as tf.Tensor2D, true))),
+          { a, b },
+        ),
+    );
+    try {
+      await assertParity("network", run, backend);
+    } catch (error) {
+      if (backend === "wasm" || !(error instanceof Error) || !error.message.startsWith("Cannot use backend")) {
+        throw error;
+      }
+      const remedy = { tensorflow: "deno task setup:gpu", webgpu: "WebGPU adapter" }[backend];
+      assert(error.message.includes(remedy), error.message);
+      console.log(`      ${error.message}`);
+    }
+  });
+}
+
+Deno.test("useBackend() names the nearest backend for an unknown one", async () => {
+  await assertRejects(() => useBackend("wsam"), RangeError, 'did you mean "wasm"?');
+});
+
+Deno.test("compile() names dataSync(), random numbers and untraceable operations", async () => {
+  const x = ndarray([1, 2], [2]);
+  const reading = compile("reading", ({ x }) => ({ y: tf.mul(x, x.dataSync()[0]) }));
+  await assertRejects(() => reading({ x }), TypeError, "Cannot compile reading: Cannot read a tensor's values");
+  const random = compile("random", ({ x }) => ({ y: tf.add(x, tf.randomNormal([2])) }));
+  await assertRejects(() => random({ x }), TypeError, "Cannot compile random: random numbers were drawn inside");
+  const unknown = compile("unknown", ({ x }) => ({ y: tf.spectral.fft(tf.complex(x, x)).as1D() }));
+  await assertRejects(() => unknown({ x }), TypeError, "Cannot compile unknown: operation");
+  const fine = compile("fine", ({ x }) => ({ y: tf.mul(x, 2) })); // A failed trace leaves nothing behind.
+  assertEquals([...(await fine({ x })).y.data], [2, 4]);
+});
+
+Deno.test("compile() refuses a state that was given to an earlier call", async () => {
+  const run = compile<{ state: { x: NdArray } }>("step", ({ state }) => ({ state: { x: tf.add(state.x, 1) } }));
+  const first = { x: ndarray(new Float32Array(20_000), [20_000]) };
+  const { state: second } = await run({ state: first });
+  await assertRejects(() => run({ state: first }), Error, "this state was given to an earlier call");
+  const { state: third } = await run({ state: second });
+  assertEquals(third.x.data[0], 2);
+});
+
+Deno.test("compile() keeps interleaved states apart", async () => {
+  const run = compile<{ state: { x: NdArray } }>("step", ({ state }) => ({ state: { x: tf.mul(state.x, 2) } }));
+  let [one, two] = [3, 5].map((v) => ({ x: ndarray([v, v], [2]) }));
+  for (let i = 0; i < 4; i++) {
+    ({ state: one } = await run({ state: one }));
+    ({ state: two } = await run({ state: two }));
+  }
+  assertEquals([...one.x.data, ...two.x.data], [48, 48, 80, 80]);
+});
