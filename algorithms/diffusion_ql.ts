@@ -18,7 +18,7 @@ import {
   repeatRows,
   type Spec,
 } from "./core/agent.ts";
-import { compile, type NdArray, ndarray, scalar } from "./core/compile.ts";
+import { asConstants, compile, exportOnnx, type NdArray, ndarray, scalar } from "./core/compile.ts";
 import { initMlp, type Linear, mish, mlp, sinusoidalEmbedding } from "./core/nn.ts";
 import {
   type AdamState,
@@ -286,6 +286,14 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       const repeated = repeatRows(observation, candidates);
       const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
       return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    },
+
+    exportPolicy(state) {
+      const actor = (state.arrays as Arrays).actor.params;
+      const shapes = { observation: [1, spec.observationDim], noise: [steps, spec.actionDim] };
+      return exportOnnx("diffusion_ql/policy", shapes, ({ observation, noise }) => ({
+        action: sampleActions(asConstants(actor), observation, tf.split(noise, steps, 0), schedule, spec.maxAction),
+      }));
     },
   };
 }

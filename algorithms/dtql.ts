@@ -22,7 +22,7 @@ import {
   repeatRows,
   type Spec,
 } from "./core/agent.ts";
-import { compile, type NdArray, ndarray } from "./core/compile.ts";
+import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
 import { drawSigmas, edmDefaults, edmDenoiser, edmLoss } from "./core/edm.ts";
 import {
   initLayerNorm,
@@ -465,6 +465,14 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
       return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
     },
+
+    exportPolicy(state) {
+      const actor = (state.arrays as DtqlArrays).actor.params;
+      const shapes = { observation: [1, spec.observationDim], noise: [1, spec.actionDim] };
+      return exportOnnx("dtql/policy", shapes, ({ observation, noise }) => ({
+        action: actorSample(asConstants(actor), observation, noise, spec.maxAction),
+      }));
+    },
   };
 }
 
@@ -570,6 +578,14 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       const repeated = repeatRows(observation, candidates);
       const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
       return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    },
+
+    exportPolicy(state) {
+      const actor = (state.arrays as KlArrays).actor.params;
+      const shapes = { observation: [1, spec.observationDim], noise: [1, spec.actionDim] };
+      return exportOnnx("dql_kl/policy", shapes, ({ observation, noise }) => ({
+        action: bounded(klAction(asConstants(actor), observation, noise)),
+      }));
     },
   };
 }

@@ -54,6 +54,8 @@ export interface Agent {
    * @returns `[batch, actionDim]`
    */
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
+  /** The policy as an ONNX file: `observation [1, S]` and unit Gaussian `noise` to `action [1, A]`. */
+  exportPolicy(state: AgentState): Uint8Array;
 }
 
 /** What all configurations share. */

@@ -9,11 +9,11 @@
 
 import { type Backend, currentBackend } from "./backend.ts";
 import { isSmall } from "./join.ts";
-import type { DType } from "./onnx.ts";
+import { type DType, encodeOnnx, renameValues } from "./onnx.ts";
 import { createSession, type NdArray, type Session } from "./runtime.ts";
 import { type Tensor, tf } from "./tensor.ts";
 import { traceGraph } from "./trace.ts";
-import { treeEntries, treeLeaves, treeLike } from "./tree.ts";
+import { mapTree, treeEntries, treeLeaves, treeLike } from "./tree.ts";
 
 export type { NdArray } from "./runtime.ts";
 
@@ -239,4 +239,35 @@ function runEagerly<I, O>(name: string, fn: (inputs: Traced<I>) => O, backend: B
     }));
     return treeLike<NdArray, unknown>(structure, arrays) as Computed<O>;
   };
+}
+
+/**
+ * A function of named inputs as the bytes of an `.onnx` file, with everything else in it as constants.
+ *
+ * @param inputs Shape of each input, all `float32`.
+ * @param fn From tensors by those names to tensors by the names of the outputs; see {@linkcode asConstants}.
+ */
+export function exportOnnx(
+  name: string,
+  inputs: Readonly<Record<string, readonly number[]>>,
+  fn: (inputs: Record<string, Tensor>) => Record<string, Tensor>,
+): Uint8Array {
+  const names = Object.keys(inputs);
+  let outputNames: string[] = [];
+  const specs = names.map((key) => ({ shape: inputs[key], dtype: "float32" as const }));
+  const graph = traceGraph(name, specs, (tensors) => {
+    const outputs = fn(Object.fromEntries(names.map((key, i) => [key, tensors[i]])));
+    outputNames = Object.keys(outputs);
+    return Object.values(outputs);
+  });
+  const named = new Map([
+    ...names.map((key, i) => [graph.inputs[i].name, key] as const),
+    ...outputNames.map((key, i) => [graph.outputs[i].name, key] as const),
+  ]);
+  return encodeOnnx(renameValues(graph, named));
+}
+
+/** Arrays as tensors, to be used inside of {@linkcode exportOnnx}. */
+export function asConstants<T>(tree: T): Traced<T> {
+  return mapTree<NdArray, Tensor>(tree, ({ data, shape }) => tf.tensor(data, [...shape]));
 }

@@ -118,3 +118,16 @@ export function encodeOnnx(graph: OnnxGraph): Uint8Array {
   message(writer, 8, (w) => integer(w, 2, 18)); // opset_import, default domain
   return writer.finish();
 }
+
+/** The graph with some of its values under other names. */
+export function renameValues(graph: OnnxGraph, names: ReadonlyMap<string, string>): OnnxGraph {
+  const renamed = (name: string) => names.get(name) ?? name;
+  const value = <V extends OnnxValue>(v: V): V => ({ ...v, name: renamed(v.name) });
+  return {
+    ...graph,
+    nodes: graph.nodes.map((n) => ({ ...n, inputs: n.inputs.map(renamed), outputs: n.outputs.map(renamed) })),
+    inputs: graph.inputs.map(value),
+    outputs: graph.outputs.map(value),
+    constants: graph.constants.map(value),
+  };
+}

@@ -200,7 +200,10 @@ Deno.test("mish() agrees with its definition in float64 from -40 to 40, gradient
     assert(Math.abs(y.data[i] - exact) <= 1e-6 * Math.max(1, Math.abs(exact)), `mish(${x}) is ${y.data[i]}`);
     const difference = (derivatives.mish(x + h) - derivatives.mish(x - h)) / (2 * h);
     // The slope holds x (1 - t^2) as a float32 difference, hence an error in proportion to x.
-    assert(Math.abs(slope.data[i] - difference) <= 1e-6 * Math.max(1, Math.abs(x)), `mish'(${x}) is ${slope.data[i]}, wanted ${difference}`);
+    assert(
+      Math.abs(slope.data[i] - difference) <= 1e-6 * Math.max(1, Math.abs(x)),
+      `mish'(${x}) is ${slope.data[i]}, wanted ${difference}`,
+    );
   });
 });
 

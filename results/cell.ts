@@ -1,0 +1,69 @@
+/**
+ * Cells: the unit of work, one (experiment, task, algorithm, seed), and the folder it lives in.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/core/agent.ts";
+import { type Backend } from "../algorithms/core/backend.ts";
+import { diffusionQl } from "../algorithms/diffusion_ql.ts";
+import { dqlKl, dtql } from "../algorithms/dtql.ts";
+
+/** Every algorithm by name. */
+export const algorithms = {
+  dtql: dtql as unknown as Algorithm<CommonConfig>,
+  dql_kl: dqlKl as unknown as Algorithm<CommonConfig>,
+  diffusion_ql: diffusionQl as unknown as Algorithm<CommonConfig>,
+};
+
+/** What an experiment does with a trained agent. */
+export type ExperimentKind = "bandit" | "environment";
+
+/** One training run, as plain data that a process can be given. */
+export interface Cell {
+  profile: string;
+  experiment: string;
+  kind: ExperimentKind;
+  task: string;
+  algorithm: keyof typeof algorithms;
+  seed: number;
+  backend: Backend;
+  /** Settings that differ from the algorithm's own for this task. */
+  overrides: Record<string, number | string>;
+  /** Why they do. */
+  overridesSource: string;
+  evaluation: {
+    /** Episodes, or samples of a bandit's policy. */
+    episodes: number;
+    /** Candidates per action in the second evaluation; the first always has one. */
+    candidates: number;
+  };
+  /** Path of the dataset file, or of nothing for a bandit. */
+  dataset: string | null;
+}
+
+/** The preset whose task a local dataset stands in for. */
+export const presetTask = (task: string) => task.replace(/-local$/, "-v2");
+
+/** The cell's full configuration. */
+export function cellConfig(cell: Cell): CommonConfig {
+  return resolveConfig(algorithms[cell.algorithm], presetTask(cell.task), cell.overrides);
+}
+
+/** The cell's folder: a change of anything that changes its result changes the hash. */
+export function cellFolder(root: string, cell: Cell): string {
+  const { profile, experiment, task, algorithm, seed, evaluation, backend } = cell;
+  const identity = JSON.stringify([cellConfig(cell), evaluation, backend, resultVersion]);
+  const hash = createHash("sha256").update(identity).digest("hex").slice(0, 10);
+  return join(root, "runs", profile, experiment, task, algorithm, hash, `seed_${seed}`);
+}
+
+/** Raised when a change of code changes what a cell computes. */
+const resultVersion = 1;
+
+/** A cell in words. */
+export function cellLabel({ task, algorithm, seed }: Cell): string {
+  return `${task} ${algorithm} seed ${seed}`;
+}

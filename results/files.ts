@@ -1,0 +1,54 @@
+/**
+ * Files that are whole or absent.
+ *
+ * @module
+ */
+
+import { dirname } from "node:path";
+
+/** Writes a file beside its place, then renames it there; a failed write leaves the old file and nothing else. */
+export async function writeAtomically(path: string, content: string | Uint8Array) {
+  const part = `${path}.${Deno.pid}.part`;
+  try {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    {
+      using file = await Deno.open(part, { write: true, create: true, truncate: true });
+      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      await file.sync();
+    }
+    await Deno.rename(part, path);
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    throw writeError(path, error);
+  }
+}
+
+/** Creates a folder and those above it. */
+export async function makeFolder(path: string) {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+/** A failed write as one line with its remedy. */
+export function writeError(path: string, cause: unknown): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const remedy = /ENOSPC|no space|os error 28/i.test(text)
+    ? `the disk must have space left; free some of ${dirname(path)} and run again, nothing is lost`
+    : cause instanceof Deno.errors.PermissionDenied || cause instanceof Deno.errors.NotCapable ||
+        /EACCES|EROFS|os error (13|30)/.test(text)
+    ? "the folder must be writable; change its permissions or choose another with --out"
+    : text;
+  return new Error(`Cannot write "${path}": ${remedy}`, { cause });
+}
+
+/** A JSON file, or null if it is absent or unreadable. */
+export async function readJson<T>(path: string): Promise<T | null> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * Where things lie.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+
+/** The path of a `file:` URL. */
+export function fromFileUrl(url: URL): string {
+  return fileURLToPath(url);
+}
+
+/** The results folder of this workspace. */
+export const resultsFolder = fromFileUrl(new URL("./", import.meta.url)).replace(/\/$/, "");

@@ -1,0 +1,259 @@
+/**
+ * From finished cells to tables and figures.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { TopLevelSpec } from "vega-lite";
+import { createRng } from "../algorithms/core/rng.ts";
+import { type BanditReward, banditRewards, type BanditSet, banditSets } from "../data/bandits.ts";
+import { normalizedScore } from "../environments/scores.ts";
+import { algorithms } from "./cell.ts";
+import { writeFigure } from "./figures.ts";
+import { writeAtomically } from "./files.ts";
+import { bootstrapMean, type Interval, mean } from "./statistics.ts";
+import { type Table, toCsv, toMarkdown } from "./table.ts";
+import type { Evaluation } from "./train.ts";
+
+const title = (name: string) => algorithms[name as keyof typeof algorithms].title;
+const number = (x: number, digits = 2) => x.toFixed(digits);
+const range = ({ low, high }: Interval, digits = 1) =>
+  low === null || high === null ? "none (n = 1)" : `[${number(low, digits)}, ${number(high, digits)}]`;
+
+/** Writes what the finished cells say into `folder`; returns the tables. */
+export async function writeReport(
+  folder: string,
+  evaluations: readonly Evaluation[],
+  heading: string,
+): Promise<Table[]> {
+  const bandits = evaluations.filter((e) => e.bandit);
+  const environments = evaluations.filter((e) => e.environment);
+  const tables: Table[] = [];
+  if (bandits.length > 0) {
+    tables.push(banditTable(bandits));
+    await writeFigure(join(folder, "bandits"), banditFigure(bandits));
+  }
+  if (environments.length > 0) {
+    tables.push(...environmentTables(environments));
+    await writeFigure(join(folder, "hopper"), environmentFigure(environments));
+  }
+  const names = ["bandits", "environments"].filter((_, i) => [bandits, environments][i].length > 0);
+  for (const [i, table] of tables.entries()) await writeAtomically(join(folder, `${names[i]}.csv`), toCsv(table));
+  const pictures = [
+    ...(bandits.length > 0 ? ["![Bandits](bandits.svg)", ""] : []),
+    ...(environments.length > 0 ? ["![Hopper](hopper.svg)", ""] : []),
+  ];
+  const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
+  await writeAtomically(join(folder, "README.md"), text);
+  return tables;
+}
+
+function protocol(evaluations: readonly Evaluation[]): string[] {
+  const sources = [...new Set(evaluations.map((e) => e.cell.overridesSource).filter(Boolean))];
+  return [...sources.map((source) => `Settings: ${source}`), "Last checkpoint of every seed; nothing is selected."];
+}
+
+function banditTable(evaluations: readonly Evaluation[]): Table {
+  const rows = evaluations.map(({ cell, bandit, trainingMs }) => {
+    const b = bandit!;
+    return [
+      cell.task,
+      title(cell.algorithm),
+      `${cell.seed}`,
+      number(b.nearestMean),
+      number(b.nearestMax),
+      number(b.reward),
+      b.modes === null ? "" : number(100 * b.modes, 1),
+      number(trainingMs / 1000, 0),
+    ];
+  });
+  return {
+    title: "Two-dimensional bandits",
+    columns: ["bandit", "method", "seed", "distance", "largest", "reward", "near a mode, %", "training, s"],
+    rows,
+    notes: [
+      "Distance from a policy sample to the nearest data action (mean, largest) and that action's reward, 1000 samples; " +
+      "near a mode: within 1.0 of one of the 25 centres.",
+      ...protocol(evaluations),
+    ],
+  };
+}
+
+/** One entry per (task, method, acting rule), over its seeds. */
+function groupRules(evaluations: readonly Evaluation[]) {
+  const keys = new Map<
+    string,
+    { task: string; algorithm: string; candidates: number; scores: number[][]; actMs: number[]; datasetMean: number }
+  >();
+  for (const { cell, environment } of evaluations) {
+    for (const { candidates, scores, actMs } of environment!.rules) {
+      const key = `${cell.task}/${cell.algorithm}/${candidates}`;
+      const datasetMean = normalizedScore(cell.task, environment!.datasetMean);
+      const group = keys.get(key) ??
+        { task: cell.task, algorithm: cell.algorithm, candidates, scores: [], actMs: [], datasetMean };
+      group.scores.push(scores);
+      group.actMs.push(actMs);
+      keys.set(key, group);
+    }
+  }
+  return [...keys.values()];
+}
+
+const ruleName = (candidates: number) => candidates === 1 ? "one sample" : `softmax of ${candidates}`;
+
+function environmentTables(evaluations: readonly Evaluation[]): Table[] {
+  const rows = groupRules(evaluations).map(({ task, algorithm, candidates, scores, actMs, datasetMean }) => {
+    const score = bootstrapMean(scores);
+    const gain = bootstrapMean(scores.map((seed) => seed.map((s) => s - datasetMean)));
+    return [
+      task,
+      title(algorithm),
+      ruleName(candidates),
+      number(score.mean, 1),
+      range(score),
+      `${score.n} x ${scores[0].length}`,
+      number(datasetMean, 1),
+      number(gain.mean, 1),
+      range(gain),
+      number(mean(actMs), 3),
+    ];
+  });
+  return [{
+    title: "Hopper, local medium-replay data",
+    columns: [
+      "dataset",
+      "method",
+      "acting",
+      "score",
+      "95 %",
+      "seeds x episodes",
+      "data",
+      "gain",
+      "95 %",
+      "ms per action",
+    ],
+    rows,
+    notes: [
+      "D4RL normalized score in d4rl physics; local data, so not comparable with published tables. Intervals: bootstrap " +
+      "over seeds, then episodes. Data: the mean score of the dataset's own episodes; gain: score minus that.",
+      ...protocol(evaluations),
+    ],
+  }];
+}
+
+const columns = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
+
+/** The paper's toy figure: data coloured by reward, samples of the policies in red; trust region above, KL below. */
+export function banditFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const seen = new Set<string>();
+  const panels = ["dtql", "dql_kl"].map((algorithm) => ({
+    hconcat: columns.flatMap((task) => {
+      const found = evaluations.filter(({ cell }) => cell.task === task && cell.algorithm === algorithm)
+        .sort((a, b) => a.cell.seed - b.cell.seed)[0];
+      if (!found) return [];
+      seen.add(`${found.cell.seed}`);
+      return [banditPanel(task, algorithm, found)];
+    }),
+  })).filter(({ hconcat }) => hconcat.length > 0);
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "One-step policies on two-dimensional bandits",
+      subtitle: [
+        "Data actions coloured by their reward; red: 1000 samples of the policy. Above: trust region (DTQL). Below: score distillation (DQL-KL).",
+        `The first seed of each (${[...seen].join(", ")}); the table has all.`,
+      ],
+    },
+    vconcat: panels,
+    resolve: { scale: { color: "independent" } },
+  } as TopLevelSpec;
+}
+
+function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
+  const [set, rule] = task.split("-") as [BanditSet, BanditReward];
+  const points = banditSets[set](2000, createRng(`bandit/${task}`));
+  const rewards = banditRewards(points, rule);
+  const data = Array.from(rewards, (reward, i) => ({
+    x: Number(points[2 * i].toFixed(2)),
+    y: Number(points[2 * i + 1].toFixed(2)),
+    reward: Number(reward.toFixed(2)),
+  }));
+  const samples = bandit!.samples;
+  const policy = Array.from({ length: samples.length / 2 }, (_, i) => ({ x: samples[2 * i], y: samples[2 * i + 1] }));
+  const scale = { domain: [-16, 16] };
+  const axis = { title: null, values: [-10, 0, 10] };
+  const encoding = {
+    x: { field: "x", type: "quantitative", scale, axis },
+    y: { field: "y", type: "quantitative", scale, axis },
+  };
+  return {
+    title: {
+      text: `${title(algorithm)}, ${task.replace("-", ", ")}`,
+      fontSize: 12,
+      fontWeight: "normal",
+      anchor: "middle",
+      offset: 6,
+    },
+    width: 190,
+    height: 190,
+    layer: [
+      {
+        data: { values: data },
+        mark: { type: "circle", size: 9, opacity: 0.8, clip: true },
+        encoding: {
+          ...encoding,
+          color: { field: "reward", type: "quantitative", scale: { scheme: "viridis" }, legend: null },
+        },
+      },
+      {
+        data: { values: policy },
+        mark: { type: "circle", size: 9, color: "#e6194b", opacity: 0.6, clip: true },
+        encoding,
+      },
+    ],
+  };
+}
+
+/** Scores with intervals per method and acting rule, each seed's mean as a dot, the dataset's mean as a line. */
+export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const groups = groupRules(evaluations);
+  const label = (g: typeof groups[number]) => `${title(g.algorithm)}, ${ruleName(g.candidates)}`;
+  const summary = groups.map((g) => ({ method: label(g), ...bootstrapMean(g.scores) }));
+  const seeds = groups.flatMap((g) => g.scores.map((scores) => ({ method: label(g), score: mean(scores) })));
+  const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 260 } };
+  const scale = { domain: [0, Math.max(100, ...seeds.map((s) => s.score))] };
+  const { n } = summary[0];
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Hopper on local medium-replay data",
+      subtitle:
+        `Bars: mean over ${n} seeds and its 95 % interval; dots: seeds; dashed: the dataset's mean. Local data.`,
+    },
+    width: 520,
+    height: { step: 44 },
+    layer: [
+      {
+        data: { values: summary },
+        mark: { type: "bar", color: "#9ecae1", height: 20 },
+        encoding: { y, x: { field: "mean", type: "quantitative", title: "D4RL normalized score", scale } },
+      },
+      {
+        data: { values: summary.filter((s) => s.low !== null) },
+        mark: { type: "rule", size: 2, color: "#08519c" },
+        encoding: { y, x: { field: "low", type: "quantitative" }, x2: { field: "high" } },
+      },
+      {
+        data: { values: seeds },
+        mark: { type: "circle", size: 45, color: "#08306b", opacity: 0.9 },
+        encoding: { y, x: { field: "score", type: "quantitative" } },
+      },
+      {
+        data: { values: [{ mean: groups[0].datasetMean }] },
+        mark: { type: "rule", strokeDash: [5, 4], color: "#d94801", size: 2 },
+        encoding: { x: { field: "mean", type: "quantitative" } },
+      },
+    ],
+  } as TopLevelSpec;
+}

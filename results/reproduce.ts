@@ -1,0 +1,215 @@
+/**
+ * `deno task reproduce`: trains, evaluates and reports.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli";
+import { closest } from "fastest-levenshtein";
+import { join, resolve } from "node:path";
+import { backends, useBackend } from "../algorithms/core/backend.ts";
+import { localRecipes, makeLocalDataset } from "../data/local.ts";
+import { algorithms, type Cell, cellFolder, cellLabel } from "./cell.ts";
+import { runCells } from "./executor.ts";
+import { makeFolder, readJson, writeError } from "./files.ts";
+import { resultsFolder } from "./paths.ts";
+import { experimentNames, hopperDataset, planCells, profiles } from "./profiles.ts";
+import { formatSeconds, showProgress } from "./progress.ts";
+import { writeReport } from "./report.ts";
+import { toText } from "./table.ts";
+import type { Evaluation } from "./train.ts";
+
+const help = `Trains, evaluates and reports; a second run goes on where the first one stopped.
+
+Usage: deno task reproduce [options]
+
+  --profile <name>     ${
+  Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
+}
+                       (default: quick)
+  --only <experiment>  ${experimentNames.join(" or ")}
+  --task <id>          one task, such as 25gaussians-far or ${hopperDataset}
+  --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
+  --seeds <list>       such as 0,1,2 (default: the profile's)
+  --jobs <n>           cells at once (default: the number of cores)
+  --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
+  --out <folder>       where results go (default: results)
+  --fresh              train again what is done already
+  --dry-run            list the cells and stop
+  --help               this text`;
+
+const options = ["profile", "only", "task", "algorithm", "seeds", "jobs", "backend", "out"] as const;
+const switches = ["fresh", "dry-run", "help"] as const;
+
+/** One line that names the nearest known word. */
+function unknown(what: string, word: string, known: readonly string[]): RangeError {
+  return new RangeError(
+    `Cannot reproduce: unknown ${what} "${word}"; did you mean "${closest(word, [...known])}"? Known: ${
+      known.join(", ")
+    }`,
+  );
+}
+
+function parse(args: string[]) {
+  const flags = parseArgs(args, {
+    string: options,
+    boolean: switches,
+    unknown: (arg: string) => {
+      throw unknown("flag", arg, [...options, ...switches].map((name) => `--${name}`));
+    },
+  });
+  if (flags._.length > 0) {
+    throw unknown(
+      "argument",
+      String(flags._[0]),
+      [...options, ...switches].map((name) => `--${name}`),
+    );
+  }
+  const known = (what: string, value: string | undefined, list: readonly string[]) => {
+    if (value !== undefined && !list.includes(value)) throw unknown(what, value, list);
+    return value;
+  };
+  const profile = known("profile", flags.profile ?? "quick", Object.keys(profiles))!;
+  const natural = (name: string, text: string, least: number) => {
+    const value = Number(text);
+    if (text === "" || !Number.isInteger(value) || value < least) {
+      throw new RangeError(
+        `Cannot reproduce: --${name} must be an integer of at least ${least}, current value is "${text}"`,
+      );
+    }
+    return value;
+  };
+  return {
+    help: flags.help,
+    dryRun: flags["dry-run"],
+    fresh: flags.fresh,
+    profile,
+    only: known("experiment", flags.only, experimentNames),
+    task: known("task", flags.task, [...new Set(planCells(profile, {}, "onnx", "").map((cell) => cell.task))]),
+    algorithm: known("algorithm", flags.algorithm, Object.keys(algorithms)),
+    seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
+    jobs: flags.jobs === undefined ? navigator.hardwareConcurrency : natural("jobs", flags.jobs, 1),
+    backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
+    out: flags.out === undefined ? resultsFolder : resolve(flags.out),
+  };
+}
+
+/** The path of a local dataset, made first if it is not there. */
+async function ensureDataset(out: string): Promise<string> {
+  const recipe = localRecipes[hopperDataset];
+  const path = join(out, "datasets", `${hopperDataset}.hdf5`);
+  try {
+    await Deno.stat(path);
+    return path;
+  } catch {
+    // Made below.
+  }
+  await makeFolder(join(out, "datasets"));
+  const terminal = Deno.stdout.isTerminal();
+  const start = performance.now();
+  let last = 0;
+  try {
+    await makeLocalDataset(recipe, path, (made) => {
+      if (!terminal || performance.now() - last < 200) return;
+      last = performance.now();
+      const rest = (last - start) / 1000 * (recipe.transitions / made - 1);
+      const text = `Making ${hopperDataset}: ${made} of ${recipe.transitions} transitions, ${formatSeconds(rest)} left`;
+      Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
+    });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+  if (terminal) Deno.stdout.writeSync(new TextEncoder().encode("\r\x1b[K"));
+  console.log(
+    `Made ${hopperDataset}: ${recipe.transitions} transitions in ${formatSeconds((performance.now() - start) / 1000)}`,
+  );
+  return path;
+}
+
+async function main(): Promise<number> {
+  const flags = parse(Deno.args);
+  if (flags.help) {
+    console.log(help);
+    return 0;
+  }
+  const backend = await useBackend(flags.backend);
+  const datasetPath = join(flags.out, "datasets", `${hopperDataset}.hdf5`);
+  const cells = planCells(flags.profile, flags, backend, datasetPath);
+  if (cells.length === 0) {
+    throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
+  }
+  if (flags.dryRun) {
+    for (const cell of cells) console.log(`${cellLabel(cell)}  ${cellFolder(flags.out, cell)}`);
+    console.log(`${cells.length} cells`);
+    return 0;
+  }
+  const start = performance.now();
+  await makeFolder(flags.out);
+  if (flags.fresh) {
+    for (const cell of cells) await Deno.remove(cellFolder(flags.out, cell), { recursive: true }).catch(() => {});
+  }
+
+  const stop = new AbortController();
+  let interrupted = 0;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => {
+      if (interrupted++ > 0) Deno.exit(130);
+      stop.abort();
+    });
+  }
+
+  const heading = `Onestep: profile ${flags.profile}`;
+  const folder = join(flags.out, flags.profile);
+  await makeFolder(folder);
+  const finished: Evaluation[] = [];
+  const waiting: Cell[] = [];
+  for (const cell of cells) {
+    const evaluation = await readJson<Evaluation>(join(cellFolder(flags.out, cell), "evaluation.json"));
+    if (evaluation) finished.push(evaluation);
+    else waiting.push(cell);
+  }
+  if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);
+
+  const errors: Error[] = [];
+  const run = async (part: Cell[], jobs: number) => {
+    if (part.length === 0 || stop.signal.aborted) return;
+    const bars = showProgress(part);
+    const watcher = {
+      ...bars,
+      ended(cell: Cell, outcome: Evaluation | Error) {
+        bars.ended(cell, outcome);
+        if (outcome instanceof Error) errors.push(outcome);
+      },
+    };
+    try {
+      finished.push(...await runCells(part, flags.out, jobs, watcher, stop.signal));
+    } finally {
+      bars.stop();
+    }
+  };
+  if (waiting.some((cell) => cell.dataset)) await ensureDataset(flags.out);
+  await run(waiting, flags.jobs);
+
+  const order = new Map(cells.map((cell, i) => [cellFolder(flags.out, cell), i]));
+  finished.sort((a, b) => order.get(cellFolder(flags.out, a.cell))! - order.get(cellFolder(flags.out, b.cell))!);
+  if (finished.length > 0) {
+    const tables = await writeReport(folder, finished, heading);
+    for (const table of tables) console.log(`\n${toText(table)}`);
+    console.log(`\nTables and figures: ${folder}`);
+  }
+  for (const error of errors) console.error(`\nerror: ${error.message}`);
+  const elapsed = formatSeconds((performance.now() - start) / 1000);
+  if (stop.signal.aborted) {
+    console.error(`Stopped after ${elapsed}; run the same command to go on`);
+    return 130;
+  }
+  console.log(`${finished.length} of ${cells.length} cells, ${elapsed}`);
+  return errors.length > 0 ? 1 : 0;
+}
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  console.error(`error: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(1);
+}

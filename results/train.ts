@@ -1,0 +1,288 @@
+/**
+ * Training one cell: resumable at any moment, evaluated at its end.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Agent, AgentState, Batch } from "../algorithms/core/agent.ts";
+import { useBackend } from "../algorithms/core/backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
+import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import {
+  type Bandit,
+  banditMetrics,
+  type BanditReward,
+  type BanditSet,
+  drawBanditBatch,
+  makeBandit,
+  shareNearModes,
+} from "../data/bandits.ts";
+import { drawBatch, loadTransitions, transformRewards } from "../data/d4rl.ts";
+import { createEnvironment, type Episode, evaluatePolicy, hopper, normalizedScore } from "../environments/mod.ts";
+import { algorithms, type Cell, cellConfig, cellFolder, cellLabel } from "./cell.ts";
+import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
+
+/** What a finished cell says. */
+export interface Evaluation {
+  cell: Cell;
+  trainingMs: number;
+  bandit?: {
+    samples: number[];
+    nearestMean: number;
+    nearestMax: number;
+    reward: number;
+    /** Share of samples within 1.0 of a mode centre; 25 Gaussians only. */
+    modes: number | null;
+  };
+  environment?: {
+    physics: string;
+    datasetMean: number;
+    datasetTransitions: number;
+    rules: { candidates: number; episodes: Episode[]; scores: number[]; actMs: number }[];
+  };
+}
+
+/** Where a cell's training stands, for a progress bar. */
+export interface Progress {
+  done: number;
+  total: number;
+  note: string;
+}
+
+interface Task {
+  agent: Agent;
+  drawBatch(rng: Rng): Batch;
+  evaluate(
+    state: AgentState,
+    rng: Rng,
+    onProgress: (note: string) => void,
+  ): Promise<Omit<Evaluation, "cell" | "trainingMs">>;
+}
+
+const logsPerRun = 100;
+const checkpointMs = 10_000;
+
+/**
+ * Trains and evaluates a cell, from its last checkpoint if there is one; returns at once if it is done.
+ *
+ * @param root The results folder.
+ * @throws {Error} If training diverges, another process holds the cell, or the folder cannot be written.
+ */
+export async function trainCell(cell: Cell, root: string, onProgress: (p: Progress) => void): Promise<Evaluation> {
+  const folder = cellFolder(root, cell);
+  await makeFolder(folder);
+  using _lock = await lockFolder(folder, cell);
+  const at = (name: string) => join(folder, name);
+  const done = await readJson<Evaluation>(at("evaluation.json"));
+  if (done) return done;
+
+  await useBackend(cell.backend);
+  const config = cellConfig(cell);
+  const rng = createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`);
+  const task = cell.kind === "bandit" ? banditTask(cell, rng) : await environmentTask(cell);
+  await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
+
+  let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.agent.init(rng.child("init")));
+  await keepMetricsUntil(at("metrics.jsonl"), state.updates);
+  const every = Math.max(Math.floor(config.updates / logsPerRun), 1);
+  let sums: Record<string, number> = {};
+  let [last, lastSave] = [performance.now(), performance.now()];
+  while (state.updates < config.updates) {
+    const k = state.updates;
+    const batch = task.drawBatch(rng.child(`batch/${k}`));
+    const result = await task.agent.update(state, batch, rng.child(`update/${k}`));
+    for (const [name, value] of Object.entries(result.metrics)) {
+      if (!Number.isFinite(value)) throw diverged(cell, k, name, value, batch);
+      sums[name] = (sums[name] ?? 0) + value;
+    }
+    state = result.state;
+    const now = performance.now();
+    trainingMs += now - last;
+    last = now;
+    if (state.updates % every !== 0 && state.updates < config.updates) continue;
+    onProgress({ done: state.updates, total: config.updates, note: "training" });
+    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / every]));
+    await appendLine(at("metrics.jsonl"), JSON.stringify({ update: state.updates, ...means }));
+    sums = {};
+    if (now - lastSave < checkpointMs && state.updates < config.updates) continue;
+    await save(at("checkpoint.safetensors"), cell, state, trainingMs);
+    lastSave = last = performance.now();
+  }
+
+  const note = (text: string) => onProgress({ done: config.updates, total: config.updates, note: text });
+  const outcome = await task.evaluate(state, rng.child("evaluation"), note);
+  await writeAtomically(at("policy.onnx"), task.agent.exportPolicy(state));
+  const evaluation: Evaluation = { cell, trainingMs, ...outcome };
+  await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
+  return evaluation;
+}
+
+async function lockFolder(folder: string, cell: Cell): Promise<Disposable> {
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(join(folder, "lock"), { create: true, write: true });
+  } catch (error) {
+    throw writeError(join(folder, "lock"), error);
+  }
+  if (!await file.tryLock(true)) {
+    file.close();
+    throw new Error(
+      `Cannot train ${cellLabel(cell)}: another process is training it in ${folder}; wait for it or stop it`,
+    );
+  }
+  return file; // The lock ends with the file, or with the process.
+}
+
+async function resume(path: string, fresh: AgentState): Promise<{ state: AgentState; trainingMs: number }> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch {
+    return { state: fresh, trainingMs: 0 };
+  }
+  try {
+    const checkpoint = decodeCheckpoint(bytes);
+    const arrays = restoreTree(fresh.arrays, checkpoint);
+    return {
+      state: { updates: Number(checkpoint.metadata.updates), arrays },
+      trainingMs: Number(checkpoint.metadata.trainingMs),
+    };
+  } catch (cause) {
+    throw new Error(`Cannot resume from "${path}": ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function save(path: string, cell: Cell, state: AgentState, trainingMs: number) {
+  let bytes: Uint8Array;
+  try {
+    bytes = encodeCheckpoint(state.arrays, { updates: `${state.updates}`, trainingMs: `${Math.round(trainingMs)}` });
+  } catch (cause) {
+    const text = (cause as Error).message;
+    throw new Error(
+      `Cannot train ${cellLabel(cell)}: it diverged by update ${state.updates}: ${text}; the last checkpoint is kept`,
+      { cause },
+    );
+  }
+  await writeAtomically(path, bytes);
+}
+
+function diverged(cell: Cell, update: number, name: string, value: number, batch: Batch): Error {
+  const bad = Object.entries(batch as unknown as Record<string, NdArray>).find(([, { data }]) =>
+    data.some((x) => !Number.isFinite(x))
+  );
+  const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
+  return new Error(
+    `Cannot train ${cellLabel(cell)}: at update ${update} ${name} is ${value}: ${cause}; the last checkpoint is kept`,
+  );
+}
+
+async function appendLine(path: string, line: string) {
+  try {
+    await Deno.writeTextFile(path, `${line}\n`, { append: true });
+  } catch (error) {
+    throw writeError(path, error);
+  }
+}
+
+/** Drops the metrics that a killed process wrote after its last checkpoint. */
+async function keepMetricsUntil(path: string, updates: number) {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch {
+    return;
+  }
+  const kept = text.split("\n").filter((line) => {
+    try {
+      return JSON.parse(line).update <= updates;
+    } catch {
+      return false;
+    }
+  });
+  await writeAtomically(path, kept.map((line) => `${line}\n`).join(""));
+}
+
+function describeRun(cell: Cell) {
+  return {
+    cell,
+    config: cellConfig(cell),
+    preset: algorithms[cell.algorithm].presets[cell.task]?.source ?? "defaults",
+    source: algorithms[cell.algorithm].source,
+    versions: Deno.version,
+    machine: { os: Deno.build.os, arch: Deno.build.arch, cores: navigator.hardwareConcurrency },
+  };
+}
+
+function banditTask(cell: Cell, rng: Rng): Task {
+  const [set, rule] = cell.task.split("-") as [BanditSet, BanditReward];
+  const bandit: Bandit = makeBandit(set, rule, 10_000, createRng(`bandit/${cell.task}`));
+  const config = cellConfig(cell);
+  const agent = algorithms[cell.algorithm].create(config, {
+    observationDim: 1,
+    actionDim: 2,
+    maxAction: bandit.maxAction,
+  });
+  return {
+    agent,
+    drawBatch: (batchRng) => drawBanditBatch(bandit, config.batchSize, batchRng),
+    async evaluate(state) {
+      const n = cell.evaluation.episodes;
+      const { data } = await agent.act(state, ndarray(new Float32Array(n), [n, 1]), 1, rng.child("samples"));
+      const modes = set === "25gaussians" ? shareNearModes(data, 1) : null;
+      return {
+        bandit: { samples: Array.from(data, (x) => Number(x.toFixed(4))), ...banditMetrics(bandit, data), modes },
+      };
+    },
+  };
+}
+
+async function environmentTask(cell: Cell): Promise<Task> {
+  const config = cellConfig(cell);
+  const data = await loadTransitions(cell.dataset!);
+  data.reward = transformRewards(data.reward, config.rewardTransform);
+  const { observationDim, actionDim } = data;
+  const agent = algorithms[cell.algorithm].create(config, { observationDim, actionDim, maxAction: 1 });
+  return {
+    agent,
+    drawBatch: (rng) => drawBatch(data, config.batchSize, rng),
+    async evaluate(state, rng, onProgress) {
+      const environments = await Promise.all(
+        Array.from({ length: cell.evaluation.episodes }, () => createEnvironment(hopper, "d4rl")),
+      );
+      const rules = [];
+      for (const candidates of new Set([1, cell.evaluation.candidates])) {
+        let calls = 0;
+        const policy = (observation: NdArray) =>
+          agent.act(state, observation, candidates, rng.child(`${candidates}/${calls++}`));
+        const report = (running: number, step: number) =>
+          step % 50 === 0 && onProgress(`evaluating, ${candidates} candidate(s), step ${step}, ${running} running`);
+        const episodes = await evaluatePolicy(environments, policy, report);
+        const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
+        rules.push({
+          candidates,
+          episodes,
+          scores,
+          actMs: await timeAction(agent, state, candidates, observationDim, rng),
+        });
+      }
+      for (const env of environments) env[Symbol.dispose]();
+      const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
+      return { environment: { physics: "d4rl", datasetMean, datasetTransitions: data.count, rules } };
+    },
+  };
+}
+
+/** Median milliseconds of one action at batch 1, after a warm-up. */
+async function timeAction(agent: Agent, state: AgentState, candidates: number, dim: number, rng: Rng): Promise<number> {
+  const observation = ndarray(new Float32Array(dim), [1, dim]);
+  const times: number[] = [];
+  for (let i = 0; i < 250; i++) {
+    const stream = rng.child(`time/${i}`);
+    const start = performance.now();
+    await agent.act(state, observation, candidates, stream);
+    if (i >= 50) times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[100];
+}
