@@ -65,6 +65,12 @@ export interface DtqlConfig extends CommonConfig {
   discount: number;
   /** Target average rate, 1 - rho of Algorithm 1. */
   polyakRate: number;
+  /**
+   * How the policy's noise is drawn per batch: `independent` (authors' code), or `antithetic` [Ours], where the second
+   * half of the batch mirrors the first. The gradients have the same mean and less variance where states repeat, as in a
+   * bandit, whose few thousand updates on minibatches otherwise leave a symmetric policy symmetric.
+   */
+  actorNoise: "independent" | "antithetic";
   /** Whether the denoised action is clipped to the action bounds. */
   denoised: "clipped" | "free";
   /** Width of critic and one-step policy. */
@@ -89,6 +95,7 @@ export const dtqlDefaults: DtqlConfig = {
   expectile: 0.7,
   discount: 0.99,
   polyakRate: 0.005,
+  actorNoise: "independent",
   denoised: "clipped",
   hidden: 256,
   diffusionHidden: 256,
@@ -326,6 +333,22 @@ function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng): Diffus
   return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
 }
 
+/** Noise of the policy's step; mirrored in the second half if so configured. */
+function drawActorNoise(rows: number, spec: Spec, config: DtqlConfig, rng: Rng): ActorNoise {
+  if (config.actorNoise === "independent") {
+    return { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+  }
+  const half = Math.ceil(rows / 2);
+  const first = { action: drawNormals(half, spec.actionDim, rng), ...drawDiffusionNoise(half, spec, rng) };
+  const mirrored = ({ data, shape: [, dim] }: NdArray, sign: number) => {
+    const both = new Float32Array(2 * half * dim);
+    both.set(data);
+    both.set(data.map((x) => sign * x), half * dim);
+    return ndarray(both.slice(0, rows * dim), [rows, dim]);
+  };
+  return { action: mirrored(first.action, -1), sigma: mirrored(first.sigma, 1), epsilon: mirrored(first.epsilon, -1) };
+}
+
 const scalarsOf = (metrics: Record<string, NdArray>) =>
   Object.fromEntries(Object.entries(metrics).map(([name, { data }]) => [name, data[0]]));
 
@@ -450,7 +473,7 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       const { main, steps, actor } = stepsAt(state.updates, config);
       const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
-      const actorNoise = { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+      const actorNoise = drawActorNoise(rows, spec, config, rng);
       return finish(
         state,
         await train({ state: arrays, batch, diffusionNoise, actorNoise, steps: { ...steps, actor: actor() } }),
@@ -565,7 +588,7 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
         const copy = () => trained(copyOf(arrays.diffusion.params));
         arrays = { ...arrays, actor: copy(), fake: copy() };
       }
-      const actorNoise = { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+      const actorNoise = drawActorNoise(rows, spec, config, rng);
       const fakeNoise = drawDiffusionNoise(rows, spec, rng);
       const noises = { diffusionNoise, actorNoise, fakeNoise };
       return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));

@@ -51,9 +51,9 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "scaled-down networks and budgets on local data; under 8 minutes on 2 cores",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 3500, batchSize: 512, hidden: 64, diffusionHidden: 64 },
+      overrides: { updates: 3500, batchSize: 256, hidden: 64, diffusionHidden: 64, actorNoise: "antithetic" },
       source:
-        "scaled down: width 64 for the paper's 256 and 128, minibatches of 512 for the full batch of 10,000, 3500 updates",
+        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 (antithetic noise) for the full batch of 10,000",
       seeds: [1],
       episodes: 1000,
       candidates: {},
@@ -70,8 +70,8 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "the papers' networks on local data, three seeds; hours",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 3500, batchSize: 1024 },
-      source: "minibatches of 1024 for the full batch of 10,000; networks and rates as published",
+      overrides: { updates: 3500, batchSize: 512, actorNoise: "antithetic" },
+      source: "minibatches of 512 (antithetic noise) for the full batch of 10,000; networks and rates as published",
       seeds: [1, 2, 3],
       episodes: 1000,
       candidates: {},

@@ -31,7 +31,7 @@ async function isCached(): Promise<boolean> {
   return success;
 }
 
-/** The workspace's import map with the two names pointed at the stand-ins, as a temporary file. */
+/** The workspace's import map with the two names pointed at the stand-ins, as a file. */
 async function writeStandInMap(): Promise<string> {
   const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
   for (const [name, target] of Object.entries<string>(imports)) { // Subpaths, which deno.json allows by itself.
@@ -39,9 +39,13 @@ async function writeStandInMap(): Promise<string> {
   }
   imports["@std/assert"] = new URL("tools/std/assert.ts", root).href;
   imports["@std/cli"] = new URL("tools/std/cli.ts", root).href;
-  const path = await Deno.makeTempFile({ prefix: "onestep_", suffix: ".json" });
-  await Deno.writeTextFile(path, JSON.stringify({ imports }));
-  return path;
+  const folder = new URL("node_modules/.onestep/", root);
+  await Deno.mkdir(folder, { recursive: true });
+  const path = new URL("stand_ins.json", folder);
+  const part = new URL(`${Deno.pid}.part`, folder);
+  await Deno.writeTextFile(part, JSON.stringify({ imports }));
+  await Deno.rename(part, path); // Another process may be reading it.
+  return path.href;
 }
 
 const [command, ...rest] = Deno.args;
@@ -53,7 +57,6 @@ if (!await isCached() && !await registryAnswers()) {
 const child = new Deno.Command(Deno.execPath(), {
   args: [command, ...(map ? [`--import-map=${map}`] : []), ...rest],
   stdin: "inherit",
-  env: map ? { ONESTEP_IMPORT_MAP: map } : {},
 }).spawn();
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => forward(signal));
 function forward(signal: Deno.Signal) {
@@ -64,5 +67,4 @@ function forward(signal: Deno.Signal) {
   }
 }
 const { code } = await child.status;
-if (map) await Deno.remove(map).catch(() => {});
 Deno.exit(code);

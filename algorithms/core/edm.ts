@@ -21,7 +21,10 @@ export const edmDefaults: EdmConfig = { sigmaMin: 0.002, sigmaMax: 80, sigmaData
 export type RawNetwork = (input: Tensor, noiseLevel: Tensor) => Tensor;
 
 /** Preconditioning of EDM, Table 1: each `[batch, 1]` for `sigma [batch, 1]`. */
-export function edmScalings(sigma: Tensor, { sigmaData }: EdmConfig) {
+export function edmScalings(
+  sigma: Tensor,
+  { sigmaData }: EdmConfig,
+): { skip: Tensor; out: Tensor; in: Tensor; noise: Tensor; root: Tensor } {
   const total = tf.add(tf.square(sigma), sigmaData ** 2);
   const root = tf.sqrt(total);
   return {

@@ -14,17 +14,20 @@ export { AssertionError } from "node:assert/strict";
 
 /** Fails unless `value` is truthy. */
 export function assert(value: unknown, message = ""): asserts value {
-  nodeAssert.ok(value, message || undefined);
+  nodeAssert.ok(value, message || "Expected a truthy value");
 }
+
+const unequal = (actual: unknown, expected: unknown) =>
+  `Values are not equal: actual ${Deno.inspect(actual)}, expected ${Deno.inspect(expected)}`;
 
 /** Fails unless the two are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string) {
-  nodeAssert.deepStrictEqual(actual, expected, message);
+  nodeAssert.deepStrictEqual(actual, expected, message ?? unequal(actual, expected));
 }
 
 /** Fails if the two are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string) {
-  nodeAssert.notDeepStrictEqual(actual, expected, message);
+  nodeAssert.notDeepStrictEqual(actual, expected, message ?? "Expected values to differ");
 }
 
 /** Fails unless `|actual - expected| <= tolerance` (default: 1e-7 of `expected`). */
@@ -41,7 +44,7 @@ export function assertStringIncludes(actual: string, expected: string, message?:
 
 /** Fails unless `actual` matches `expected`. */
 export function assertMatch(actual: string, expected: RegExp, message?: string) {
-  nodeAssert.match(actual, expected, message);
+  nodeAssert.match(actual, expected, message ?? `"${actual}" does not match ${expected}`);
 }
 
 function check<E extends Error>(error: unknown, errorClass: ErrorClass<E> | undefined, part: string | undefined): E {

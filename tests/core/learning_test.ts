@@ -1,0 +1,177 @@
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
+import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { drawOrthogonal, fourierEmbedding, initLinear } from "../../algorithms/core/nn.ts";
+import { adamStep, adamUpdate, clipByGlobalNorm, initAdam } from "../../algorithms/core/optim.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { bellmanTarget, expectileLoss, polyakAverage } from "../../algorithms/core/td.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
+import { mapTree, treeEntries, zipTree } from "../../algorithms/core/tree.ts";
+
+Deno.test("createRng() gives the same stream for the same seed and path, whatever was drawn before", () => {
+  const one = createRng(3);
+  one.uniform();
+  assertEquals(one.child("critic").uniform(), createRng(3).child("critic").uniform());
+  assertNotEquals(one.child("critic").uniform(), one.child("actor").uniform());
+});
+
+Deno.test("createRng() draws unit Gaussians, uniforms and unbiased integers", () => {
+  const rng = createRng("moments");
+  const n = 200_000;
+  const z = rng.fillNormal(new Float64Array(n));
+  const moment = (k: number) => z.reduce((a, b) => a + b ** k, 0) / n;
+  // Five standard errors of each moment.
+  assertAlmostEquals(moment(1), 0, 5 / Math.sqrt(n));
+  assertAlmostEquals(moment(2), 1, 5 * Math.sqrt(2 / n));
+  assertAlmostEquals(moment(4), 3, 5 * Math.sqrt(96 / n));
+  const counts = new Array(7).fill(0);
+  for (let i = 0; i < 70_000; i++) counts[rng.integer(7)]++;
+  for (const count of counts) assertAlmostEquals(count, 10_000, 5 * Math.sqrt(10_000));
+  assertThrows(() => rng.integer(0), RangeError, "n must be an integer in [1, 2^32], current value is 0");
+});
+
+Deno.test("drawOrthogonal() has an orthonormal shorter side", () => {
+  for (const [rows, columns] of [[7, 3], [3, 7], [5, 5]]) {
+    const w = drawOrthogonal(rows, columns, createRng(`${rows}`));
+    const short = Math.min(rows, columns);
+    const at = (k: number, i: number) => rows >= columns ? w[i * columns + k] : w[k * columns + i];
+    for (let a = 0; a < short; a++) {
+      for (let b = 0; b < short; b++) {
+        let dot = 0;
+        for (let i = 0; i < Math.max(rows, columns); i++) dot += at(a, i) * at(b, i);
+        assertAlmostEquals(dot, a === b ? 1 : 0, 1e-6);
+      }
+    }
+  }
+});
+
+Deno.test("initLinear() is uniform within 1 / sqrt(inputs)", () => {
+  const { weight } = initLinear(16, 5000, createRng("init"));
+  const values = Array.from(weight.data);
+  assert(values.every((x) => Math.abs(x) <= 0.25));
+  const variance = values.reduce((a, b) => a + b * b, 0) / values.length;
+  assertAlmostEquals(variance, 0.25 ** 2 / 3, 1e-3);
+});
+
+Deno.test("fourierEmbedding() is sin and cos of 2 pi w x", async () => {
+  const run = compile("fourier", ({ w, x }) => ({ y: fourierEmbedding(w, x) }));
+  const { y } = await run({ w: ndarray([0.25, 2], [1, 2]), x: ndarray([0.5], [1, 1]) });
+  [Math.sin(Math.PI / 4), 0, Math.cos(Math.PI / 4), 1].forEach((v, i) => assertAlmostEquals(y.data[i], v, 1e-6));
+});
+
+/** Adam in plain loops and float64, as Kingma & Ba write it, with decoupled decay. */
+function plainAdam(gradients: number[], start: number, lr: number, decay: number): number {
+  let [p, m, v] = [start, 0, 0];
+  gradients.forEach((g, i) => {
+    m = 0.9 * m + 0.1 * g;
+    v = 0.999 * v + 0.001 * g * g;
+    p -= lr * decay * p;
+    p -= lr * m / (1 - 0.9 ** (i + 1)) / (Math.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8);
+  });
+  return p;
+}
+
+for (const decay of [0, 0.01]) {
+  Deno.test(`adamUpdate() agrees with plain loops over 50 steps, large and small leaves, weight decay ${decay}`, async () => {
+    type Params<L> = { large: L; small: L };
+    const [n, lr] = [20_000, 0.01];
+    const step = compile<
+      {
+        state: { p: Params<NdArray>; adam: ReturnType<typeof initAdam> };
+        g: Params<NdArray>;
+        step: ReturnType<typeof adamStep>;
+      }
+    >("adam", ({ state, g, step }) => {
+      const { params, state: adam } = adamUpdate(state.p, g, state.adam, step, decay ? { decays: "weights" } : {});
+      return { state: { p: params, adam } };
+    });
+    const fill = (v: number): Params<NdArray> => ({
+      large: ndarray(new Float32Array(n).fill(v), [n]),
+      small: ndarray(new Float32Array(3).fill(2 * v), [3]),
+    });
+    const gradients = Array.from({ length: 50 }, (_, i) => Math.cos(i) + 0.3);
+    let state = { p: fill(1), adam: initAdam(fill(1)) };
+    for (const [i, g] of gradients.entries()) {
+      const scalars = adamStep(i + 1, { learningRate: lr, weightDecay: decay });
+      ({ state } = await step({ state, g: fill(g), step: scalars }));
+    }
+    assertAlmostEquals(state.p.large.data[n - 1], plainAdam(gradients, 1, lr, decay), 1e-5);
+    assertAlmostEquals(state.p.small.data[2], plainAdam(gradients.map((g) => 2 * g), 2, lr, decay), 1e-5);
+  });
+}
+
+Deno.test("clipByGlobalNorm() scales by the norm of the whole tree, and leaves small gradients alone", async () => {
+  const run = compile<{ g: { a: NdArray; b: NdArray } }>("clip", ({ g }) => ({
+    clipped: clipByGlobalNorm(g, 1),
+    kept: clipByGlobalNorm(g, 100),
+  }));
+  const { clipped, kept } = await run({ g: { a: ndarray([3], [1]), b: ndarray([4], [1]) } });
+  assertAlmostEquals(clipped.a.data[0], 0.6, 1e-6);
+  assertAlmostEquals(clipped.b.data[0], 0.8, 1e-6);
+  assertEquals(kept.b.data[0], 4);
+});
+
+for (const expectile of [0.7, 0.9]) {
+  Deno.test(`expectileLoss() makes a constant converge to ${expectile} on samples {0, 1}`, async () => {
+    const samples = ndarray([0, 1], [2, 1]);
+    const slope = compile(
+      "expectile",
+      ({ v, samples }) => valueAndGrad((p: { v: Tensor }) => expectileLoss(tf.sub(samples, p.v), expectile), { v }),
+    );
+    let v = 0.2;
+    for (let i = 0; i < 200; i++) v -= (await slope({ v: ndarray([v], [1, 1]), samples })).grad.v.data[0];
+    assertAlmostEquals(v, expectile, 1e-5);
+  });
+}
+
+Deno.test("bellmanTarget() stops at terminals, polyakAverage() moves by its rate", async () => {
+  const run = compile(
+    "td",
+    ({ r, d, v }) => ({ y: bellmanTarget(r, d, v, 0.9), mean: polyakAverage({ v }, { v: r }, 0.25) }),
+  );
+  const [r, d, v] = [[1, 2], [0, 1], [10, 10]].map((x) => ndarray(x, [2, 1]));
+  const { y, mean } = await run({ r, d, v });
+  assertEquals([...y.data], [10, 2]);
+  assertEquals([...mean.v.data], [7.75, 8]);
+});
+
+Deno.test("mapTree(), zipTree() and treeEntries() keep structure and order", () => {
+  const tree = { a: [1, 2], b: { c: 3 } };
+  assertEquals(treeEntries<number>(tree), [["a/0", 1], ["a/1", 2], ["b/c", 3]]);
+  assertEquals(mapTree<number, string>(tree, (x, path) => `${path}=${x}`), {
+    a: ["a/0=1", "a/1=2"],
+    b: { c: "b/c=3" },
+  });
+  assertEquals(zipTree<number, typeof tree>(tree, tree, (a, b) => a + b), { a: [2, 4], b: { c: 6 } });
+});
+
+const sample = { w: ndarray([1.5, -2, 3, 4], [2, 2]), n: { k: ndarray(Int32Array.of(7), [1]) } };
+
+Deno.test("encodeCheckpoint() and decodeCheckpoint() round-trip bits, shapes, types and metadata", () => {
+  const checkpoint = decodeCheckpoint(encodeCheckpoint(sample, { updates: "12" }));
+  assertEquals(restoreTree(sample, checkpoint), sample);
+  assertEquals(checkpoint.metadata, { updates: "12" });
+});
+
+Deno.test("encodeCheckpoint() writes the safetensors layout", () => {
+  const bytes = encodeCheckpoint(sample);
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  assertEquals(header.w, { dtype: "F32", shape: [2, 2], data_offsets: [0, 16] });
+  assertEquals(header["n/k"], { dtype: "I32", shape: [1], data_offsets: [16, 20] });
+  assertEquals(bytes.length, 8 + length + 20);
+});
+
+Deno.test("encodeCheckpoint() refuses values that are not finite, decodeCheckpoint() damaged bytes", () => {
+  assertThrows(() => encodeCheckpoint({ w: ndarray([1, NaN], [2]) }), RangeError, 'tensor "w": values must be finite');
+  const bytes = encodeCheckpoint(sample);
+  assertThrows(() => decodeCheckpoint(bytes.slice(0, 5)), Error, "at least 8 bytes, current size is 5");
+  assertThrows(() => decodeCheckpoint(bytes.slice(0, 20)), Error, "its header is cut short");
+  assertThrows(() => decodeCheckpoint(bytes.slice(0, -3)), Error, 'tensor "n/k" is cut short');
+  const other = { ...sample, w: ndarray([1], [1]) };
+  assertThrows(
+    () => restoreTree(other, decodeCheckpoint(bytes)),
+    Error,
+    'tensor "w": it must be [1], current is [2, 2]',
+  );
+});
