@@ -40,8 +40,10 @@ export interface Cell {
     /** Candidates per action in the second evaluation; the first always has one. */
     candidates: number;
   };
-  /** Path of the dataset file, or of nothing for a bandit. */
+  /** Path of the dataset file; null for a bandit. */
   dataset: string | null;
+  /** Least time between checkpoints. */
+  checkpointMs: number;
 }
 
 /** The preset whose task a local dataset stands in for. */

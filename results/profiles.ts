@@ -103,7 +103,7 @@ export const hopperDataset = "hopper-medium-replay-local";
 /** The cells of a profile, cheapest experiment first. */
 export function planCells(name: string, selection: Selection, backend: Backend, datasetPath: string): Cell[] {
   const profile = profiles[name];
-  const common = { profile: name, backend };
+  const common = { profile: name, backend, checkpointMs: 10_000 };
   const hopper = profile.hopper.seeds.length === 0
     ? []
     : (["dtql", "diffusion_ql"] as const).flatMap((algorithm) =>

@@ -62,7 +62,6 @@ interface Task {
 }
 
 const logsPerRun = 100;
-const checkpointMs = 10_000;
 
 /**
  * Trains and evaluates a cell, from its last checkpoint if there is one; returns at once if it is done.
@@ -106,7 +105,7 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / every]));
     await appendLine(at("metrics.jsonl"), JSON.stringify({ update: state.updates, ...means }));
     sums = {};
-    if (now - lastSave < checkpointMs && state.updates < config.updates) continue;
+    if (now - lastSave < cell.checkpointMs && state.updates < config.updates) continue;
     await save(at("checkpoint.safetensors"), cell, state, trainingMs);
     lastSave = last = performance.now();
   }

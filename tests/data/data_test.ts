@@ -1,0 +1,161 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { createRng } from "../../algorithms/core/rng.ts";
+import {
+  banditMetrics,
+  banditRewards,
+  banditSets,
+  drawBanditBatch,
+  makeBandit,
+  shareNearModes,
+} from "../../data/bandits.ts";
+import { drawBatch, loadTransitions, qlearningDataset, transformRewards } from "../../data/d4rl.ts";
+import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
+import { localRecipes, makeLocalDataset } from "../../data/local.ts";
+
+const floats = (shape: number[], data: number[]): HdfArray => ({ shape, data: Float32Array.from(data) });
+const flags = (data: number[]): HdfArray => ({ shape: [data.length], data: Int8Array.from(data) });
+
+/** Two episodes, the first ended by the environment, the second by the time limit, then one unfinished row. */
+const arrays = () =>
+  new Map<string, HdfArray>([
+    ["observations", floats([6, 2], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])],
+    ["actions", floats([6, 1], [0, 0.1, 0.2, 0.3, 0.4, 0.5])],
+    ["rewards", floats([6], [1, 2, 4, 8, 16, 32])],
+    ["terminals", flags([0, 1, 0, 0, 0, 0])],
+    ["timeouts", flags([0, 0, 0, 0, 1, 0])],
+    ["infos/qpos", floats([6, 1], [9, 8, 7, 6, 5, 4])],
+  ]);
+
+Deno.test("qlearningDataset() drops rows at time limits and the last row, and takes the next row as successor", () => {
+  const data = qlearningDataset(arrays(), "test");
+  assertEquals(data.count, 4);
+  assertEquals([...data.observation], [0, 0, 1, 1, 2, 2, 3, 3]);
+  assertEquals([...data.nextObservation], [1, 1, 2, 2, 3, 3, 4, 4]);
+  assertEquals([...data.terminal], [0, 1, 0, 0]);
+  assertEquals([...data.reward], [1, 2, 4, 8]);
+  assertEquals(data.episodeReturns, [3, 28]);
+});
+
+Deno.test("qlearningDataset() names a missing, misshapen or non-finite array", () => {
+  const without = arrays();
+  without.delete("rewards");
+  assertThrows(() => qlearningDataset(without, "x"), Error, "rewards must be an array of rank 1, current is missing");
+  const long = arrays().set("actions", floats([5, 1], [0, 0, 0, 0, 0]));
+  assertThrows(() => qlearningDataset(long, "x"), Error, "actions must have 6 rows like observations, current is 5");
+  const nan = arrays().set("rewards", floats([6], [1, 2, NaN, 8, 16, 32]));
+  assertThrows(() => qlearningDataset(nan, "x"), Error, "rewards must be finite, element 2 is NaN");
+});
+
+Deno.test("writeHdf5() and readHdf5() round-trip arrays, groups and attributes", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".hdf5" });
+  await writeHdf5(path, arrays(), { origin: "here" });
+  const file = await readHdf5(path);
+  assertEquals([...file.arrays.keys()].sort(), [...arrays().keys()].sort());
+  for (const [name, { shape, data }] of arrays()) {
+    assertEquals([...file.arrays.get(name)!.shape], [...shape]);
+    assertEquals([...file.arrays.get(name)!.data], [...data]);
+  }
+  assertEquals(file.attributes.get("origin"), "here");
+  await Deno.remove(path);
+});
+
+Deno.test("readHdf5() refuses a missing, a wrong and a truncated file with a remedy", async () => {
+  await assertRejects(() => readHdf5("/nowhere/x.hdf5"), Error, "the file must exist and be readable");
+  const path = await Deno.makeTempFile({ suffix: ".hdf5" });
+  await Deno.writeTextFile(path, "<html>404</html>");
+  await assertRejects(() => readHdf5(path), Error, "it must be an HDF5 file");
+  const big = floats([5000, 2], Array.from({ length: 10_000 }, (_, i) => Math.sin(i)));
+  await writeHdf5(path, new Map([["observations", big]]));
+  const whole = await Deno.readFile(path);
+  for (const share of [0.3, 0.6, 0.95]) {
+    await Deno.writeFile(path, whole.subarray(0, Math.floor(share * whole.length)));
+    await assertRejects(() => readHdf5(path), Error, "damaged or cut short");
+  }
+  await Deno.remove(path);
+});
+
+Deno.test("makeLocalDataset() writes a D4RL-layout file, the same bytes each time", async () => {
+  const folder = await Deno.makeTempDir();
+  const recipe = { ...localRecipes["hopper-medium-replay-local"], snapshots: 3, transitions: 600 };
+  await makeLocalDataset(recipe, `${folder}/a.hdf5`);
+  await makeLocalDataset(recipe, `${folder}/b.hdf5`);
+  const { arrays, attributes } = await readHdf5(`${folder}/a.hdf5`);
+  assertEquals(attributes.get("origin"), "made locally; not a D4RL file");
+  const again = await readHdf5(`${folder}/b.hdf5`);
+  for (const [name, { data }] of arrays) assertEquals(data, again.arrays.get(name)!.data);
+  const [observations, next] = ["observations", "next_observations"].map((name) => arrays.get(name)!.data);
+  const [terminals, timeouts] = ["terminals", "timeouts"].map((name) => arrays.get(name)!.data);
+  for (let i = 0; i < 599; i++) {
+    if (terminals[i] || timeouts[i]) continue;
+    assertEquals(next.subarray(11 * i, 11 * i + 11), observations.subarray(11 * i + 11, 11 * i + 22));
+  }
+  const data = await loadTransitions(`${folder}/a.hdf5`);
+  assertEquals([data.observationDim, data.actionDim], [11, 3]);
+  assert(data.episodeReturns.every((r) => r > 0));
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("drawBatch() draws rows that belong together, uniformly", () => {
+  const data = qlearningDataset(arrays(), "test");
+  const batch = drawBatch(data, 4000, createRng("batch"));
+  const counts = new Array(4).fill(0);
+  for (let i = 0; i < 4000; i++) {
+    const row = batch.observation.data[2 * i];
+    counts[row]++;
+    assertEquals(batch.nextObservation.data[2 * i], row + 1);
+    assertAlmostEquals(batch.action.data[i], row / 10, 1e-7);
+  }
+  for (const count of counts) assertAlmostEquals(count, 1000, 5 * Math.sqrt(750));
+});
+
+Deno.test("transformRewards() knows every rule", () => {
+  const r = Float32Array.of(0, 1);
+  assertEquals([...transformRewards(r, "none")], [0, 1]);
+  assertEquals([...transformRewards(r, "iql_antmaze")], [-1, 0]);
+  assertEquals([...transformRewards(r, "cql_antmaze")], [-2, 2]);
+  assertEquals([...transformRewards(r, "standardize")], [-1, 1]);
+});
+
+Deno.test("25gaussians has 400 points at each of 25 centres, with deviation 0.3", () => {
+  const points = banditSets["25gaussians"](10_000, createRng("set"));
+  const counts = new Map<string, number>();
+  let square = 0;
+  for (let i = 0; i < 10_000; i++) {
+    const centre = [0, 1].map((d) => 5 * Math.round(points[2 * i + d] / 5));
+    counts.set(`${centre}`, (counts.get(`${centre}`) ?? 0) + 1);
+    square += (points[2 * i] - centre[0]) ** 2;
+  }
+  assertEquals([...counts.values()], new Array(25).fill(400));
+  assertAlmostEquals(Math.sqrt(square / 10_000), 0.3, 0.01);
+  assertAlmostEquals(shareNearModes(points, 1), 0.996, 0.004); // 1 - exp(-1 / (2 0.3^2))
+});
+
+Deno.test("bandit sets lie where their sources put them", () => {
+  const radius = (points: Float32Array) =>
+    Array.from({ length: points.length / 2 }, (_, i) => Math.hypot(points[2 * i], points[2 * i + 1]));
+  const roll = radius(banditSets.swissroll(5000, createRng("roll")));
+  assert(Math.min(...roll) > 4 && Math.max(...roll) < 14.7);
+  const eight = radius(banditSets["8gaussians"](5000, createRng("eight")));
+  assertAlmostEquals(eight.reduce((a, b) => a + b) / 5000, 2.85, 0.05);
+  const board = banditSets.checkerboard(5000, createRng("board"));
+  for (let i = 0; i < 5000; i++) {
+    const [x, y] = [Math.floor(board[2 * i] / 2), Math.floor(board[2 * i + 1] / 2)];
+    assertEquals(((x + y) % 2 + 2) % 2, 0);
+  }
+  for (const set of Object.values(banditSets)) assert(set(100, createRng("finite")).every(Number.isFinite));
+});
+
+Deno.test("banditRewards() are far, near and hard", () => {
+  const points = Float32Array.of(3, 4, 0, 0, -10, 10);
+  const corner = Math.hypot(10, 10);
+  [5, 0, corner].forEach((r, i) => assertAlmostEquals(banditRewards(points, "far")[i], r, 1e-5));
+  [corner - 5, corner, 0].forEach((r, i) => assertAlmostEquals(banditRewards(points, "near")[i], r, 1e-5));
+  [5, 0, 2 * corner].forEach((r, i) => assertAlmostEquals(banditRewards(points, "hard")[i], r, 1e-5));
+});
+
+Deno.test("banditMetrics() measure the nearest data action", () => {
+  const bandit = { actions: Float32Array.of(0, 0, 3, 4), rewards: Float32Array.of(1, 5), maxAction: 4 };
+  assertEquals(banditMetrics(bandit, [0, 1, 3, 4]), { nearestMean: 0.5, nearestMax: 1, reward: 3 });
+  const batch = drawBanditBatch(makeBandit("25gaussians", "far", 100, createRng("b")), 8, createRng("c"));
+  assertEquals([batch.action.shape, batch.reward.shape], [[8, 2], [8, 1]]);
+});

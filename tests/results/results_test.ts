@@ -1,0 +1,237 @@
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { join } from "node:path";
+import { decodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
+import { type Cell, cellFolder } from "../../results/cell.ts";
+import { writeFigure } from "../../results/figures.ts";
+import { writeAtomically, writeError } from "../../results/files.ts";
+import { fromFileUrl } from "../../results/paths.ts";
+import { planCells } from "../../results/profiles.ts";
+import { bootstrapMean } from "../../results/statistics.ts";
+import { toCsv, toMarkdown, toText } from "../../results/table.ts";
+import { trainCell } from "../../results/train.ts";
+
+const workspace = fromFileUrl(new URL("../../", import.meta.url));
+const deno = (args: string[]) =>
+  new Deno.Command(Deno.execPath(), { args, cwd: workspace, stdout: "piped", stderr: "piped" });
+const permissions = ["--no-prompt", "--quiet", "-A"];
+
+const tiny: Cell = {
+  ...planCells("smoke", { task: "25gaussians-far", algorithm: "dtql" }, "onnx", "")[0],
+  overrides: { updates: 400, batchSize: 64, hidden: 32, diffusionHidden: 32, pretrainUpdates: 40 },
+  evaluation: { episodes: 50, candidates: 1 },
+  checkpointMs: 0,
+};
+
+async function withFolder(f: (folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await f(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** What training a cell left: its weights' bytes, its metrics and its samples. */
+async function outcome(root: string, cell: Cell) {
+  const folder = cellFolder(root, cell);
+  const checkpoint = decodeCheckpoint(await Deno.readFile(join(folder, "checkpoint.safetensors")));
+  const { bandit } = JSON.parse(await Deno.readTextFile(join(folder, "evaluation.json")));
+  const metrics = await Deno.readTextFile(join(folder, "metrics.jsonl"));
+  return { tensors: checkpoint.tensors, updates: checkpoint.metadata.updates, metrics, bandit };
+}
+
+const launch = (cell: Cell, root: string) =>
+  deno(["run", ...permissions, "results/run_cell.ts", JSON.stringify(cell), root]).spawn();
+
+for (const algorithm of ["dtql", "dql_kl"] as const) {
+  Deno.test(`trainCell() of ${algorithm} killed with SIGKILL again and again ends in the same bytes as left alone`, () =>
+    withFolder(async (folder) => {
+      const cell: Cell = { ...tiny, algorithm };
+      const [alone, killed] = ["alone", "killed"].map((name) => join(folder, name));
+      await trainCell(cell, alone, () => {});
+      const path = join(cellFolder(killed, cell), "checkpoint.safetensors");
+      let kills = 0;
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const child = launch(cell, killed);
+        const before = await Deno.readFile(path).catch(() => null);
+        // Wait for progress past the last kill, then for a random moment more.
+        for (let i = 0; i < 400; i++) {
+          const now = await Deno.readFile(path).catch(() => null);
+          if (now && (!before || now.length !== before.length || now.some((x, k) => x !== before[k]))) break;
+          await new Promise((done) => setTimeout(done, 25));
+        }
+        await new Promise((done) => setTimeout(done, 40 * Math.random()));
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It finished first.
+        }
+        const { signal } = await child.output();
+        if (signal === "SIGKILL") kills++;
+      }
+      assert(kills > 0, "no process was killed in time");
+      assert(Number(decodeCheckpoint(await Deno.readFile(path)).metadata.updates) > 0);
+      await trainCell(cell, killed, () => {});
+      assertEquals(await outcome(killed, cell), await outcome(alone, cell));
+    }));
+}
+
+Deno.test("trainCell() gives the same bytes for the same seed and others for another", () =>
+  withFolder(async (folder) => {
+    const [a, b] = ["a", "b"].map((name) => join(folder, name));
+    await trainCell(tiny, a, () => {});
+    await trainCell(tiny, b, () => {});
+    assertEquals(await outcome(a, tiny), await outcome(b, tiny));
+    const other = { ...tiny, seed: 1 };
+    await trainCell(other, a, () => {});
+    const bias = async (cell: Cell) => (await outcome(a, cell)).tensors.get("actor/params/3/bias");
+    assertNotEquals(await bias(other), await bias(tiny));
+  }));
+
+Deno.test("trainCell() stops a diverging run with its update and keeps the last checkpoint", () =>
+  withFolder(async (folder) => {
+    const wild = { ...tiny, overrides: { ...tiny.overrides, learningRate: 1e30, criticLearningRate: 1e30 } };
+    const message = (await assertRejects(
+      () => trainCell(wild, folder, () => {}),
+      Error,
+      "Cannot train 25gaussians-far dtql",
+    )).message;
+    assert(/update \d+/.test(message), message);
+    assertStringIncludes(message, "the last checkpoint is kept");
+    const files = [...Deno.readDirSync(cellFolder(folder, wild))].map(({ name }) => name);
+    assert(!files.some((name) => name.endsWith(".part")), `${files}`);
+  }));
+
+Deno.test("trainCell() refuses a folder that another process holds, and a damaged checkpoint", () =>
+  withFolder(async (folder) => {
+    const cell = cellFolder(folder, tiny);
+    await Deno.mkdir(cell, { recursive: true });
+    {
+      using file = await Deno.open(join(cell, "lock"), { create: true, write: true });
+      await file.lock(true);
+      await assertRejects(() => trainCell(tiny, folder, () => {}), Error, "another process is training it");
+    }
+    await Deno.writeFile(join(cell, "checkpoint.safetensors"), new Uint8Array(20));
+    await assertRejects(() => trainCell(tiny, folder, () => {}), Error, "Cannot resume from");
+  }));
+
+Deno.test("writeAtomically() leaves the old file when the new one cannot be written", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "x.txt");
+    await writeAtomically(path, "old");
+    await Deno.mkdir(join(folder, "taken"));
+    await assertRejects(() => writeAtomically(join(folder, "taken"), "new"), Error, "Cannot write");
+    await assertRejects(() => writeAtomically(join(folder, "no", "x"), "new"), Error, "Cannot write");
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["taken", "x.txt"]);
+    assertEquals(await Deno.readTextFile(path), "old");
+  }));
+
+Deno.test("writeError() says that the disk is full when it is", async () => {
+  const full = await assertRejects(() => Deno.writeTextFile("/dev/full", "x"), Error);
+  assertStringIncludes(writeError("results/x", full).message, "the disk must have space left; free some of results");
+});
+
+const reproduce = (...args: string[]) =>
+  deno(["run", "-A", "--quiet", "tools/deno.ts", "run", ...permissions, "results/reproduce.ts", ...args]);
+const lastLine = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim().split("\n").at(-1)!;
+
+for (
+  const [args, message] of [
+    [["--profil", "quick"], 'unknown flag "--profil"; did you mean "--profile"?'],
+    [["--profile", "quik"], 'unknown profile "quik"; did you mean "quick"?'],
+    [["--task", "25gausians-far"], 'unknown task "25gausians-far"; did you mean "25gaussians-far"?'],
+    [["--algorithm", "dtlq"], 'unknown algorithm "dtlq"; did you mean "dtql"?'],
+    [["--only", "bandit"], 'unknown experiment "bandit"; did you mean "bandits"?'],
+    [["--backend", "onx"], 'Cannot use backend "onx": it must be one of onnx'],
+    [["--seeds", "a"], '--seeds must be an integer of at least 0, current value is "a"'],
+    [["--jobs", "0"], '--jobs must be an integer of at least 1, current value is "0"'],
+    [["quick"], 'unknown argument "quick"'],
+  ] as const
+) {
+  Deno.test(`reproduce ${args.join(" ")} ends with one clear line`, async () => {
+    const { code, stderr } = await reproduce(...args).output();
+    assertEquals(code, 1);
+    assertStringIncludes(lastLine(stderr), message);
+    assert(lastLine(stderr).startsWith("error: Cannot "));
+  });
+}
+
+Deno.test("reproduce --help and --dry-run say what there is", async () => {
+  const help = new TextDecoder().decode((await reproduce("--help").output()).stdout);
+  for (const flag of ["--profile", "--seeds", "--jobs", "--fresh", "--dry-run"]) assertStringIncludes(help, flag);
+  const plan = new TextDecoder().decode((await reproduce("--dry-run", "--only", "bandits").output()).stdout);
+  assertStringIncludes(plan, "swissroll-near dql_kl seed 1");
+});
+
+Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
+  withFolder(async (folder) => {
+    const args = ["--profile", "smoke", "--only", "bandits", "--out", folder];
+    const first = await reproduce(...args).output();
+    assertEquals(first.code, 0, new TextDecoder().decode(first.stderr));
+    const text = new TextDecoder().decode(first.stdout);
+    assertStringIncludes(text, "Two-dimensional bandits");
+    assertStringIncludes(text, "DQL-KL");
+    for (const name of ["README.md", "bandits.csv", "bandits.json", "bandits.svg", "bandits.png"]) {
+      assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
+    }
+    const again = new TextDecoder().decode((await reproduce(...args).output()).stdout);
+    assertStringIncludes(again, "2 of 2 cells are done already");
+  }));
+
+Deno.test("reproduce stops on Ctrl-C with one line, leaves no half-written file, and goes on later", () =>
+  withFolder(async (folder) => {
+    const args = ["--profile", "quick", "--task", "25gaussians-near", "--algorithm", "dtql", "--out", folder];
+    const child = reproduce(...args).spawn();
+    const cell = planCells("quick", { task: "25gaussians-near", algorithm: "dtql" }, "onnx", "")[0];
+    const metrics = join(cellFolder(folder, cell), "metrics.jsonl");
+    for (let i = 0; i < 1200 && !await Deno.stat(metrics).catch(() => null); i++) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 130);
+    assertStringIncludes(lastLine(stderr), "run the same command to go on");
+    const left = [...Deno.readDirSync(cellFolder(folder, cell))].map(({ name }) => name);
+    assert(left.every((name) => !name.endsWith(".part")), `${left}`);
+  }));
+
+Deno.test("bootstrapMean() covers the mean of normal seeds as often as it should, and has no interval for one seed", () => {
+  const scores = Array.from({ length: 8 }, (_, i) => [i, i + 1, i + 2]);
+  const { mean, low, high, n } = bootstrapMean(scores);
+  assertEquals([mean, n], [4.5, 8]);
+  // Seeds 0..7 have deviation 2.29; the mean of 8, with the episodes' own spread, about 0.83: 1.96 of it each side.
+  assertAlmostEquals(low!, 4.5 - 1.64, 0.25);
+  assertAlmostEquals(high!, 4.5 + 1.64, 0.25);
+  assertEquals(bootstrapMean([[1, 2]]), { mean: 1.5, low: null, high: null, n: 1 });
+  assertEquals(bootstrapMean(scores), bootstrapMean(scores));
+});
+
+Deno.test("tables print as text, Markdown and CSV", () => {
+  const table = { title: "T", columns: ["a", "b"], rows: [["x, y", "1.5"], ["z", "10"]], notes: ["n"] };
+  assertEquals(toText(table).split("\n").slice(4, 6), ["x, y  1.5", "z      10"]);
+  assertStringIncludes(toMarkdown(table), "| x, y | 1.5 |");
+  assertEquals(toCsv(table), 'a,b\n"x, y",1.5\nz,10\n');
+});
+
+Deno.test("writeFigure() writes a specification, an SVG and a PNG with text in it", () =>
+  withFolder(async (folder) => {
+    const figure = (title: string) => ({
+      title,
+      data: { values: [{ x: 1 }, { x: 2 }] },
+      mark: "point" as const,
+      encoding: { x: { field: "x", type: "quantitative" as const } },
+    });
+    await writeFigure(join(folder, "a"), figure("A title"));
+    await writeFigure(join(folder, "b"), figure(" "));
+    assertStringIncludes(await Deno.readTextFile(join(folder, "a.svg")), "A title");
+    const [a, b] = await Promise.all(["a", "b"].map((name) => Deno.readFile(join(folder, `${name}.png`))));
+    assertEquals([...a.subarray(1, 4)], [0x50, 0x4e, 0x47]);
+    assert(a.length > b.length + 200, "the title left no pixels; is the font there?");
+  }));
