@@ -5,6 +5,7 @@
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { createRng, dtql, drawBanditBatch, makeBandit, ndarray, resolveConfig } from "@onestep/onestep";
  *
  * const rng = createRng(0);
@@ -18,7 +19,7 @@
  *   ({ state } = await agent.update(state, batch, rng.child(`update/${k}`)));
  * }
  * const action = await agent.act(state, ndarray([0], [1, 1]), 1, rng.child("act"));
- * console.assert(action.data.every((x) => Math.abs(x) <= bandit.maxAction));
+ * assert(action.data.every((x) => Math.abs(x) <= bandit.maxAction));
  * ```
  *
  * @module

@@ -71,6 +71,9 @@ export interface DtqlConfig extends CommonConfig {
    * bandit, whose few thousand updates on minibatches otherwise leave a symmetric policy symmetric.
    */
   actorNoise: "independent" | "antithetic";
+  /** Rows of the batch that critic and one-step policy use, the first ones; 0 for all (authors' code). */
+  criticRows: number;
+  actorRows: number;
   /** Whether the denoised action is clipped to the action bounds. */
   denoised: "clipped" | "free";
   /** Width of critic and one-step policy. */
@@ -96,6 +99,8 @@ export const dtqlDefaults: DtqlConfig = {
   discount: 0.99,
   polyakRate: 0.005,
   actorNoise: "independent",
+  criticRows: 0,
+  actorRows: 0,
   denoised: "clipped",
   hidden: 256,
   diffusionHidden: 256,
@@ -356,6 +361,12 @@ const trained = <P>(params: P): Trained<P, NdArray> => ({ params, adam: initAdam
 const copyOf = <P>(params: P): P =>
   mapTree<NdArray, NdArray>(params, ({ data, shape }) => ndarray(data.slice(), shape));
 
+/** The first `rows` rows of every tensor of a batch, or all of them for 0. */
+function firstRows(batch: Batch<Tensor>, rows: number): Batch<Tensor> {
+  if (rows === 0) return batch;
+  return mapTree<Tensor, Tensor>(batch, (x) => tf.slice(x, [0, 0], [rows, x.shape[1]!]));
+}
+
 /** One step of the critic and of the behaviour diffusion policy, the first half of Algorithm 1. */
 function sharedStep(
   state: SharedArrays<Tensor>,
@@ -365,7 +376,11 @@ function sharedStep(
   config: DtqlConfig,
   clip: number,
 ) {
-  const critic = step(state.critic, (p) => dtqlCriticLoss(p, batch, config), steps.critic);
+  const critic = step(
+    state.critic,
+    (p) => dtqlCriticLoss(p, firstRows(batch, config.criticRows), config),
+    steps.critic,
+  );
   const diffusion = step(
     state.diffusion,
     (p) => diffusionLoss(p, batch.observation, batch.action, noise, clip),
@@ -429,7 +444,8 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
     const terms: Record<string, Tensor> = {};
     const actor = step(state.actor, (p) => {
       const { diffusion, critic } = next; // Both already updated on this batch (authors' code).
-      const { total, ...rest } = dtqlActorTerms(p, diffusion.params, critic.params, batch, actorNoise, config, spec);
+      const rows = firstRows(batch, config.actorRows);
+      const { total, ...rest } = dtqlActorTerms(p, diffusion.params, critic.params, rows, actorNoise, config, spec);
       Object.assign(terms, rest);
       return total;
     }, steps.actor);
@@ -473,7 +489,7 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       const { main, steps, actor } = stepsAt(state.updates, config);
       const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
-      const actorNoise = drawActorNoise(rows, spec, config, rng);
+      const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
       return finish(
         state,
         await train({ state: arrays, batch, diffusionNoise, actorNoise, steps: { ...steps, actor: actor() } }),
@@ -529,7 +545,7 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
     fakeNoise: DiffusionNoise;
     steps: Steps & { actor: AdamStep };
   }>("dql_kl/update", ({ state, batch, diffusionNoise, actorNoise, fakeNoise, steps }) => {
-    const s = batch.observation;
+    const s = firstRows(batch, config.actorRows).observation;
     const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
     const terms: Record<string, Tensor> = {};
     const actor = step(state.actor, (p) => {
@@ -588,8 +604,8 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
         const copy = () => trained(copyOf(arrays.diffusion.params));
         arrays = { ...arrays, actor: copy(), fake: copy() };
       }
-      const actorNoise = drawActorNoise(rows, spec, config, rng);
-      const fakeNoise = drawDiffusionNoise(rows, spec, rng);
+      const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
+      const fakeNoise = drawDiffusionNoise(config.actorRows || rows, spec, rng);
       const noises = { diffusionNoise, actorNoise, fakeNoise };
       return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
     },
@@ -619,6 +635,10 @@ function assertDtql(name: string, config: DtqlConfig) {
   assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
   assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
   assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
+  for (const field of ["criticRows", "actorRows"] as const) {
+    const fits = Number.isInteger(config[field]) && config[field] >= 0 && config[field] <= config.batchSize;
+    assertRange(name, field, config[field], fits, `an integer from 0 to batchSize (${config.batchSize})`);
+  }
   const early = config.pretrainUpdates < config.updates;
   assertRange(name, "pretrainUpdates", config.pretrainUpdates, early, `below updates (${config.updates})`);
 }

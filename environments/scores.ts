@@ -23,8 +23,9 @@ export const referenceReturns: Readonly<Record<string, { random: number; expert:
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { normalizedScore } from "./scores.ts";
- * console.assert(normalizedScore("hopper-medium-v2", 3234.3) === 100);
+ * assert(normalizedScore("hopper-medium-v2", 3234.3) === 100);
  * ```
  */
 export function normalizedScore(id: string, episodeReturn: number): number {

@@ -51,9 +51,17 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "scaled-down networks and budgets on local data; under 8 minutes on 2 cores",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 3500, batchSize: 256, hidden: 64, diffusionHidden: 64, actorNoise: "antithetic" },
+      overrides: {
+        batchSize: 1024,
+        actorRows: 512,
+        criticRows: 256,
+        actorNoise: "antithetic",
+        hidden: 64,
+        diffusionHidden: 64,
+      },
       source:
-        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 (antithetic noise) for the full batch of 10,000",
+        "scaled down: width 64 for the paper's 256 and 128; for the full batch of 10,000, minibatches of 1024 (diffusion), " +
+        "512 (policy, antithetic noise) and 256 (critic); DQL-KL after 500 updates of pretraining",
       seeds: [1],
       episodes: 1000,
       candidates: {},
@@ -70,8 +78,9 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "the papers' networks on local data, three seeds; hours",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 3500, batchSize: 512, actorNoise: "antithetic" },
-      source: "minibatches of 512 (antithetic noise) for the full batch of 10,000; networks and rates as published",
+      overrides: { batchSize: 2048, actorRows: 1024, criticRows: 256, actorNoise: "antithetic" },
+      source: "networks and rates as published; for the full batch of 10,000, minibatches of 2048 (diffusion), 1024 " +
+        "(policy, antithetic noise) and 256 (critic); DQL-KL after 500 updates of pretraining",
       seeds: [1, 2, 3],
       episodes: 1000,
       candidates: {},
@@ -131,7 +140,7 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
         task,
         algorithm,
         seed,
-        overrides: profile.bandits.overrides,
+        overrides: { ...profile.bandits.overrides, ...(algorithm === "dql_kl" ? { pretrainUpdates: 500 } : {}) },
         overridesSource: profile.bandits.source,
         evaluation: { episodes: profile.bandits.episodes, candidates: 1 },
         dataset: null,

@@ -81,11 +81,12 @@ const owners = new WeakMap<NdArray, { free: NdArray[][]; buffers: NdArray[] }>()
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { compile, ndarray } from "./compile.ts";
  * import { tf } from "./tensor.ts";
  * const double = compile("double", ({ x }) => ({ y: tf.mul(x, 2) }));
  * const { y } = await double({ x: ndarray([1, 2, 3], [3]) });
- * console.assert(y.data[2] === 6);
+ * assert(y.data[2] === 6);
  * ```
  */
 export function compile<

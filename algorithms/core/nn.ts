@@ -69,10 +69,11 @@ const mishParts = (x: Tensor) => {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { mish } from "./nn.ts";
  * import { tf } from "./tensor.ts";
  * await tf.setBackend("cpu");
- * console.assert(Math.abs(mish(tf.scalar(1)).dataSync()[0] - 0.865098) < 1e-6);
+ * assert(Math.abs(mish(tf.scalar(1)).dataSync()[0] - 0.865098) < 1e-6);
  * ```
  */
 export function mish(x: Tensor): Tensor {

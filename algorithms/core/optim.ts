@@ -90,8 +90,9 @@ export function adamUpdate<P>(
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { cosineDecay } from "./optim.ts";
- * console.assert(Math.abs(cosineDecay(3e-4, 500, 1000) - 1.5e-4) < 1e-18);
+ * assert(Math.abs(cosineDecay(3e-4, 500, 1000) - 1.5e-4) < 1e-18);
  * ```
  */
 export function cosineDecay(learningRate: number, k: number, total: number): number {

@@ -32,9 +32,10 @@ export interface Rng {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { createRng } from "./rng.ts";
  * const [a, b] = [createRng(1).child("critic"), createRng(1).child("critic")];
- * console.assert(a.uniform() === b.uniform());
+ * assert(a.uniform() === b.uniform());
  * ```
  */
 export function createRng(seed: number | string): Rng {

@@ -29,10 +29,11 @@ export type TensorTree = Tree<Tensor>;
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { tf, valueAndGrad } from "./tensor.ts";
  * await tf.setBackend("cpu");
  * const { grad } = valueAndGrad((p) => tf.sum(tf.square(p.x)), { x: tf.tensor1d([3]) });
- * console.assert(grad.x.dataSync()[0] === 6);
+ * assert(grad.x.dataSync()[0] === 6);
  * ```
  */
 export function valueAndGrad<P>(loss: (params: P) => Tensor, params: P): { value: Tensor; grad: P } {

@@ -32,8 +32,9 @@ export function treeLeaves<L>(tree: unknown): L[] {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { mapTree } from "./tree.ts";
- * console.assert(mapTree<number, number>({ a: [1, 2] }, (x) => 2 * x).a[1] === 4);
+ * assert(mapTree<number, number>({ a: [1, 2] }, (x) => 2 * x).a[1] === 4);
  * ```
  */
 // deno-lint-ignore no-explicit-any -- the result mirrors the argument's structure, which no type of ours can say

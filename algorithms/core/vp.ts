@@ -20,8 +20,9 @@ export interface VpSchedule {
  *
  * @example
  * ```ts
+ * import { assert } from "@std/assert";
  * import { vpSchedule } from "./vp.ts";
- * console.assert(Math.abs(vpSchedule(5).beta[0] - 0.19587456) < 1e-8);
+ * assert(Math.abs(vpSchedule(5).beta[0] - 0.19587456) < 1e-8);
  * ```
  */
 export function vpSchedule(steps: number, betaMin = 0.1, betaMax = 10): VpSchedule {
