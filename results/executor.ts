@@ -16,7 +16,6 @@ export interface Watcher {
   ended(cell: Cell, outcome: Evaluation | Error): void;
 }
 
-const script = fromFileUrl(new URL("./run_cell.ts", import.meta.url));
 const workspace = fromFileUrl(new URL("../", import.meta.url));
 
 /**
@@ -38,7 +37,7 @@ export async function runCells(
   const worker = async () => {
     for (let cell = queue.shift(); cell && !signal.aborted; cell = queue.shift()) {
       watcher.started(cell);
-      const outcome = await runProcess(cell, root, watcher, signal);
+      const outcome = await runCell(cell, root, watcher, signal);
       if (signal.aborted) return;
       if (!(outcome instanceof Error)) evaluations.push(outcome);
       watcher.ended(cell, outcome);
@@ -48,26 +47,31 @@ export async function runCells(
   return evaluations;
 }
 
-async function runProcess(
-  cell: Cell,
+async function runCell(cell: Cell, root: string, watcher: Watcher, signal: AbortSignal): Promise<Evaluation | Error> {
+  const report = (progress: Progress) => watcher.progress(cell, progress);
+  const error = await runScript("run_cell.ts", [JSON.stringify(cell), root], root, report, signal);
+  if (error) return new Error(error.startsWith("Cannot") ? error : `Cannot run ${cellLabel(cell)}: ${error}`);
+  const evaluation = await readJson<Evaluation>(`${cellFolder(root, cell)}/evaluation.json`);
+  return evaluation ?? new Error(`Cannot run ${cellLabel(cell)}: it left no evaluation`);
+}
+
+/**
+ * Runs one of this folder's scripts in a process of its own.
+ *
+ * @param root The one folder it may write to.
+ * @returns Null if it ended well, or why it did not.
+ */
+export async function runScript(
+  name: string,
+  args: string[],
   root: string,
-  watcher: Watcher,
+  onProgress: (progress: Progress) => void,
   signal: AbortSignal,
-): Promise<Evaluation | Error> {
+): Promise<string | null> {
+  const permissions = ["--allow-read", `--allow-write=${root}`, "--allow-env", "--allow-ffi", "--allow-sys"];
+  const script = fromFileUrl(new URL(name, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--quiet",
-      "--no-prompt",
-      `--allow-read`,
-      `--allow-write=${root}`,
-      "--allow-env",
-      "--allow-ffi",
-      "--allow-sys",
-      script,
-      JSON.stringify(cell),
-      root,
-    ],
+    args: ["run", "--quiet", "--no-prompt", ...permissions, script, ...args],
     cwd: workspace,
     stdout: "piped",
     stderr: "piped",
@@ -85,17 +89,14 @@ async function runProcess(
   for await (const line of lines(child.stdout)) {
     const said = parse(line);
     if (said && "error" in said) message = said.error;
-    else if (said) watcher.progress(cell, said);
+    else if (said) onProgress(said);
   }
   const { success, signal: killedBy, code } = await child.status;
   signal.removeEventListener("abort", stop);
-  if (success) {
-    const evaluation = await readJson<Evaluation>(`${cellFolder(root, cell)}/evaluation.json`);
-    if (evaluation) return evaluation;
-  }
+  if (success) return null;
   const why = killedBy ? `its process was killed by ${killedBy}; run again to resume` : `exit code ${code}`;
   const tail = (await stderr).trim().split("\n").slice(-8).join("\n");
-  return new Error(message || `Cannot run ${cellLabel(cell)}: ${why}${tail ? `\n${tail}` : ""}`);
+  return message || `${why}${tail ? `\n${tail}` : ""}`;
 }
 
 function parse(line: string): Progress | { error: string } | null {

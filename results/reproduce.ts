@@ -8,10 +8,9 @@ import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
 import { join, resolve } from "node:path";
 import { backends, useBackend } from "../algorithms/core/backend.ts";
-import { localRecipes, makeLocalDataset } from "../data/local.ts";
 import { algorithms, type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { runCells } from "./executor.ts";
-import { makeFolder, readJson, writeError } from "./files.ts";
+import { runCells, runScript } from "./executor.ts";
+import { makeFolder, readJson } from "./files.ts";
 import { resultsFolder } from "./paths.ts";
 import { experimentNames, hopperDataset, planCells, profiles } from "./profiles.ts";
 import { formatSeconds, showProgress } from "./progress.ts";
@@ -94,36 +93,33 @@ function parse(args: string[]) {
   };
 }
 
-/** The path of a local dataset, made first if it is not there. */
-async function ensureDataset(out: string): Promise<string> {
-  const recipe = localRecipes[hopperDataset];
+/** Makes the local dataset unless it is there; `quiet` leaves the terminal to others. */
+async function ensureDataset(out: string, display: "shown" | "quiet", signal: AbortSignal): Promise<void> {
   const path = join(out, "datasets", `${hopperDataset}.hdf5`);
   try {
     await Deno.stat(path);
-    return path;
+    return;
   } catch {
     // Made below.
   }
   await makeFolder(join(out, "datasets"));
-  const terminal = Deno.stdout.isTerminal();
   const start = performance.now();
-  let last = 0;
-  try {
-    await makeLocalDataset(recipe, path, (made) => {
-      if (!terminal || performance.now() - last < 200) return;
-      last = performance.now();
-      const rest = (last - start) / 1000 * (recipe.transitions / made - 1);
-      const text = `Making ${hopperDataset}: ${made} of ${recipe.transitions} transitions, ${formatSeconds(rest)} left`;
-      Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
-    });
-  } catch (error) {
-    throw writeError(path, error);
-  }
-  if (terminal) Deno.stdout.writeSync(new TextEncoder().encode("\r\x1b[K"));
-  console.log(
-    `Made ${hopperDataset}: ${recipe.transitions} transitions in ${formatSeconds((performance.now() - start) / 1000)}`,
-  );
-  return path;
+  const seconds = () => (performance.now() - start) / 1000;
+  const shown = display === "shown" && Deno.stdout.isTerminal();
+  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
+  const error = await runScript("make_dataset.ts", [hopperDataset, path], out, ({ done, total }) => {
+    if (shown) {
+      write(
+        `Making ${hopperDataset}: ${done} of ${total} transitions, ${
+          formatSeconds(seconds() * (total / done - 1))
+        } left`,
+      );
+    }
+  }, signal);
+  if (shown) write("");
+  if (signal.aborted) return;
+  if (error) throw new Error(error.startsWith("Cannot") ? error : `Cannot make ${hopperDataset}: ${error}`);
+  if (display === "shown") console.log(`Made ${hopperDataset} in ${formatSeconds(seconds())}`);
 }
 
 async function main(): Promise<number> {
@@ -187,8 +183,14 @@ async function main(): Promise<number> {
       bars.stop();
     }
   };
-  if (waiting.some((cell) => cell.dataset)) await ensureDataset(flags.out);
-  await run(waiting, flags.jobs);
+  // The dataset is made beside the cells that do not need it.
+  const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
+  const display = free.length === 0 ? "shown" : "quiet";
+  await Promise.all([
+    needing.length > 0 ? ensureDataset(flags.out, display, stop.signal) : Promise.resolve(),
+    run(free, flags.jobs),
+  ]);
+  await run(needing, flags.jobs);
 
   const order = new Map(cells.map((cell, i) => [cellFolder(flags.out, cell), i]));
   finished.sort((a, b) => order.get(cellFolder(flags.out, a.cell))! - order.get(cellFolder(flags.out, b.cell))!);

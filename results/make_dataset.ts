@@ -1,0 +1,24 @@
+/**
+ * Makes a local dataset in a process of its own: `make_dataset.ts <id> <path>`; progress as lines of JSON.
+ *
+ * @module
+ */
+
+import { localRecipes, makeLocalDataset } from "../data/local.ts";
+import { writeError } from "./files.ts";
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
+
+const [id, path] = Deno.args;
+const recipe = localRecipes[id];
+let lastSaid = 0;
+try {
+  await makeLocalDataset(recipe, path, (made) => {
+    if (performance.now() - lastSaid < 200) return;
+    lastSaid = performance.now();
+    console.log(JSON.stringify({ done: made, total: recipe.transitions, note: "transitions" }));
+  });
+} catch (error) {
+  console.log(JSON.stringify({ error: writeError(path, error).message }));
+  Deno.exit(1);
+}
