@@ -188,12 +188,11 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       step,
     );
 
-    const terms: Record<string, Tensor> = {};
     const actor = valueAndGrad((p: NoiseNetwork) => {
-      terms.denoising = noiseLoss(p, batch, noise.denoising); // Eq. 1
+      const denoising = noiseLoss(p, batch, noise.denoising); // Eq. 1
       const action = sampleActions(p, batch.observation, noise.policy, schedule, spec.maxAction);
-      terms.value = valueLoss(nextCritic.params, batch.observation, action, noise.coin);
-      return tf.add(terms.denoising, tf.mul(terms.value, valueWeight)); // Eq. 3
+      const value = valueLoss(nextCritic.params, batch.observation, action, noise.coin);
+      return { total: tf.add(denoising, tf.mul(value, valueWeight)), denoising, value }; // Eq. 3
     }, state.actor.params);
     const nextActor = adamUpdate(state.actor.params, clipByGlobalNorm(actor.grad, clipNorm), state.actor.adam, step);
 
@@ -206,8 +205,8 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       },
       metrics: {
         criticLoss: critic.value,
-        denoisingLoss: terms.denoising,
-        valueLoss: terms.value,
+        denoisingLoss: actor.terms.denoising,
+        valueLoss: actor.terms.value,
         actorLoss: actor.value,
       },
     };

@@ -41,7 +41,7 @@ import { type AdamState, type AdamStep, adamStep, adamUpdate, cosineDecay, initA
 import type { Rng } from "./core/rng.ts";
 import { bellmanTarget, expectileLoss, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { mapTree } from "./core/tree.ts";
-import { stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
+import { type LossTerms, stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
 
 /** Settings of DTQL. */
 export interface DtqlConfig extends CommonConfig {
@@ -283,7 +283,7 @@ export function dtqlActorTerms(
   noise: ActorNoise<Tensor>,
   config: DtqlConfig,
   spec: Spec,
-) {
+): LossTerms {
   const action = actorSample(actor, batch.observation, noise.action, spec.maxAction);
   const trustRegion = diffusionLoss(diffusion, batch.observation, action, noise, bounds(config, spec)); // Eq. 4
   const value = tf.neg(tf.mean(tf.minimum(...actionValues(critic, batch.observation, action))));
@@ -305,10 +305,10 @@ interface Trained<P, L> {
 }
 
 /** Parameters with their Adam moments after one step on `loss`. */
-function step<P>(trained: Trained<P, Tensor>, loss: (params: P) => Tensor, scalars: AdamStep<Tensor>) {
-  const { value, grad } = valueAndGrad(loss, trained.params);
+function step<P>(trained: Trained<P, Tensor>, loss: (params: P) => Tensor | LossTerms, scalars: AdamStep<Tensor>) {
+  const { value, grad, terms } = valueAndGrad(loss, trained.params);
   const { params, state } = adamUpdate(trained.params, grad, trained.adam, scalars);
-  return { value, next: { params, adam: state } };
+  return { value, terms, next: { params, adam: state } };
 }
 
 /** What critic and behaviour policy need; both policies below train them alike. */
@@ -441,22 +441,21 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
     steps: Steps & { actor: AdamStep };
   }>("dtql/update", ({ state, batch, diffusionNoise, actorNoise, steps }) => {
     const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
-    const terms: Record<string, Tensor> = {};
-    const actor = step(state.actor, (p) => {
-      const { diffusion, critic } = next; // Both already updated on this batch (authors' code).
-      const rows = firstRows(batch, config.actorRows);
-      const { total, ...rest } = dtqlActorTerms(p, diffusion.params, critic.params, rows, actorNoise, config, spec);
-      Object.assign(terms, rest);
-      return total;
-    }, steps.actor);
+    const { diffusion, critic } = next; // Both already updated on this batch (authors' code).
+    const rows = firstRows(batch, config.actorRows);
+    const actor = step(
+      state.actor,
+      (p) => dtqlActorTerms(p, diffusion.params, critic.params, rows, actorNoise, config, spec),
+      steps.actor,
+    );
     const criticTarget = movedTarget(state.criticTarget, next.critic.params, config);
     return {
       state: { ...next, criticTarget, actor: actor.next },
       metrics: {
         ...metrics,
-        trustRegionLoss: terms.trustRegion,
-        valueLoss: terms.value,
-        likelihoodLoss: terms.likelihood,
+        trustRegionLoss: actor.terms.trustRegion,
+        valueLoss: actor.terms.value,
+        likelihoodLoss: actor.terms.likelihood,
         actorLoss: actor.value,
       },
     };
@@ -547,12 +546,12 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
   }>("dql_kl/update", ({ state, batch, diffusionNoise, actorNoise, fakeNoise, steps }) => {
     const s = firstRows(batch, config.actorRows).observation;
     const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
-    const terms: Record<string, Tensor> = {};
     const actor = step(state.actor, (p) => {
       const action = klAction(p, s, actorNoise.action);
-      terms.distillation = distillationLoss(next.diffusion.params, state.fake.params, s, action, actorNoise, clip);
-      terms.value = tf.neg(tf.mean(tf.minimum(...actionValues(next.critic.params, s, action))));
-      return tf.add(tf.mul(terms.distillation, config.trustRegionWeight), tf.mul(terms.value, config.valueWeight));
+      const distillation = distillationLoss(next.diffusion.params, state.fake.params, s, action, actorNoise, clip);
+      const value = tf.neg(tf.mean(tf.minimum(...actionValues(next.critic.params, s, action))));
+      const total = tf.add(tf.mul(distillation, config.trustRegionWeight), tf.mul(value, config.valueWeight));
+      return { total, distillation, value };
     }, steps.actor);
     const own = stopGradient(klAction(state.actor.params, s, actorNoise.action)); // Shared with the step above.
     const fake = step(state.fake, (p) => diffusionLoss(p, s, own, fakeNoise, clip), steps.actor);
@@ -565,8 +564,8 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       },
       metrics: {
         ...metrics,
-        distillationLoss: terms.distillation,
-        valueLoss: terms.value,
+        distillationLoss: actor.terms.distillation,
+        valueLoss: actor.terms.value,
         actorLoss: actor.value,
         fakeLoss: fake.value,
       },

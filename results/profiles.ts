@@ -53,10 +53,10 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "scaled-down networks and budgets on local data; under 8 minutes on 2 cores",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 2500, batchSize: 256, actorNoise: "antithetic", hidden: 64, diffusionHidden: 64 },
+      overrides: { updates: 3000, batchSize: 256, actorNoise: "antithetic", hidden: 64, diffusionHidden: 64 },
       source:
-        "scaled down: 2500 updates, width 64 for the paper's 256 and 128, minibatches of 256 (antithetic policy noise) for the " +
-        "full batch of 10,000; DQL-KL with a learning rate of 0.001 for 0.003 and 500 of its updates as pretraining",
+        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 (antithetic policy noise) for the full batch of " +
+        "10,000; DTQL 3000 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
       candidates: {},
@@ -165,4 +165,5 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
 const klSettings = (profile: string): Cell["overrides"] => ({
   pretrainUpdates: profile === "smoke" ? 10 : 500,
   learningRate: 1e-3,
+  ...(profile === "quick" ? { updates: 1500 } : {}),
 });

@@ -155,6 +155,7 @@ export function banditFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
       seen.add(`${found.cell.seed}`);
       return [banditPanel(task, algorithm, found)];
     }),
+    resolve: { scale: { color: "independent" } },
   })).filter(({ hconcat }) => hconcat.length > 0);
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",

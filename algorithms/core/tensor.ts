@@ -20,12 +20,18 @@ export type Tensor = tf.Tensor;
 /** A nested object of tensors. */
 export type TensorTree = Tree<Tensor>;
 
+/** A loss with the terms it is made of, all scalars. */
+export interface LossTerms {
+  total: Tensor;
+  [term: string]: Tensor;
+}
+
 /**
  * Value and gradient of a scalar function of one parameter tree.
  *
- * @param loss Function of the parameters that returns a scalar tensor, shape `[]`.
+ * @param loss Function of the parameters that returns a scalar tensor, shape `[]`, or several of which `total` counts.
  * @param params The tree to differentiate with respect to.
- * @returns The loss and a tree of gradients, shaped like `params`.
+ * @returns The loss, a tree of gradients shaped like `params`, and the terms.
  *
  * @example
  * ```ts
@@ -36,12 +42,22 @@ export type TensorTree = Tree<Tensor>;
  * assert(grad.x.dataSync()[0] === 6);
  * ```
  */
-export function valueAndGrad<P>(loss: (params: P) => Tensor, params: P): { value: Tensor; grad: P } {
+export function valueAndGrad<P>(
+  loss: (params: P) => Tensor | LossTerms,
+  params: P,
+): { value: Tensor; grad: P; terms: Record<string, Tensor> } {
   const leaves = treeLeaves<Tensor>(params);
-  const { value, grads } = tf.valueAndGrads((...xs: Tensor[]) => loss(treeLike<Tensor, P>(params, xs)) as tf.Scalar)(
-    leaves,
-  );
-  return { value, grad: treeLike<Tensor, P>(params, grads) };
+  let kept: [string, Tensor][] = [];
+  const { value, grads } = tf.valueAndGrads((...xs: Tensor[]) => {
+    const result = loss(treeLike<Tensor, P>(params, xs));
+    if (result instanceof tf.Tensor) return result as tf.Scalar;
+    const { total, ...terms } = result;
+    kept = Object.entries(terms).map(([name, term]) => [name, tf.keep(term.clone())]); // TF.js frees what it does not return.
+    return total as tf.Scalar;
+  })(leaves);
+  const terms = Object.fromEntries(kept.map(([name, term]) => [name, term.clone()]));
+  for (const [, term] of kept) term.dispose();
+  return { value, grad: treeLike<Tensor, P>(params, grads), terms };
 }
 
 /** Stops gradients: a tensor over the same values that the gradient tape does not know. */

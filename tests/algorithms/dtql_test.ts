@@ -165,12 +165,9 @@ Deno.test("dtqlActorTerms() matches golden rows 14 and 14b", async () => {
     & { actor: Linear<NdArray>[]; diffusion: ScoreNetwork<NdArray>; critic: Critic<NdArray>; batch: typeof batch }
     & { noise: { action: NdArray; sigma: NdArray; epsilon: NdArray } }
   >("actorTerms", ({ actor, diffusion, critic, batch, noise }) => {
-    const terms: Record<string, Tensor> = {};
-    const { grad } = valueAndGrad((p: Linear[]) => {
-      Object.assign(terms, dtqlActorTerms(p, diffusion, critic, batch, noise, config, spec));
-      return terms.total;
-    }, actor);
-    return { ...terms, grad };
+    const loss = (p: Linear[]) => dtqlActorTerms(p, diffusion, critic, batch, noise, config, spec);
+    const { value: total, grad, terms } = valueAndGrad(loss, actor);
+    return { ...terms, total, grad };
   });
   const inputs = { actor: actor(), diffusion: score(), critic: critic(), batch };
   const result = await run({ ...inputs, noise: { action: epsilon, sigma, epsilon: noise } });

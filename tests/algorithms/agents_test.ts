@@ -1,0 +1,90 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import * as ort from "onnxruntime-node";
+import { type Agent, resolveConfig, type Spec } from "../../algorithms/core/agent.ts";
+import { useBackend } from "../../algorithms/core/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { treeEntries } from "../../algorithms/core/tree.ts";
+import { algorithms } from "../../results/cell.ts";
+
+const spec: Spec = { observationDim: 3, actionDim: 2, maxAction: 1 };
+const rows = 8;
+
+function drawTransitions(seed: string) {
+  const rng = createRng(seed);
+  const draw = (dim: number) =>
+    ndarray(rng.fillUniform(new Float32Array(rows * dim)).map((u) => 2 * u - 1), [rows, dim]);
+  return {
+    observation: draw(3),
+    action: draw(2),
+    reward: draw(1),
+    nextObservation: draw(3),
+    terminal: ndarray(Float32Array.from({ length: rows }, (_, i) => i % 4 === 0 ? 1 : 0), [rows, 1]),
+  };
+}
+
+async function train(agent: Agent, updates: number) {
+  let state = agent.init(createRng("init"));
+  let metrics: Record<string, number> = {};
+  for (let k = 0; k < updates; k++) {
+    ({ state, metrics } = await agent.update(state, drawTransitions(`${k}`), createRng(`update/${k}`)));
+  }
+  return { state, metrics };
+}
+
+for (const [name, algorithm] of Object.entries(algorithms)) {
+  const small: Record<string, unknown> = { hidden: 16, batchSize: rows, updates: 100 };
+  if ("pretrainUpdates" in algorithm.defaults) Object.assign(small, { pretrainUpdates: 2, diffusionHidden: 16 });
+  const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
+
+  Deno.test(`${name} trains alike on onnx and on eager cpu, pretraining included`, async () => {
+    const compiled = await train(create(), 5);
+    await useBackend("cpu");
+    const eager = await train(create(), 5).finally(() => useBackend("onnx"));
+    assertEquals(Object.keys(compiled.metrics), Object.keys(eager.metrics));
+    for (const [metric, value] of Object.entries(compiled.metrics)) {
+      const wanted = eager.metrics[metric];
+      assert(Math.abs(value - wanted) <= 1e-4 * Math.max(1, Math.abs(wanted)), `${metric}: ${value}, ${wanted} on cpu`);
+    }
+    const wanted = new Map(treeEntries<NdArray>(eager.state.arrays));
+    for (const [path, { data }] of treeEntries<NdArray>(compiled.state.arrays)) {
+      if (path.includes("adam")) continue;
+      // Adam divides by the root of small moments, which turns float32 noise into up to a part of the learning rate.
+      data.forEach((x, i) => assert(Math.abs(x - wanted.get(path)!.data[i]) <= 3e-4, `${path}[${i}]`));
+    }
+  });
+
+  Deno.test(`${name} acts within bounds, and its exported policy gives the same actions`, async () => {
+    const agent = create();
+    const { state } = await train(agent, 4);
+    const observation = drawTransitions("act").observation;
+    for (const candidates of [1, 16]) {
+      const { data, shape } = await agent.act(state, observation, candidates, createRng("act"));
+      assertEquals(shape, [rows, 2]);
+      assert(data.every((a) => Math.abs(a) <= 1));
+    }
+    const session = await ort.InferenceSession.create(agent.exportPolicy(state));
+    const [, noiseDims] = session.inputMetadata.map((m) => m.isTensor ? m.shape as number[] : []);
+    const draws = Array.from(
+      { length: noiseDims[0] },
+      (_, i) => createRng("act").fillNormal(new Float32Array(2 * (i + 1))).slice(-2),
+    );
+    const noise = new Float32Array(draws.flatMap((draw) => [...draw]));
+    const one = ndarray(observation.data.slice(0, 3), [1, 3]);
+    const feeds = {
+      observation: new ort.Tensor("float32", one.data as Float32Array, [1, 3]),
+      noise: new ort.Tensor("float32", noise, noiseDims),
+    };
+    const { action } = await session.run(feeds);
+    const { data } = await agent.act(state, one, 1, createRng("act"));
+    // Weights that are constants are packed otherwise than weights that are inputs, hence the last digit.
+    data.forEach((a, i) => assertAlmostEquals((action.data as Float32Array)[i], a, 1e-6));
+  });
+
+  Deno.test(`${name} has a source for every preset, and presets that its own check accepts`, () => {
+    for (const [task, { source }] of Object.entries(algorithm.presets)) {
+      assert(source.length > 0);
+      algorithm.create(resolveConfig(algorithm, task), spec);
+    }
+  });
+}
