@@ -79,8 +79,8 @@ export function adamUpdate<P>(
   const first = state.first.map((m, i) => tf.add(tf.mul(m, b1), gs[i]));
   const second = state.second.map((v, i) => tf.add(tf.mul(v, b2), tf.square(gs[i])));
   const next = ps.map((p, i) => {
-    const direction = tf.div(first[i], tf.add(tf.sqrt(second[i]), step.epsilon));
-    return tf.sub(options.decays ? tf.mul(p, step.keep) : p, tf.mul(direction, step.rate));
+    const rate = tf.div(step.rate, tf.add(tf.sqrt(second[i]), step.epsilon));
+    return tf.sub(options.decays ? tf.mul(p, step.keep) : p, tf.mul(first[i], rate));
   });
   return { params: treeLike<Tensor, P>(params, separateSmall(next, leaves)), state: { first, second } };
 }

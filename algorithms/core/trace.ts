@@ -178,6 +178,8 @@ const unary = (op: string, attributes?: Record<string, Attribute>, dtype?: DType
   return g.tensor(g.node(op, [value], value.shape, dtype ?? value.dtype, attributes), x.shape);
 };
 
+const commutative = new Set(["Add", "Mul"]);
+
 const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
   const [x, y] = [g.loose(a), g.loose(b)];
   const shape = broadcast(a.shape, b.shape);
@@ -187,7 +189,8 @@ const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
   }
   if (op === "Mul" && left === 1 || op === "Add" && left === 0) return g.tensor(y, shape);
   const small = broadcast(x.shape, y.shape);
-  return g.tensor(g.node(op, [x, y], small, dtype ?? x.dtype), shape);
+  const operands = commutative.has(op) && y.shape.length === 0 ? [y, x] : [x, y]; // The faster order for scalars.
+  return g.tensor(g.node(op, operands, small, dtype ?? x.dtype), shape);
 };
 
 const scalar = (g: Graph, x: number, dtype: DType = "float32") =>
