@@ -182,7 +182,18 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
   }));
   const samples = bandit!.samples;
   const policy = Array.from({ length: samples.length / 2 }, (_, i) => ({ x: samples[2 * i], y: samples[2 * i + 1] }));
-  const scale = { domain: [-16, 16] };
+  const edge = 16;
+  const outside = policy.filter(({ x, y }) => Math.max(Math.abs(x), Math.abs(y)) > edge).length / policy.length;
+  const warning = outside < 0.2 ? [] : [{
+    data: { values: [{ x: 0, y: -14.5, text: `${Math.round(100 * outside)} % of samples outside` }] },
+    mark: { type: "text", fontSize: 11, color: "#e6194b" },
+    encoding: {
+      x: { field: "x", type: "quantitative" },
+      y: { field: "y", type: "quantitative" },
+      text: { field: "text" },
+    },
+  }];
+  const scale = { domain: [-edge, edge] };
   const axis = { title: null, values: [-10, 0, 10] };
   const encoding = {
     x: { field: "x", type: "quantitative", scale, axis },
@@ -212,6 +223,7 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
         mark: { type: "circle", size: 9, color: "#e6194b", opacity: 0.6, clip: true },
         encoding,
       },
+      ...warning,
     ],
   };
 }
