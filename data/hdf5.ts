@@ -115,5 +115,24 @@ export async function writeHdf5(
   } finally {
     file.close();
   }
+  if (!await readsBack(part, arrays)) {
+    await Deno.remove(part).catch(() => {});
+    throw new Error(
+      `Cannot write dataset "${path}": it does not read back as written; the disk is full or failing, free some space and run again`,
+    );
+  }
   await Deno.rename(part, path);
+}
+
+/** Whether a file holds what was written: the library does not report a full disk. */
+async function readsBack(path: string, wanted: ReadonlyMap<string, HdfArray>): Promise<boolean> {
+  try {
+    const { arrays } = await readHdf5(path);
+    return [...wanted].every(([name, { data }]) => {
+      const found = arrays.get(name)?.data;
+      return found?.length === data.length && found.every((x, i) => Object.is(x, data[i]));
+    });
+  } catch {
+    return false;
+  }
 }

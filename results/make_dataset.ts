@@ -19,6 +19,7 @@ try {
     console.log(JSON.stringify({ done: made, total: recipe.transitions, note: "transitions" }));
   });
 } catch (error) {
-  console.log(JSON.stringify({ error: writeError(path, error).message }));
+  const message = (error as Error).message;
+  console.log(JSON.stringify({ error: message.startsWith("Cannot") ? message : writeError(path, error).message }));
   Deno.exit(1);
 }
