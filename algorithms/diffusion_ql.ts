@@ -8,12 +8,13 @@
  */
 
 import {
+  type ActingRule,
   type Agent,
   type Algorithm,
   assertRange,
   type Batch,
   type CommonConfig,
-  drawBySoftmax,
+  drawActions,
   drawNormals,
   repeatRows,
   type Spec,
@@ -213,10 +214,10 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
   });
 
   type Policy = { actor: NoiseNetwork<NdArray>; observation: NdArray; noise: NdArray[] };
-  const policy = compile<Policy>("diffusion_ql/act", ({ actor, observation, noise }) => ({
+  const policy = compile<Policy, { action: Tensor }>("diffusion_ql/act", ({ actor, observation, noise }) => ({
     action: sampleActions(actor, observation, noise, schedule, spec.maxAction),
   }));
-  const score = compile<Policy & { critic: TwinQ<NdArray> }>(
+  const score = compile<Policy & { critic: TwinQ<NdArray> }, { action: Tensor; value: Tensor }>(
     "diffusion_ql/candidates",
     ({ actor, critic, observation, noise }) => {
       const action = sampleActions(actor, observation, noise, schedule, spec.maxAction);
@@ -278,13 +279,14 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return { state: { updates: state.updates + 1, arrays: result.state }, metrics: Object.fromEntries(metrics) };
     },
 
-    async act(state, observation, candidates, rng) {
-      const { actor, criticTarget } = state.arrays as Arrays;
-      const noise = drawChain(observation.shape[0] * candidates, rng);
-      if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
-      const repeated = repeatRows(observation, candidates);
-      const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
-      return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    act(state, observation, candidates, rng) {
+      const { actor: { params: actor }, criticTarget: critic } = state.arrays as Arrays;
+      const rule: ActingRule<NdArray[]> = {
+        drawNoise: (rows) => drawChain(rows, rng),
+        sample: (observation, noise) => policy({ actor, observation, noise }),
+        score: (observation, noise) => score({ actor, critic, observation, noise }),
+      };
+      return drawActions(rule, observation, candidates, rng);
     },
 
     exportPolicy(state) {

@@ -11,15 +11,15 @@
  */
 
 import {
+  type ActingRule,
   type Agent,
   type AgentState,
   type Algorithm,
   assertRange,
   type Batch,
   type CommonConfig,
-  drawBySoftmax,
+  drawActions,
   drawNormals,
-  repeatRows,
   type Spec,
 } from "./core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
@@ -462,10 +462,10 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
   });
 
   type Policy = { actor: Linear<NdArray>[]; observation: NdArray; noise: NdArray };
-  const policy = compile<Policy>("dtql/act", ({ actor, observation, noise }) => ({
+  const policy = compile<Policy, { action: Tensor }>("dtql/act", ({ actor, observation, noise }) => ({
     action: actorSample(actor, observation, noise, spec.maxAction),
   }));
-  const score = compile<Policy & { critic: Critic<NdArray> }>(
+  const score = compile<Policy & { critic: Critic<NdArray> }, { action: Tensor; value: Tensor }>(
     "dtql/candidates",
     ({ actor, critic, observation, noise }) => {
       const action = actorSample(actor, observation, noise, spec.maxAction);
@@ -495,13 +495,14 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       );
     },
 
-    async act(state, observation, candidates, rng) {
-      const { actor, criticTarget } = state.arrays as DtqlArrays;
-      const noise = drawNormals(observation.shape[0] * candidates, spec.actionDim, rng);
-      if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
-      const repeated = repeatRows(observation, candidates);
-      const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
-      return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    act(state, observation, candidates, rng) {
+      const { actor: { params: actor }, criticTarget: critic } = state.arrays as DtqlArrays;
+      const rule: ActingRule<NdArray> = {
+        drawNoise: (rows) => drawNormals(rows, spec.actionDim, rng),
+        sample: (observation, noise) => policy({ actor, observation, noise }),
+        score: (observation, noise) => score({ actor, critic, observation, noise }),
+      };
+      return drawActions(rule, observation, candidates, rng);
     },
 
     exportPolicy(state) {
@@ -574,10 +575,10 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
 
   type Policy = { actor: ScoreNetwork<NdArray>; observation: NdArray; noise: NdArray };
   const bounded = (action: Tensor) => config.denoised === "free" ? action : tf.clipByValue(action, -clip, clip);
-  const policy = compile<Policy>("dql_kl/act", ({ actor, observation, noise }) => ({
+  const policy = compile<Policy, { action: Tensor }>("dql_kl/act", ({ actor, observation, noise }) => ({
     action: bounded(klAction(actor, observation, noise)),
   }));
-  const score = compile<Policy & { critic: Critic<NdArray> }>(
+  const score = compile<Policy & { critic: Critic<NdArray> }, { action: Tensor; value: Tensor }>(
     "dql_kl/candidates",
     ({ actor, critic, observation, noise }) => {
       const action = bounded(klAction(actor, observation, noise));
@@ -609,13 +610,14 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
     },
 
-    async act(state, observation, candidates, rng) {
-      const { actor, criticTarget } = state.arrays as KlArrays;
-      const noise = drawNormals(observation.shape[0] * candidates, spec.actionDim, rng);
-      if (candidates === 1) return (await policy({ actor: actor.params, observation, noise })).action;
-      const repeated = repeatRows(observation, candidates);
-      const drawn = await score({ actor: actor.params, critic: criticTarget, observation: repeated, noise });
-      return drawBySoftmax(drawn.action, drawn.value, candidates, rng);
+    act(state, observation, candidates, rng) {
+      const { actor: { params: actor }, criticTarget: critic } = state.arrays as KlArrays;
+      const rule: ActingRule<NdArray> = {
+        drawNoise: (rows) => drawNormals(rows, spec.actionDim, rng),
+        sample: (observation, noise) => policy({ actor, observation, noise }),
+        score: (observation, noise) => score({ actor, critic, observation, noise }),
+      };
+      return drawActions(rule, observation, candidates, rng);
     },
 
     exportPolicy(state) {

@@ -168,9 +168,7 @@ async function save(path: string, cell: Cell, state: AgentState, trainingMs: num
 }
 
 function diverged(cell: Cell, update: number, name: string, value: number, batch: Batch): Error {
-  const bad = Object.entries(batch as unknown as Record<string, NdArray>).find(([, { data }]) =>
-    data.some((x) => !Number.isFinite(x))
-  );
+  const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
   const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
   return new Error(
     `Cannot train ${cellLabel(cell)}: at update ${update} ${name} is ${value}: ${cause}; the last checkpoint is kept`,

@@ -142,6 +142,26 @@ export function drawBySoftmax(action: NdArray, value: NdArray, candidates: numbe
   return ndarray(out, [rows, dim]);
 }
 
+/** How a policy is sampled: noise for some rows, actions from it, and actions with their target values. */
+export interface ActingRule<N> {
+  drawNoise(rows: number): N;
+  sample(observation: NdArray, noise: N): Promise<{ action: NdArray }>;
+  score(observation: NdArray, noise: N): Promise<{ action: NdArray; value: NdArray }>;
+}
+
+/** One sample per observation, or one of several by {@linkcode drawBySoftmax}. */
+export async function drawActions<N>(
+  rule: ActingRule<N>,
+  observation: NdArray,
+  candidates: number,
+  rng: Rng,
+): Promise<NdArray> {
+  const noise = rule.drawNoise(observation.shape[0] * candidates);
+  if (candidates === 1) return (await rule.sample(observation, noise)).action;
+  const { action, value } = await rule.score(repeatRows(observation, candidates), noise);
+  return drawBySoftmax(action, value, candidates, rng);
+}
+
 /** Each row `times` times in a row: `[n, dim] -> [n times, dim]`. */
 export function repeatRows({ data, shape: [rows, dim] }: NdArray, times: number): NdArray {
   const out = new Float32Array(rows * times * dim);

@@ -117,7 +117,8 @@ const weighted = (outputs: Tensor | Tensor[]) =>
     return tf.sum(tf.mul(y, weights));
   }).reduce((x, y) => tf.add(x, y));
 
-type Run = Compiled<{ a: NdArray; b: NdArray; index: NdArray }, Record<string, unknown>>;
+type Arrays = { a: NdArray; b: NdArray; index: NdArray };
+type Run = Compiled<Arrays, Record<string, unknown>>;
 
 async function on(backend: Backend, run: Run): Promise<[string, NdArray][]> {
   await useBackend(backend);
@@ -148,19 +149,19 @@ for (const [name, f] of Object.entries(smooth)) {
   Deno.test(`traced ${name} and its gradient agree with eager cpu`, () =>
     assertParity(
       name,
-      compile(name, (inputs) => {
+      compile<Arrays>(name, (inputs) => {
         const { value, grad } = valueAndGrad((p: Inputs) => {
           // The second term ties both arguments to the loss, so that each has a gradient.
           return tf.add(weighted(f({ ...p, index: inputs.index })), tf.sum(tf.mul(p.a, p.b)));
         }, { a: inputs.a, b: inputs.b } as Inputs);
-        return { y: f(inputs as unknown as Inputs), value, grad };
+        return { y: f(inputs), value, grad };
       }),
     ));
 }
 
 for (const [name, f] of Object.entries(discrete)) {
   Deno.test(`traced ${name} agrees with eager cpu`, () =>
-    assertParity(name, compile(name, (inputs) => ({ y: f(inputs as unknown as Inputs) }))));
+    assertParity(name, compile<Arrays>(name, (inputs) => ({ y: f(inputs) }))));
 }
 
 const networks: Record<string, (t: Tensor, u: Tensor) => Tensor> = {
