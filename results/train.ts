@@ -93,7 +93,7 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     const batch = task.drawBatch(rng.child(`batch/${k}`));
     const result = await task.agent.update(state, batch, rng.child(`update/${k}`));
     for (const [name, value] of Object.entries(result.metrics)) {
-      if (!Number.isFinite(value)) throw diverged(cell, k, name, value, batch);
+      if (!Number.isFinite(value)) throw divergenceError(cell, k, name, value, batch);
       sums[name] = (sums[name] ?? 0) + value;
     }
     state = result.state;
@@ -167,7 +167,8 @@ async function save(path: string, cell: Cell, state: AgentState, trainingMs: num
   await writeAtomically(path, bytes);
 }
 
-function diverged(cell: Cell, update: number, name: string, value: number, batch: Batch): Error {
+/** Why training stopped at a metric that is not finite: the batch's tensor that holds such a value, or the loss itself. */
+export function divergenceError(cell: Cell, update: number, name: string, value: number, batch: Batch): Error {
   const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
   const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
   return new Error(

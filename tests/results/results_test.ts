@@ -8,14 +8,16 @@ import {
 } from "@std/assert";
 import { join } from "node:path";
 import { decodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
-import { type Cell, cellFolder } from "../../results/cell.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
+import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
 import { writeFigure } from "../../results/figures.ts";
 import { writeAtomically, writeError } from "../../results/files.ts";
 import { fromFileUrl } from "../../results/paths.ts";
 import { planCells } from "../../results/profiles.ts";
 import { bootstrapMean } from "../../results/statistics.ts";
 import { toCsv, toMarkdown, toText } from "../../results/table.ts";
-import { trainCell } from "../../results/train.ts";
+import { divergenceError, trainCell } from "../../results/train.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));
 const deno = (args: string[]) =>
@@ -108,6 +110,21 @@ Deno.test("trainCell() stops a diverging run with its update and keeps the last 
     const files = [...Deno.readDirSync(cellFolder(folder, wild))].map(({ name }) => name);
     assert(!files.some((name) => name.endsWith(".part")), `${files}`);
   }));
+
+Deno.test("divergenceError() names algorithm, update, metric and the batch's tensor that is not finite", async () => {
+  const config = { ...cellConfig(tiny) };
+  const agent = algorithms.dtql.create(config, { observationDim: 1, actionDim: 2, maxAction: 11 });
+  const bandit = makeBandit("25gaussians", "far", 1000, createRng("nan"));
+  const batch = drawBanditBatch(bandit, config.batchSize, createRng("batch"));
+  batch.reward.data[5] = NaN;
+  const { metrics } = await agent.update(agent.init(createRng("init")), batch, createRng("update"));
+  assert(Number.isNaN(metrics.criticLoss)); // A batch with NaN shows at once.
+  const { message } = divergenceError(tiny, 7, "criticLoss", metrics.criticLoss, batch);
+  assertStringIncludes(
+    message,
+    "25gaussians-far dtql seed 0: at update 7 criticLoss is NaN: the batch's reward must be finite",
+  );
+});
 
 Deno.test("trainCell() refuses a folder that another process holds, and a damaged checkpoint", () =>
   withFolder(async (folder) => {
