@@ -19,7 +19,7 @@ export interface Episode {
 export type BatchPolicy = (observation: NdArray) => Promise<NdArray>;
 
 /**
- * Runs one episode per environment, from start states 0, 1, 2, ...
+ * Runs one episode per environment, from start states with seeds 1000000, 1000001, ...
  *
  * The batch keeps its size until the last episode ends, so that a policy is compiled once.
  *

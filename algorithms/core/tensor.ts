@@ -66,12 +66,3 @@ export function stopGradient(x: Tensor): Tensor {
   engine.backend.incRef(x.dataId);
   return engine.makeTensorFromTensorInfo({ dataId: x.dataId, shape: x.shape, dtype: x.dtype });
 }
-
-/** Throws a TypeError unless `x` has exactly `shape` (`-1` matches any size). */
-export function assertShape(x: { shape: readonly number[] }, shape: readonly number[], verb: string, name: string) {
-  const ok = x.shape.length === shape.length && shape.every((n, i) => n === -1 || n === x.shape[i]);
-  if (!ok) {
-    const wanted = shape.map((n) => n === -1 ? "any" : n).join(", ");
-    throw new TypeError(`Cannot ${verb}: ${name} must be [${wanted}], current shape is [${x.shape.join(", ")}]`);
-  }
-}
