@@ -20,7 +20,7 @@ import {
   type Spec,
 } from "./core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray, scalar } from "./core/compile.ts";
-import { initMlp, type Linear, mish, mlp, sinusoidalEmbedding } from "./core/nn.ts";
+import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import {
   type AdamState,
   type AdamStep,
@@ -92,12 +92,12 @@ export interface TwinQ<L = Tensor> {
 /** `epsilon(x, t, s)`: `[batch, A]`, times `[batch, 1]`, `[batch, S]` to `[batch, A]`. */
 export function noiseNetwork(p: NoiseNetwork, x: Tensor, t: Tensor, s: Tensor): Tensor {
   const embedded = mlp(p.time, sinusoidalEmbedding(t, p.time[0].weight.shape[0]), mish);
-  return mlp(p.trunk, tf.concat([x, embedded, s], 1), mish);
+  return mlp(p.trunk, tf.concat([x, embedded, rowsLike(s, x)], 1), mish);
 }
 
 /** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
 export function twinValues(p: TwinQ, s: Tensor, a: Tensor): [Tensor, Tensor] {
-  const input = tf.concat([s, a], 1);
+  const input = tf.concat([rowsLike(s, a), a], 1);
   return [mlp(p.q1, input, mish), mlp(p.q2, input, mish)];
 }
 

@@ -23,7 +23,8 @@ import {
   type Spec,
 } from "./core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
-import { drawSigmas, edmDefaults, edmDenoiser, edmLoss } from "./core/edm.ts";
+import { drawLattice, normalsFromUniforms } from "./core/lattice.ts";
+import { drawSigmas, edmDefaults, edmDenoiser, edmLoss, sigmasFromUniforms } from "./core/edm.ts";
 import {
   initLayerNorm,
   initMlp,
@@ -35,6 +36,7 @@ import {
   mish,
   mlp,
   relu,
+  rowsLike,
   sinusoidalEmbedding,
 } from "./core/nn.ts";
 import { type AdamState, type AdamStep, adamStep, adamUpdate, cosineDecay, initAdam } from "./core/optim.ts";
@@ -66,14 +68,17 @@ export interface DtqlConfig extends CommonConfig {
   /** Target average rate, 1 - rho of Algorithm 1. */
   polyakRate: number;
   /**
-   * How the policy's noise is drawn per batch: `independent` (authors' code), or `antithetic` [Ours], where the second
-   * half of the batch mirrors the first. The gradients have the same mean and less variance where states repeat, as in a
-   * bandit, whose few thousand updates on minibatches otherwise leave a symmetric policy symmetric.
+   * How the noise of a batch is drawn: `independent` (authors' code), or `quasirandom` [Ours], a randomly shifted
+   * lattice, whose gradients have the same mean and much less variance where states repeat, as in a bandit.
    */
-  actorNoise: "independent" | "antithetic";
-  /** Rows of the batch that critic and one-step policy use, the first ones; 0 for all (authors' code). */
-  criticRows: number;
+  noise: "independent" | "quasirandom";
+  /**
+   * Policy draws per update; 0 for one per row of the batch (authors' code). Another number needs a task with one
+   * observation for all rows.
+   */
   actorRows: number;
+  /** How many of them, the first ones, the value term takes; 0 for all (authors' code). */
+  valueRows: number;
   /** Whether the denoised action is clipped to the action bounds. */
   denoised: "clipped" | "free";
   /** Width of critic and one-step policy. */
@@ -98,9 +103,9 @@ export const dtqlDefaults: DtqlConfig = {
   expectile: 0.7,
   discount: 0.99,
   polyakRate: 0.005,
-  actorNoise: "independent",
-  criticRows: 0,
+  noise: "independent",
   actorRows: 0,
+  valueRows: 0,
   denoised: "clipped",
   hidden: 256,
   diffusionHidden: 256,
@@ -137,7 +142,7 @@ export interface Critic<L = Tensor> {
 export function scoreNetwork(p: ScoreNetwork, x: Tensor, s: Tensor, level: Tensor): Tensor {
   const embedded = mlp(p.time, sinusoidalEmbedding(level, p.time[0].weight.shape[0]), mish);
   const [first, ...rest] = p.trunk;
-  return mlp(rest, linear(first, tf.concat([x, s, embedded], 1)), mish);
+  return mlp(rest, linear(first, tf.concat([x, rowsLike(s, x), embedded], 1)), mish);
 }
 
 function qNetwork({ layers, norms }: QNetwork, input: Tensor): Tensor {
@@ -147,7 +152,7 @@ function qNetwork({ layers, norms }: QNetwork, input: Tensor): Tensor {
 
 /** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
 export function actionValues(p: Critic, s: Tensor, a: Tensor): [Tensor, Tensor] {
-  const input = tf.concat([s, a], 1);
+  const input = tf.concat([rowsLike(s, a), a], 1);
   return [qNetwork(p.q1, input), qNetwork(p.q2, input)];
 }
 
@@ -286,7 +291,8 @@ export function dtqlActorTerms(
 ): LossTerms {
   const action = actorSample(actor, batch.observation, noise.action, spec.maxAction);
   const trustRegion = diffusionLoss(diffusion, batch.observation, action, noise, bounds(config, spec)); // Eq. 4
-  const value = tf.neg(tf.mean(tf.minimum(...actionValues(critic, batch.observation, action))));
+  const [s, a] = [batch.observation, action].map((x) => firstRows(x, config.valueRows));
+  const value = tf.neg(tf.mean(tf.minimum(...actionValues(critic, s, a))));
   const likelihood = config.likelihoodWeight === 0
     ? tf.scalar(0)
     : tf.neg(tf.mean(actorLogDensity(actor, batch.observation, batch.action, spec.maxAction)));
@@ -333,25 +339,30 @@ type Steps = { critic: AdamStep; policy: AdamStep };
 
 const column = (data: Float32Array) => ndarray(data, [data.length, 1]);
 
-function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng): DiffusionNoise {
-  const sigma = column(drawSigmas(rows, edmDefaults, rng));
-  return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
+function drawDiffusionNoise(rows: number, { actionDim }: Spec, config: DtqlConfig, rng: Rng): DiffusionNoise {
+  if (config.noise === "independent") {
+    const sigma = column(drawSigmas(rows, edmDefaults, rng));
+    return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
+  }
+  const [level, ...gaussian] = drawLattice(rows, 1 + 2 * Math.ceil(actionDim / 2), rng);
+  return {
+    sigma: column(sigmasFromUniforms(level, edmDefaults)),
+    epsilon: normalsFromUniforms(gaussian, actionDim),
+  };
 }
 
-/** Noise of the policy's step; mirrored in the second half if so configured. */
 function drawActorNoise(rows: number, spec: Spec, config: DtqlConfig, rng: Rng): ActorNoise {
-  if (config.actorNoise === "independent") {
-    return { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+  const { actionDim } = spec;
+  if (config.noise === "independent") {
+    return { action: drawNormals(rows, actionDim, rng), ...drawDiffusionNoise(rows, spec, config, rng) };
   }
-  const half = Math.ceil(rows / 2);
-  const first = { action: drawNormals(half, spec.actionDim, rng), ...drawDiffusionNoise(half, spec, rng) };
-  const mirrored = ({ data, shape: [, dim] }: NdArray, sign: number) => {
-    const both = new Float32Array(2 * half * dim);
-    both.set(data);
-    both.set(data.map((x) => sign * x), half * dim);
-    return ndarray(both.slice(0, rows * dim), [rows, dim]);
+  const columns = 2 * Math.ceil(actionDim / 2);
+  const [level, ...gaussian] = drawLattice(rows, 1 + 2 * columns, rng);
+  return {
+    action: normalsFromUniforms(gaussian.slice(0, columns), actionDim),
+    sigma: column(sigmasFromUniforms(level, edmDefaults)),
+    epsilon: normalsFromUniforms(gaussian.slice(columns), actionDim),
   };
-  return { action: mirrored(first.action, -1), sigma: mirrored(first.sigma, 1), epsilon: mirrored(first.epsilon, -1) };
 }
 
 const scalarsOf = (metrics: Record<string, NdArray>) =>
@@ -361,10 +372,9 @@ const trained = <P>(params: P): Trained<P, NdArray> => ({ params, adam: initAdam
 const copyOf = <P>(params: P): P =>
   mapTree<NdArray, NdArray>(params, ({ data, shape }) => ndarray(data.slice(), shape));
 
-/** The first `rows` rows of every tensor of a batch, or all of them for 0. */
-function firstRows(batch: Batch<Tensor>, rows: number): Batch<Tensor> {
-  if (rows === 0) return batch;
-  return mapTree<Tensor, Tensor>(batch, (x) => tf.slice(x, [0, 0], [rows, x.shape[1]!]));
+/** The first `rows` rows of a tensor, or all of them for 0; one row stands for any number. */
+function firstRows(x: Tensor, rows: number): Tensor {
+  return rows === 0 || x.shape[0] === 1 ? x : tf.slice(x, [0, 0], [rows, x.shape[1]!]);
 }
 
 /** One step of the critic and of the behaviour diffusion policy, the first half of Algorithm 1. */
@@ -378,7 +388,7 @@ function sharedStep(
 ) {
   const critic = step(
     state.critic,
-    (p) => dtqlCriticLoss(p, firstRows(batch, config.criticRows), config),
+    (p) => dtqlCriticLoss(p, batch, config),
     steps.critic,
   );
   const diffusion = step(
@@ -442,10 +452,9 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
   }>("dtql/update", ({ state, batch, diffusionNoise, actorNoise, steps }) => {
     const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
     const { diffusion, critic } = next; // Both already updated on this batch (authors' code).
-    const rows = firstRows(batch, config.actorRows);
     const actor = step(
       state.actor,
-      (p) => dtqlActorTerms(p, diffusion.params, critic.params, rows, actorNoise, config, spec),
+      (p) => dtqlActorTerms(p, diffusion.params, critic.params, batch, actorNoise, config, spec),
       steps.actor,
     );
     const criticTarget = movedTarget(state.criticTarget, next.critic.params, config);
@@ -486,7 +495,7 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       const arrays = state.arrays as DtqlArrays;
       const rows = batch.reward.shape[0];
       const { main, steps, actor } = stepsAt(state.updates, config);
-      const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
+      const diffusionNoise = drawDiffusionNoise(rows, spec, config, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
       const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
       return finish(
@@ -545,7 +554,7 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
     fakeNoise: DiffusionNoise;
     steps: Steps & { actor: AdamStep };
   }>("dql_kl/update", ({ state, batch, diffusionNoise, actorNoise, fakeNoise, steps }) => {
-    const s = firstRows(batch, config.actorRows).observation;
+    const s = batch.observation;
     const { next, metrics } = sharedStep(state, batch, diffusionNoise, steps, config, clip);
     const actor = step(state.actor, (p) => {
       const action = klAction(p, s, actorNoise.action);
@@ -598,14 +607,14 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       let arrays = state.arrays as KlArrays;
       const rows = batch.reward.shape[0];
       const { main, steps, actor } = stepsAt(state.updates, config);
-      const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
+      const diffusionNoise = drawDiffusionNoise(rows, spec, config, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
       if (main === 0) {
         const copy = () => trained(copyOf(arrays.diffusion.params));
         arrays = { ...arrays, actor: copy(), fake: copy() };
       }
       const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
-      const fakeNoise = drawDiffusionNoise(config.actorRows || rows, spec, rng);
+      const fakeNoise = drawDiffusionNoise(config.actorRows || rows, spec, config, rng);
       const noises = { diffusionNoise, actorNoise, fakeNoise };
       return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
     },
@@ -636,9 +645,10 @@ function assertDtql(name: string, config: DtqlConfig) {
   assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
   assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
   assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
-  for (const field of ["criticRows", "actorRows"] as const) {
-    const fits = Number.isInteger(config[field]) && config[field] >= 0 && config[field] <= config.batchSize;
-    assertRange(name, field, config[field], fits, `an integer from 0 to batchSize (${config.batchSize})`);
+  const draws = config.actorRows || config.batchSize;
+  for (const [field, most] of [["actorRows", Infinity], ["valueRows", draws]] as const) {
+    const fits = Number.isInteger(config[field]) && config[field] >= 0 && config[field] <= most;
+    assertRange(name, field, config[field], fits, `an integer from 0 to ${most}`);
   }
   const early = config.pretrainUpdates < config.updates;
   assertRange(name, "pretrainUpdates", config.pretrainUpdates, early, `below updates (${config.updates})`);

@@ -9,6 +9,7 @@
 
 import type { Batch } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
+import { drawLattice } from "../algorithms/core/lattice.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 
 /** Points in the plane, row-major `[n, 2]`. */
@@ -118,22 +119,26 @@ export function makeBandit(set: BanditSet, rule: BanditReward, n: number, rng: R
   return { actions, rewards: banditRewards(actions, rule), maxAction };
 }
 
-/** A minibatch, uniform with replacement; the one state is 0 and follows itself. */
-export function drawBanditBatch(bandit: Bandit, size: number, rng: Rng): Batch {
+/**
+ * A minibatch; its one observation is 0 and follows itself. Rows are drawn along a randomly shifted lattice, so that every
+ * mode of the 25 Gaussians has its share in every minibatch and in the first rows of it. [Ours]
+ */
+export function drawBanditBatch({ actions, rewards }: Bandit, size: number, rng: Rng): Batch {
   const action = new Float32Array(2 * size);
   const reward = new Float32Array(size);
+  const [position] = drawLattice(size, 1, rng);
   for (let i = 0; i < size; i++) {
-    const k = rng.integer(bandit.rewards.length);
-    action.set(bandit.actions.subarray(2 * k, 2 * k + 2), 2 * i);
-    reward[i] = bandit.rewards[k];
+    const k = Math.floor(position[i] * rewards.length);
+    action.set(actions.subarray(2 * k, 2 * k + 2), 2 * i);
+    reward[i] = rewards[k];
   }
-  const zeros = () => ndarray(new Float32Array(size), [size, 1]);
+  const state = () => ndarray(new Float32Array(1), [1, 1]);
   return {
-    observation: zeros(),
+    observation: state(),
     action: ndarray(action, [size, 2]),
     reward: ndarray(reward, [size, 1]),
-    nextObservation: zeros(),
-    terminal: zeros(),
+    nextObservation: state(),
+    terminal: ndarray(new Float32Array(size), [size, 1]),
   };
 }
 

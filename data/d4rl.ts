@@ -1,6 +1,6 @@
 /**
- * D4RL's datasets as transitions, with the exact semantics of `d4rl.qlearning_dataset` (Fu et al. 2020, arXiv
- * 2004.07219).
+ * Views of datasets that algorithms train on, with the exact semantics of `d4rl.qlearning_dataset` and
+ * `d4rl.sequence_dataset` (Fu et al. 2020, arXiv 2004.07219), their quirks included.
  *
  * @module
  */
@@ -8,8 +8,8 @@
 import type { Batch } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
-import type { HdfArray } from "./hdf5.ts";
-import { readHdf5 } from "./hdf5.ts";
+import { type Dataset, loadDataset } from "./dataset.ts";
+import type { FetchOptions } from "./fetch.ts";
 
 /** Transitions ready for training, row-major. */
 export interface Transitions {
@@ -30,76 +30,90 @@ export interface Transitions {
   episodeReturns: number[];
 }
 
-/**
- * Transitions of a D4RL file, as `qlearning_dataset` gives them: the successor is the next row's observation (the file's
- * `next_observations` is ignored), rows at a time limit are dropped, and so is the last row.
- *
- * @throws {Error} If an array is missing, has the wrong shape, or holds a value that is not finite.
- */
-export function qlearningDataset(arrays: ReadonlyMap<string, HdfArray>, name: string): Transitions {
-  const wanted = (key: string, rank: number): HdfArray => {
-    const array = arrays.get(key);
-    const fits = array?.shape.length === rank || (rank === 1 && array?.shape.length === 2 && array.shape[1] === 1);
-    if (!array || !fits) {
-      const current = array
-        ? `shape [${array.shape.join(", ")}]`
-        : `missing; the file has ${[...arrays.keys()].join(", ")}`;
-      throw new Error(`Cannot load "${name}": ${key} must be an array of rank ${rank}, current is ${current}`);
-    }
-    const bad = array.data.findIndex((x) => !Number.isFinite(x));
-    if (bad >= 0) throw new Error(`Cannot load "${name}": ${key} must be finite, element ${bad} is ${array.data[bad]}`);
-    return array;
-  };
-  const observations = wanted("observations", 2);
-  const actions = wanted("actions", 2);
-  const [rewards, terminals, timeouts] = ["rewards", "terminals", "timeouts"].map((key) => wanted(key, 1).data);
-  const [rows, s] = observations.shape;
-  const a = actions.shape[1];
-  for (
-    const [key, n] of [["actions", actions.shape[0]], ["rewards", rewards.length], ["terminals", terminals.length], [
-      "timeouts",
-      timeouts.length,
-    ]] as const
-  ) {
-    if (n !== rows) {
-      throw new Error(`Cannot load "${name}": ${key} must have ${rows} rows like observations, current is ${n}`);
-    }
-  }
+/** Options of {@linkcode qlearningDataset}, D4RL's. */
+export interface QlearningOptions {
+  /** Keeps the rows at time limits, with the next episode's first observation as their successor. @default false */
+  terminateOnEnd?: boolean;
+  /** The time limit of a file without timeouts. @default 1000 */
+  maxEpisodeSteps?: number;
+}
 
-  const kept = Int32Array.from({ length: Math.max(rows - 1, 0) }, (_, i) => i).filter((i) => !timeouts[i]);
-  const gather = (data: ArrayLike<number>, dim: number, offset: number) => {
+/**
+ * Transitions as `d4rl.qlearning_dataset` gives them.
+ *
+ * The successor of a row is the next row's observation, which is the next episode's first one after a terminal row; the
+ * file's own `next_observations` are ignored, and so is the last row. Rows at a time limit are dropped: where `timeouts` is
+ * set or, in a file without, where the episode's step count is `maxEpisodeSteps - 1`. D4RL adds one to that count right after
+ * a terminal row has reset it, so that it starts at 1 there. Minari's files have true successors, so all rows are kept.
+ */
+export function qlearningDataset(data: Dataset, options: QlearningOptions = {}): Transitions {
+  const { terminateOnEnd = false, maxEpisodeSteps = 1000 } = options;
+  const { rows, observationDim, actionDim, observations, terminals, timeouts, successors } = data;
+  const kept: number[] = [];
+  for (let i = 0, step = 0; i < (successors ? rows : rows - 1); i++) {
+    const timeout = timeouts ? timeouts[i] === 1 : step === maxEpisodeSteps - 1;
+    if (timeout && !terminateOnEnd && !successors) {
+      step = 0;
+      continue;
+    }
+    kept.push(i);
+    if (terminals[i] || timeout) step = 0;
+    step++;
+  }
+  const gather = (source: ArrayLike<number>, dim: number, offset: number) => {
     const out = new Float32Array(kept.length * dim);
-    kept.forEach((row, i) => {
-      for (let d = 0; d < dim; d++) out[i * dim + d] = data[(row + offset) * dim + d];
-    });
+    for (let i = 0, to = 0; i < kept.length; i++) {
+      for (let d = 0, from = (kept[i] + offset) * dim; d < dim; d++) out[to++] = source[from++];
+    }
     return out;
   };
-  const episodeReturns: number[] = [];
-  let sum = 0;
-  for (let i = 0; i < rows; i++) {
-    sum += rewards[i];
-    if (terminals[i] || timeouts[i]) {
-      episodeReturns.push(sum);
-      sum = 0;
-    }
-  }
   return {
     count: kept.length,
-    observationDim: s,
-    actionDim: a,
-    observation: gather(observations.data, s, 0),
-    action: gather(actions.data, a, 0),
-    reward: gather(rewards, 1, 0),
-    nextObservation: gather(observations.data, s, 1),
+    observationDim,
+    actionDim,
+    observation: gather(observations, observationDim, 0),
+    action: gather(data.actions, actionDim, 0),
+    reward: gather(data.rewards, 1, 0),
+    nextObservation: successors ? gather(successors, observationDim, 0) : gather(observations, observationDim, 1),
     terminal: gather(terminals, 1, 0),
-    episodeReturns,
+    episodeReturns: [...sequenceDataset(data, options)].map(({ start, end }) => {
+      let sum = 0;
+      for (let i = start; i < end; i++) sum += data.rewards[i];
+      return sum;
+    }),
   };
 }
 
-/** Loads a D4RL file. */
-export async function loadTransitions(path: string): Promise<Transitions> {
-  const { arrays } = await readHdf5(path);
-  return qlearningDataset(arrays, path);
+/** Rows `start` to `end`, the latter excluded, of one episode. */
+export interface EpisodeRows {
+  start: number;
+  end: number;
+  ending: "terminal" | "timeout";
+}
+
+/**
+ * The episodes of a dataset as `d4rl.sequence_dataset` cuts them: after each row that is terminal or at a time limit. An
+ * unfinished tail is left out. In a file without timeouts the limit is `maxEpisodeSteps`; D4RL resets its step count
+ * before adding one to it, so that every episode but the first then counts one row too many, and is cut one row early.
+ */
+export function* sequenceDataset(
+  { rows, terminals, timeouts }: Pick<Dataset, "rows" | "terminals" | "timeouts">,
+  { maxEpisodeSteps = 1000 }: Pick<QlearningOptions, "maxEpisodeSteps"> = {},
+): Generator<EpisodeRows> {
+  for (let i = 0, start = 0, step = 0; i < rows; i++) {
+    const timeout = timeouts ? timeouts[i] === 1 : step === maxEpisodeSteps - 1;
+    if (terminals[i] || timeout) {
+      yield { start, end: i + 1, ending: terminals[i] ? "terminal" : "timeout" };
+      start = i + 1;
+      step = 0;
+    }
+    step++;
+  }
+}
+
+/** Loads a dataset as transitions; see {@linkcode loadDataset} and {@linkcode qlearningDataset}. */
+export async function loadTransitions(source: string, options: FetchOptions = {}): Promise<Transitions> {
+  return qlearningDataset(await loadDataset(source, options));
 }
 
 /**
@@ -120,18 +134,51 @@ export function transformRewards(
 
 /** A minibatch, uniform with replacement. */
 export function drawBatch(data: Transitions, size: number, rng: Rng): Batch {
-  const { observationDim: s, actionDim: a } = data;
-  const rows = Int32Array.from({ length: size }, () => rng.integer(data.count));
+  return gatherBatch(data, Int32Array.from({ length: size }, () => rng.integer(data.count)));
+}
+
+/**
+ * Minibatch `index` of endless passes over the data, each pass in an order of its own (Fisher & Yates); the rest of a pass
+ * that fills no minibatch is left out.
+ *
+ * @param rng The stream of the whole run: the same at every call.
+ */
+export function drawShuffled(data: Transitions, size: number, index: number, rng: Rng): Batch {
+  const perPass = Math.floor(data.count / size);
+  if (perPass === 0) {
+    throw new RangeError(`Cannot draw a minibatch: size must be at most ${data.count}, current value is ${size}`);
+  }
+  const pass = Math.floor(index / perPass);
+  let order = shuffled.get(data);
+  if (order?.pass !== pass || order.rng !== rng) {
+    const rows = Int32Array.from({ length: data.count }, (_, i) => i);
+    const stream = rng.child(`pass/${pass}`);
+    for (let i = rows.length - 1; i > 0; i--) {
+      const j = stream.integer(i + 1);
+      [rows[i], rows[j]] = [rows[j], rows[i]];
+    }
+    shuffled.set(data, order = { pass, rng, rows });
+  }
+  const at = index % perPass * size;
+  return gatherBatch(data, order.rows.subarray(at, at + size));
+}
+
+const shuffled = new WeakMap<Transitions, { pass: number; rng: Rng; rows: Int32Array }>();
+
+/** The transitions at `rows`. */
+export function gatherBatch(data: Transitions, rows: Int32Array): Batch {
   const gather = (source: Float32Array, dim: number) => {
-    const out = new Float32Array(size * dim);
-    rows.forEach((row, i) => out.set(source.subarray(row * dim, (row + 1) * dim), i * dim));
-    return ndarray(out, [size, dim]);
+    const out = new Float32Array(rows.length * dim);
+    for (let i = 0, to = 0; i < rows.length; i++) {
+      for (let d = 0, from = rows[i] * dim; d < dim; d++) out[to++] = source[from++];
+    }
+    return ndarray(out, [rows.length, dim]);
   };
   return {
-    observation: gather(data.observation, s),
-    action: gather(data.action, a),
+    observation: gather(data.observation, data.observationDim),
+    action: gather(data.action, data.actionDim),
     reward: gather(data.reward, 1),
-    nextObservation: gather(data.nextObservation, s),
+    nextObservation: gather(data.nextObservation, data.observationDim),
     terminal: gather(data.terminal, 1),
   };
 }

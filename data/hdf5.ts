@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import h5wasm, { type Dataset, type File, Group } from "h5wasm/node";
 
 /** A float array with its shape, as it lies in the file. */
@@ -12,27 +13,53 @@ export interface HdfArray {
   data: Float32Array | Int8Array;
 }
 
+const signature = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** Whether `bytes`, as far as they go, begin as an HDF5 file does. */
+export function isHdf5(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && signature.every((byte, i) => i >= bytes.length || bytes[i] === byte);
+}
+
+/** The end of an HDF5 file by its own superblock, or null if the file is none. A shorter file is cut short. */
+export async function hdf5Length(path: string): Promise<number | null> {
+  const head = new Uint8Array(64);
+  using file = await Deno.open(path);
+  const n = await file.read(head);
+  if (n === null || n < 64 || !isHdf5(head)) return null;
+  const version = head[8]; // HDF5 File Format Specification, II.A
+  const [at, offsetBytes] = version < 2 ? [version === 0 ? 40 : 44, head[13]] : [28, head[9]];
+  return offsetBytes === 8 ? Number(new DataView(head.buffer).getBigUint64(at, true)) : null;
+}
+
+let library: Promise<unknown> | undefined;
+
+/** The library, set to throw its errors instead of printing them. */
+function loadLibrary(): Promise<unknown> {
+  return library ??= h5wasm.ready.then((module) => module.activate_throwing_error_handler());
+}
+
+const damaged = "it is damaged or cut short; delete it and get it again";
+
 async function open(path: string): Promise<File> {
-  await h5wasm.ready;
+  await loadLibrary();
   let size: number;
   try {
     size = (await Deno.stat(path)).size;
   } catch (cause) {
     throw new Error(`Cannot open dataset "${path}": the file must exist and be readable`, { cause });
   }
-  const head = new Uint8Array(8);
-  using file = await Deno.open(path);
-  await file.read(head);
-  if (String.fromCharCode(...head.subarray(1, 4)) !== "HDF") {
-    throw new Error(`Cannot open dataset "${path}": it must be an HDF5 file, its first bytes are ${head.join(" ")}`);
+  const end = await hdf5Length(path);
+  if (end === null) {
+    throw new Error(`Cannot open dataset "${path}": it must be an HDF5 file, its first bytes are others`);
   }
-  const opened = new h5wasm.File(path, "r");
-  if (opened.file_id < 0n) {
-    throw new Error(
-      `Cannot open dataset "${path}": it is damaged or cut short (${size} bytes); delete it and get it again`,
-    );
+  if (size < end) {
+    throw new Error(`Cannot open dataset "${path}": ${damaged} (it must have ${end} bytes, current size is ${size})`);
   }
-  return opened;
+  try {
+    return new h5wasm.File(path, "r");
+  } catch (cause) {
+    throw new Error(`Cannot open dataset "${path}": ${damaged}`, { cause });
+  }
 }
 
 /**
@@ -45,41 +72,34 @@ export async function readHdf5(
 ): Promise<{ arrays: Map<string, HdfArray>; attributes: Map<string, string> }> {
   const file = await open(path);
   const arrays = new Map<string, HdfArray>();
-  const attributes = new Map(Object.entries(file.attrs).map(([name, { value }]) => [name, String(value)]));
+  const attributes = new Map<string, string>();
   const visit = (group: Group, prefix: string) => {
     for (const name of group.keys()) {
       const entity = group.get(name);
       if (entity instanceof Group) visit(entity, `${prefix}${name}/`);
       else if (entity && "value" in entity) {
-        const array = readArray(entity as Dataset, `${prefix}${name}`, path);
+        const array = readArray(entity as Dataset);
         if (array) arrays.set(`${prefix}${name}`, array);
       }
     }
   };
   try {
+    for (const [name, { value }] of Object.entries(file.attrs)) attributes.set(name, String(value));
     visit(file, "");
+  } catch (cause) {
+    throw new Error(`Cannot read dataset "${path}": ${damaged}`, { cause });
   } finally {
     file.close();
   }
   return { arrays, attributes };
 }
 
-function readArray(dataset: Dataset, name: string, path: string): HdfArray | undefined {
-  let value: unknown;
-  try {
-    value = dataset.value;
-  } catch (cause) {
-    throw new Error(
-      `Cannot read "${name}" of "${path}": the file is damaged or cut short; delete it and get it again`,
-      {
-        cause,
-      },
-    );
-  }
-  const shape = dataset.shape ?? [];
+/** A dataset's numbers; undefined for text and for single values, of which D4RL's metadata has some. */
+function readArray(dataset: Dataset): HdfArray | undefined {
+  const { shape, value } = dataset;
+  if (!shape || shape.length === 0) return undefined;
   if (value instanceof Float32Array || value instanceof Int8Array) return { shape, data: value };
-  if (value instanceof Float64Array) return { shape, data: Float32Array.from(value) };
-  return undefined; // Text and scalars, of which D4RL's metadata has some.
+  return value instanceof Float64Array ? { shape, data: Float32Array.from(value) } : undefined;
 }
 
 /**
@@ -92,7 +112,7 @@ export async function writeHdf5(
   arrays: ReadonlyMap<string, HdfArray>,
   attributes: Readonly<Record<string, string>> = {},
 ) {
-  await h5wasm.ready;
+  await loadLibrary();
   const part = `${path}.part`;
   const file = new h5wasm.File(part, "w");
   if (file.file_id < 0n) throw new Error(`Cannot write dataset "${path}": the folder must exist and be writable`);
@@ -135,4 +155,14 @@ async function readsBack(path: string, wanted: ReadonlyMap<string, HdfArray>): P
   } catch {
     return false;
   }
+}
+
+/** SHA-256 over names, shapes and values: what our own files carry, so that damage to them shows. */
+export function digestArrays(arrays: ReadonlyMap<string, HdfArray>): string {
+  const hash = createHash("sha256");
+  for (const [name, { shape, data }] of [...arrays].sort(([a], [b]) => a < b ? -1 : 1)) {
+    hash.update(`${name}[${shape}]${data.BYTES_PER_ELEMENT}`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
 }

@@ -1,10 +1,18 @@
 /**
- * Datasets: D4RL-layout HDF5 files, local ones made here, and two-dimensional bandits.
+ * Datasets: D4RL's and Minari's files, local ones made here, and two-dimensional bandits.
  *
  * @module
  */
 
 export * from "./bandits.ts";
+export * from "./card.ts";
+export * from "./catalog.ts";
 export * from "./d4rl.ts";
+export * from "./dataset.ts";
+export * from "./fetch.ts";
+export * from "./figures.ts";
+export * from "./frames.ts";
 export * from "./hdf5.ts";
 export * from "./local.ts";
+export * from "./recipes.ts";
+export * from "./waypoints.ts";

@@ -41,11 +41,22 @@ export interface Environment extends Disposable {
   reset(seed: number): Float64Array;
   /** Applies an action, clipped to the bounds. */
   step(action: ArrayLike<number>): StepResult;
-  /** Sets positions and velocities, and the step count to 0. */
+  /** Sets positions and velocities, and the step count to 0; the goal stays. */
   setState(qpos: ArrayLike<number>, qvel: ArrayLike<number>): Float64Array;
   /** Positions and velocities now (live views). */
   readonly qpos: Float64Array;
   readonly qvel: Float64Array;
+  /** Where a maze's goal is, `[x, y]`, live; null for a task without. */
+  readonly goal: Float64Array | null;
+}
+
+/** What a task sees of the simulation: live views. */
+export interface Simulation {
+  qpos: Float64Array;
+  qvel: Float64Array;
+  /** Positions of all bodies, `[bodies, 3]`, as the integrator's last evaluation left them. */
+  xpos: Float64Array;
+  goal: Float64Array;
 }
 
 /** A task: its model and what is read off it. */
@@ -55,20 +66,32 @@ export interface TaskDefinition {
   actionDim: number;
   frameSkip: number;
   maxEpisodeSteps: number;
+  /** Control per unit of action. @default 1 */
+  actionScale?: number;
   xml(physics: Physics): string;
   /** Writes the observation. */
-  observe(qpos: Float64Array, qvel: Float64Array, out: Float64Array): void;
-  /** Reward of a step, given the root's x before and after and the clipped action. */
-  reward(xBefore: number, xAfter: number, seconds: number, action: Float64Array): number;
-  terminated(qpos: Float64Array, qvel: Float64Array): boolean;
+  observe(now: Simulation, out: Float64Array): void;
+  /** Changes the state before each step. */
+  prepare?(now: Simulation): void;
+  /** Where along x the robot is, for its speed. @default qpos[0] */
+  x?(now: Simulation): number;
+  /** Reward of a step, given the speed along x, the state after it and the clipped action. */
+  reward(speed: number, now: Simulation, action: Float64Array): number;
+  terminated(now: Simulation): boolean;
   /** Perturbs the initial state. */
-  perturb(qpos: Float64Array, qvel: Float64Array, rng: Rng): void;
+  start(now: Simulation, rng: Rng): void;
+  /** Draws the goal `[x, y]`, once per environment or at every reset. */
+  goal?: { drawn: "once" | "at reset"; draw(rng: Rng): [number, number] };
 }
 
 let loading: Promise<MainModule> | undefined;
 
-/** Creates an environment for a task; loads MuJoCo on first use. */
-export async function createEnvironment(task: TaskDefinition, physics: Physics): Promise<Environment> {
+/**
+ * Creates an environment for a task; loads MuJoCo on first use.
+ *
+ * A goal that is drawn once per environment is the same in every environment of the task; set `goal` for another.
+ */
+export async function createEnvironment(task: TaskDefinition, physics: Physics = "d4rl"): Promise<Environment> {
   const mujoco = await (loading ??= loadMujoco());
   const model = mujoco.MjModel.from_xml_string(task.xml(physics));
   if (!model) throw new Error(`Cannot create ${task.name}: MuJoCo refused its model`);
@@ -77,30 +100,40 @@ export async function createEnvironment(task: TaskDefinition, physics: Physics):
   const seconds = options.timestep * task.frameSkip;
   const data = new mujoco.MjData(model);
   const initial = Float64Array.from(model.qpos0 as Float64Array);
+  const { frameSkip, actionDim, actionScale = 1, x = ({ qpos }) => qpos[0] } = task;
 
   // Views of MuJoCo's memory; when that grows they lose their length and must be taken again.
+  const goal = Float64Array.from(task.goal?.draw(createRng(`goal/${task.name}`)) ?? []);
   const take = () => ({
     qpos: data.qpos as Float64Array,
     qvel: data.qvel as Float64Array,
+    xpos: data.xpos as Float64Array,
     ctrl: data.ctrl as Float64Array,
+    goal,
   });
   let cached = take();
   const views = () => cached.qpos.length > 0 ? cached : cached = take();
 
   const observation = new Float64Array(task.observationDim);
-  const clipped = new Float64Array(task.actionDim);
+  const clipped = new Float64Array(actionDim);
   let steps = 0;
   const observe = () => {
-    const { qpos, qvel } = views();
-    task.observe(qpos, qvel, observation);
+    task.observe(views(), observation);
     return observation;
+  };
+  const begin = (set: (now: Simulation) => void) => {
+    mujoco.mj_resetData(model, data);
+    set(views());
+    mujoco.mj_forward(model, data);
+    steps = 0;
+    return observe();
   };
 
   return {
     name: task.name,
     physics,
     observationSpace: { shape: [task.observationDim], low: -Infinity, high: Infinity },
-    actionSpace: { shape: [task.actionDim], low: -1, high: 1 },
+    actionSpace: { shape: [actionDim], low: -1, high: 1 },
     maxEpisodeSteps: task.maxEpisodeSteps,
     controlTimestep: seconds,
     get qpos() {
@@ -109,39 +142,38 @@ export async function createEnvironment(task: TaskDefinition, physics: Physics):
     get qvel() {
       return views().qvel;
     },
-    reset(seed) {
-      const { qpos, qvel } = views();
-      mujoco.mj_resetData(model, data);
-      qpos.set(initial);
-      task.perturb(qpos, qvel, createRng(`reset/${task.name}/${seed}`));
-      mujoco.mj_forward(model, data);
-      steps = 0;
-      return observe();
-    },
-    setState(newQpos, newQvel) {
-      const { qpos, qvel } = views();
-      mujoco.mj_resetData(model, data);
-      qpos.set(newQpos);
-      qvel.set(newQvel);
-      mujoco.mj_forward(model, data);
-      steps = 0;
-      return observe();
-    },
+    goal: task.goal ? goal : null,
+    reset: (seed) =>
+      begin((now) => {
+        const rng = createRng(`reset/${task.name}/${seed}`);
+        now.qpos.set(initial);
+        task.start(now, rng);
+        if (task.goal?.drawn === "at reset") goal.set(task.goal.draw(rng.child("goal")));
+      }),
+    setState: (qpos, qvel) =>
+      begin((now) => {
+        now.qpos.set(qpos);
+        now.qvel.set(qvel);
+      }),
     step(action) {
-      const { qpos, qvel, ctrl } = views();
-      for (let i = 0; i < task.actionDim; i++) {
-        if (Number.isNaN(action[i])) {
-          throw new RangeError(`Cannot step ${task.name}: action ${i} must be a number, current value is NaN`);
+      const now = views();
+      for (let i = 0; i < actionDim; i++) {
+        const a = action[i];
+        if (!(Math.abs(a) < Infinity)) {
+          throw new RangeError(`Cannot step ${task.name}: action ${i} must be a finite number, current value is ${a}`);
         }
-        ctrl[i] = clipped[i] = Math.min(Math.max(action[i], -1), 1);
+        clipped[i] = a < -1 ? -1 : a > 1 ? 1 : a;
+        now.ctrl[i] = actionScale * clipped[i];
       }
-      const before = qpos[0];
-      for (let i = 0; i < task.frameSkip; i++) mujoco.mj_step(model, data);
+      task.prepare?.(now);
+      const before = x(now);
+      for (let i = 0; i < frameSkip; i++) mujoco.mj_step(model, data);
       steps++;
+      task.observe(now, observation);
       return {
-        observation: observe(),
-        reward: task.reward(before, qpos[0], seconds, clipped),
-        terminated: task.terminated(qpos, qvel),
+        observation,
+        reward: task.reward((x(now) - before) / seconds, now, clipped),
+        terminated: task.terminated(now),
         truncated: steps >= task.maxEpisodeSteps,
       };
     },
@@ -150,4 +182,30 @@ export async function createEnvironment(task: TaskDefinition, physics: Physics):
       model.delete();
     },
   };
+}
+
+// What tasks share.
+
+/** The observation of Hopper and Walker2d: positions but x, and velocities clipped to ±10. */
+export function observeRunner({ qpos, qvel }: Simulation, out: Float64Array) {
+  const n = qpos.length;
+  for (let i = 1; i < n; i++) out[i - 1] = qpos[i];
+  for (let i = 0; i < n; i++) out[n - 1 + i] = Math.min(Math.max(qvel[i], -10), 10);
+}
+
+/** Adds `U(-size, size)` to each element. */
+export function addUniform(values: Float64Array, size: number, rng: Rng) {
+  for (let i = 0; i < values.length; i++) values[i] += size * (2 * rng.uniform() - 1);
+}
+
+/** Adds `size N(0, 1)` to each element. */
+export function addNormal(values: Float64Array, size: number, rng: Rng) {
+  rng.fillNormal(new Float64Array(values.length)).forEach((z, i) => values[i] += size * z);
+}
+
+/** Sum of squares. */
+export function squareSum(values: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+  return sum;
 }

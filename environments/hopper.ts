@@ -8,8 +8,8 @@
  * @module
  */
 
-import type { TaskDefinition } from "./environment.ts";
-import { type Capsule, capsuleXml, geomMargin, type Physics } from "./mjcf.ts";
+import { addUniform, observeRunner, squareSum, type TaskDefinition } from "./environment.ts";
+import { type Capsule, capsulesXml, geomMargin, type Physics } from "./mjcf.ts";
 
 const capsules: Record<"torso" | "thigh" | "leg" | "foot", Capsule> = {
   torso: { name: "torso", from: [0, 0, 0.2], to: [0, 0, -0.2], radius: 0.05, friction: 0.9 },
@@ -19,7 +19,7 @@ const capsules: Record<"torso" | "thigh" | "leg" | "foot", Capsule> = {
 };
 
 function hopperXml(physics: Physics): string {
-  const part = (name: keyof typeof capsules) => capsuleXml(capsules[name], physics);
+  const part = (name: keyof typeof capsules) => capsulesXml([capsules[name]], physics);
   const hinge = (name: string, z: number, range: string) =>
     `<joint name="${name}" type="hinge" axis="0 -1 0" pos="0 0 ${z}" range="${range}"/>`;
   return `<mujoco model="hopper">
@@ -62,22 +62,15 @@ export const hopper: TaskDefinition = {
   frameSkip: 4,
   maxEpisodeSteps: 1000,
   xml: hopperXml,
-  observe(qpos, qvel, out) {
-    for (let i = 0; i < 5; i++) out[i] = qpos[i + 1];
-    for (let i = 0; i < 6; i++) out[5 + i] = Math.min(Math.max(qvel[i], -10), 10);
-  },
-  reward(xBefore, xAfter, seconds, action) {
-    let cost = 0;
-    for (const a of action) cost += a * a;
-    return (xAfter - xBefore) / seconds + 1 - 1e-3 * cost;
-  },
-  terminated(qpos, qvel) {
+  observe: observeRunner,
+  reward: (speed, _, action) => speed + 1 - 1e-3 * squareSum(action),
+  terminated({ qpos, qvel }) {
     const bounded = (x: number) => Math.abs(x) < 100; // False for NaN.
     const healthy = qpos.subarray(2).every(bounded) && qvel.every(bounded);
     return !(healthy && qpos[1] > 0.7 && Math.abs(qpos[2]) < 0.2);
   },
-  perturb(qpos, qvel, rng) {
-    for (let i = 0; i < 6; i++) qpos[i] += 0.01 * rng.uniform() - 0.005;
-    for (let i = 0; i < 6; i++) qvel[i] += 0.01 * rng.uniform() - 0.005;
+  start({ qpos, qvel }, rng) {
+    addUniform(qpos, 0.005, rng);
+    addUniform(qvel, 0.005, rng);
   },
 };

@@ -4,8 +4,15 @@
  * @module
  */
 
+export * from "./ant.ts";
+export * from "./ant_maze.ts";
 export * from "./environment.ts";
 export * from "./evaluate.ts";
+export * from "./half_cheetah.ts";
 export * from "./hopper.ts";
+export * from "./maze.ts";
 export * from "./mjcf.ts";
+export * from "./point_maze.ts";
 export * from "./scores.ts";
+export * from "./tasks.ts";
+export * from "./walker2d.ts";

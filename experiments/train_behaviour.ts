@@ -1,20 +1,26 @@
 /**
- * Trains the linear policies behind the local Hopper dataset: augmented random search, version V2.
+ * Trains the linear policies behind the local datasets: augmented random search, version V2.
  *
  * Source: Mania, Guy & Recht 2018, "Simple random search provides a competitive approach to reinforcement learning",
- * arXiv 1803.07055, Algorithm 2, with the authors' settings for Hopper. Writes every snapshot on the way, so that a
- * replay of the training history can be made from them: `deno run -A experiments/train_behaviour.ts 0`.
+ * arXiv 1803.07055, Algorithm 2, with the authors' settings per task. Writes every snapshot on the way, so that a
+ * replay of the training history can be made from them: `deno run -A experiments/train_behaviour.ts hopper 0`.
  *
  * @module
  */
 
 import { createRng } from "../algorithms/core/rng.ts";
-import { createEnvironment, hopper } from "../environments/mod.ts";
+import { createEnvironment, findTask } from "../environments/mod.ts";
 
-const settings = { directions: 8, top: 4, stepSize: 0.01, noise: 0.025, aliveBonus: 1, iterations: 200, every: 5 };
-const seed = Number(Deno.args[0] ?? 0);
-const rng = createRng(`ars/hopper/${seed}`);
-using env = await createEnvironment(hopper, "d4rl");
+const settingsOf = {
+  hopper: { directions: 8, top: 4, stepSize: 0.01, noise: 0.025, aliveBonus: 1, iterations: 200, every: 5 },
+  halfcheetah: { directions: 32, top: 4, stepSize: 0.02, noise: 0.03, aliveBonus: 0, iterations: 120, every: 3 },
+  walker2d: { directions: 40, top: 30, stepSize: 0.03, noise: 0.025, aliveBonus: 1, iterations: 400, every: 10 },
+};
+const task = (Deno.args[0] ?? "hopper") as keyof typeof settingsOf;
+const settings = { ...settingsOf[task], iterations: Number(Deno.args[2] ?? settingsOf[task].iterations) };
+const seed = Number(Deno.args[1] ?? 0);
+const rng = createRng(`ars/${task}/${seed}`);
+using env = await createEnvironment(findTask(task), "d4rl");
 const [n, m] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
 
 const weights = new Float64Array(m * n);
@@ -47,6 +53,9 @@ function rollout(w: Float64Array, mu: Float64Array, sd: Float64Array): { total: 
 
 const snapshots: { steps: number; episodeReturn: number; weights: number[]; mean: number[]; deviation: number[] }[] =
   [];
+const recipe = { source: "experiments/train_behaviour.ts", task, physics: "d4rl", seed, ...settings };
+const path = new URL(`../data/behaviour/${task}.json`, import.meta.url);
+const save = () => Deno.writeTextFile(path, JSON.stringify({ recipe, snapshots }));
 const round = (values: Float64Array) => Array.from(values, (x) => Number(x.toPrecision(7)));
 
 for (let k = 0; k <= settings.iterations; k++) {
@@ -55,6 +64,7 @@ for (let k = 0; k <= settings.iterations; k++) {
     const episodeReturn = Math.round(rollout(weights, mu, sd).total);
     snapshots.push({ steps, episodeReturn, weights: round(weights), mean: round(mu), deviation: round(sd) });
     console.log(`iteration ${k}: ${steps} steps, return ${episodeReturn}`);
+    await save();
   }
   const tries = Array.from({ length: settings.directions }, () => {
     const direction = rng.fillNormal(new Float64Array(m * n));
@@ -72,7 +82,3 @@ for (let k = 0; k <= settings.iterations; k++) {
     }
   }
 }
-
-const recipe = { source: "experiments/train_behaviour.ts", task: "hopper", physics: "d4rl", seed, ...settings };
-const path = new URL(`../data/behaviour/hopper_${seed}.json`, import.meta.url);
-await Deno.writeTextFile(path, JSON.stringify({ recipe, snapshots }));

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { localRecipes, makeLocalDataset } from "../data/local.ts";
+import { makeLocalDataset } from "../data/local.ts";
+import { localRecipes } from "../data/recipes.ts";
 import { writeError } from "./files.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));

@@ -13,7 +13,7 @@ import { algorithms } from "./cell.ts";
 import { writeFigure } from "./figures.ts";
 import { writeAtomically } from "./files.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
-import { type Table, toCsv, toMarkdown } from "./table.ts";
+import { type Table, toCsv, toMarkdown } from "../data/table.ts";
 import type { Evaluation } from "./train.ts";
 
 const title = (name: string) => algorithms[name as keyof typeof algorithms].title;

@@ -15,7 +15,7 @@ import { resultsFolder } from "./paths.ts";
 import { experimentNames, hopperDataset, planCells, profiles } from "./profiles.ts";
 import { formatSeconds, showProgress } from "./progress.ts";
 import { writeReport } from "./report.ts";
-import { toText } from "./table.ts";
+import { toText } from "../data/table.ts";
 import type { Evaluation } from "./train.ts";
 
 const help = `Trains, evaluates and reports; a second run goes on where the first one stopped.

@@ -8,7 +8,7 @@ import { closest } from "fastest-levenshtein";
 import { type NdArray, ndarray } from "./compile.ts";
 import type { Rng } from "./rng.ts";
 
-/** A minibatch of transitions. */
+/** A minibatch of transitions; observations may have one row that stands for all. */
 export interface Batch<L = NdArray> {
   /** `[batch, observationDim]` */
   observation: L;

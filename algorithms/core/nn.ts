@@ -157,6 +157,11 @@ export function layerNorm({ scale, shift }: LayerNorm, x: Tensor): Tensor {
   return layerNormOp(x, scale, shift);
 }
 
+/** `s` with as many rows as `x`, if it has one row for all of them. */
+export function rowsLike(s: Tensor, x: Tensor): Tensor {
+  return s.shape[0] === x.shape[0] ? s : tf.tile(s, [x.shape[0], 1]);
+}
+
 /** A stack of affine maps; `activation` follows each but the last. */
 export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor) => Tensor): Tensor {
   return layers.reduce((h, layer, i) => {

@@ -10,7 +10,9 @@ import {
 } from "../../data/bandits.ts";
 import { drawBatch, loadTransitions, qlearningDataset, transformRewards } from "../../data/d4rl.ts";
 import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
-import { localRecipes, makeLocalDataset } from "../../data/local.ts";
+import { makeLocalDataset } from "../../data/local.ts";
+import { localRecipes } from "../../data/recipes.ts";
+import { toDataset } from "../../data/dataset.ts";
 
 const floats = (shape: number[], data: number[]): HdfArray => ({ shape, data: Float32Array.from(data) });
 const flags = (data: number[]): HdfArray => ({ shape: [data.length], data: Int8Array.from(data) });
@@ -27,7 +29,7 @@ const arrays = () =>
   ]);
 
 Deno.test("qlearningDataset() drops rows at time limits and the last row, and takes the next row as successor", () => {
-  const data = qlearningDataset(arrays(), "test");
+  const data = qlearningDataset(toDataset(arrays(), new Map(), "test"));
   assertEquals(data.count, 4);
   assertEquals([...data.observation], [0, 0, 1, 1, 2, 2, 3, 3]);
   assertEquals([...data.nextObservation], [1, 1, 2, 2, 3, 3, 4, 4]);
@@ -36,14 +38,22 @@ Deno.test("qlearningDataset() drops rows at time limits and the last row, and ta
   assertEquals(data.episodeReturns, [3, 28]);
 });
 
-Deno.test("qlearningDataset() names a missing, misshapen or non-finite array", () => {
+Deno.test("toDataset() names a missing, misshapen or non-finite array", () => {
   const without = arrays();
   without.delete("rewards");
-  assertThrows(() => qlearningDataset(without, "x"), Error, "rewards must be an array of rank 1, current is missing");
+  assertThrows(
+    () => toDataset(without, new Map(), "x"),
+    Error,
+    "rewards must be an array of rank 1, current is missing",
+  );
   const long = arrays().set("actions", floats([5, 1], [0, 0, 0, 0, 0]));
-  assertThrows(() => qlearningDataset(long, "x"), Error, "actions must have 6 rows like observations, current is 5");
+  assertThrows(
+    () => toDataset(long, new Map(), "x"),
+    Error,
+    "actions must have 6 rows like observations, current is 5",
+  );
   const nan = arrays().set("rewards", floats([6], [1, 2, NaN, 8, 16, 32]));
-  assertThrows(() => qlearningDataset(nan, "x"), Error, "rewards must be finite, element 2 is NaN");
+  assertThrows(() => toDataset(nan, new Map(), "x"), Error, "rewards must be finite, element 2 is NaN");
 });
 
 Deno.test("writeHdf5() and readHdf5() round-trip arrays, groups and attributes", async () => {
@@ -76,7 +86,11 @@ Deno.test("readHdf5() refuses a missing, a wrong and a truncated file with a rem
 
 Deno.test("makeLocalDataset() writes a D4RL-layout file, the same bytes each time", async () => {
   const folder = await Deno.makeTempDir();
-  const recipe = { ...localRecipes["hopper-medium-replay-local"], snapshots: 3, transitions: 600 };
+  const recipe = {
+    ...localRecipes["hopper-medium-replay-local"],
+    behaviours: [{ kind: "linear", from: 0, to: 2, weightNoise: 0.025, actionNoise: 0.1 }],
+    transitions: 600,
+  } as const;
   await makeLocalDataset(recipe, `${folder}/a.hdf5`);
   await makeLocalDataset(recipe, `${folder}/b.hdf5`);
   const { arrays, attributes } = await readHdf5(`${folder}/a.hdf5`);
@@ -96,7 +110,7 @@ Deno.test("makeLocalDataset() writes a D4RL-layout file, the same bytes each tim
 });
 
 Deno.test("drawBatch() draws rows that belong together, uniformly", () => {
-  const data = qlearningDataset(arrays(), "test");
+  const data = qlearningDataset(toDataset(arrays(), new Map(), "test"));
   const batch = drawBatch(data, 4000, createRng("batch"));
   const counts = new Array(4).fill(0);
   for (let i = 0; i < 4000; i++) {

@@ -16,7 +16,7 @@ import { writeAtomically, writeError } from "../../results/files.ts";
 import { fromFileUrl } from "../../results/paths.ts";
 import { planCells } from "../../results/profiles.ts";
 import { bootstrapMean } from "../../results/statistics.ts";
-import { toCsv, toMarkdown, toText } from "../../results/table.ts";
+import { toCsv, toMarkdown, toText } from "../../data/table.ts";
 import { divergenceError, trainCell } from "../../results/train.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));

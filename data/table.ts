@@ -18,8 +18,9 @@ const isNumber = (text: string) => /^[-+]?[\d.]/.test(text);
 /** Columns aligned with spaces, numbers to the right. */
 export function toText({ title, columns, rows, notes }: Table): string {
   const widths = columns.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i].length)));
+  const toRight = columns.map((_, i) => rows.every((row) => isNumber(row[i]) || row[i] === ""));
   const line = (cells: string[]) =>
-    cells.map((cell, i) => isNumber(cell) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join("  ").trimEnd();
+    cells.map((cell, i) => toRight[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i])).join("  ").trimEnd();
   const rule = widths.map((n) => "-".repeat(n)).join("  ");
   return [title, rule, line(columns), rule, ...rows.map(line), rule, ...notes].join("\n");
 }

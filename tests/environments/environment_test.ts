@@ -1,40 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { ndarray } from "../../algorithms/core/compile.ts";
-import { createEnvironment, evaluatePolicy, hopper, normalizedScore } from "../../environments/mod.ts";
-import golden from "../golden/hopper_transitions.json" with { type: "json" };
-
-// Medians: d4rl records are float32. The v4 records are written with nine digits, which bounds what they can show.
-const tolerance = { d4rl: 1e-6, v4: 2e-8 };
-
-for (const physics of ["d4rl", "v4"] as const) {
-  Deno.test(`hopper in ${physics} physics reproduces steps recorded in that MuJoCo`, async () => {
-    using env = await createEnvironment(hopper, physics);
-    const errors = golden[physics].map(({ observation, action, reward, nextObservation }) => {
-      env.setState([0, ...observation.slice(0, 5)], observation.slice(5));
-      const step = env.step(action);
-      // The recorder charged the action as it came; D4RL's wrapper, like ours, clips it first.
-      const excess = action.reduce((sum, a) => sum + a * a - Math.min(Math.max(a, -1), 1) ** 2, 0);
-      assertAlmostEquals(step.reward - 1e-3 * excess, reward, 2e-4); // float32 positions over 8 ms
-      return Math.max(...nextObservation.map((x, i) => Math.abs(x - step.observation[i])));
-    }).sort((a, b) => a - b);
-    const median = errors[errors.length / 2];
-    console.log(`      median ${median.toExponential(1)}, largest ${errors.at(-1)!.toExponential(1)}`);
-    assert(median <= tolerance[physics], `median error ${median}`);
-    assert(errors.at(-1)! <= 10 * tolerance[physics], `largest error ${errors.at(-1)}`);
-  });
-}
-
-Deno.test("hopper's other physics do not reproduce D4RL's records", async () => {
-  for (const physics of ["v4", "stock"] as const) {
-    using env = await createEnvironment(hopper, physics);
-    const errors = golden.d4rl.map(({ observation, action, nextObservation }) => {
-      env.setState([0, ...observation.slice(0, 5)], observation.slice(5));
-      const step = env.step(action);
-      return Math.max(...nextObservation.map((x, i) => Math.abs(x - step.observation[i])));
-    }).sort((a, b) => a - b);
-    assert(errors[errors.length / 2] > 1e-3);
-  }
-});
+import { createEnvironment, evaluatePolicy, findTask, hopper, normalizedScore } from "../../environments/mod.ts";
 
 Deno.test("hopper gives the same episode for the same seed, another for another", async () => {
   using env = await createEnvironment(hopper, "d4rl");
@@ -61,7 +27,7 @@ Deno.test("hopper terminates when it falls and truncates at 1000 steps", async (
   assert(steps < 200, `fell after ${steps} steps`);
   assertEquals(env.maxEpisodeSteps, 1000);
   assertAlmostEquals(env.controlTimestep, 0.008, 1e-12);
-  assertThrows(() => env.step([NaN, 0, 0]), RangeError, "action 0 must be a number, current value is NaN");
+  assertThrows(() => env.step([NaN, 0, 0]), RangeError, "action 0 must be a finite number, current value is NaN");
 });
 
 Deno.test("two environments do not disturb each other", async () => {
@@ -98,5 +64,24 @@ Deno.test("evaluatePolicy() sums each episode's rewards until its end", async ()
 Deno.test("normalizedScore() is 0 at random and 100 at expert returns, and names what it knows", () => {
   assertAlmostEquals(normalizedScore("hopper-medium-v2", -20.272305), 0);
   assertAlmostEquals(normalizedScore("walker2d-expert-v2", 4592.3), 100);
+  assertAlmostEquals(normalizedScore("maze2d-large-v1", 273.99), 100);
+  assertAlmostEquals(normalizedScore("maze2d-large-dense-v1", 303.4857382709002), 100);
+  assertAlmostEquals(normalizedScore("antmaze-umaze-diverse-v2", 0.5), 50);
   assertThrows(() => normalizedScore("chess-v0", 1), RangeError, "family must be one of halfcheetah, hopper");
+});
+
+Deno.test("findTask() knows datasets, versions and environments, and says what Kitchen and Adroit need", () => {
+  const names = {
+    "hopper": "hopper",
+    "hopper-medium-expert-v2": "hopper",
+    "halfcheetah-medium-replay-local": "halfcheetah",
+    "antmaze-umaze-diverse-v0": "antmaze-umaze-v0",
+    "antmaze-large-play-v2": "antmaze-large-v2",
+    "maze2d-medium-dense-v1": "maze2d-medium-dense-v1",
+    "maze2d-umaze-local": "maze2d-umaze-v1",
+  };
+  for (const [id, name] of Object.entries(names)) assertEquals(findTask(id).name, name);
+  assertThrows(() => findTask("walker-medium-v2"), RangeError, 'did you mean "walker2d"?');
+  assertThrows(() => findTask("kitchen-mixed-v0"), RangeError, "model files");
+  assertThrows(() => findTask("pen-human-v1"), RangeError, "its dataset and its reference scores are supported");
 });

@@ -1,0 +1,74 @@
+/**
+ * How the local datasets are made: who acts, in which task, for how long.
+ *
+ * @module
+ */
+
+/** Who acts in a local dataset. */
+export type Behaviour =
+  /** Uniform actions. */
+  | { kind: "random" }
+  /** Linear policies from a search's history, snapshots `from` to `to`, in equal shares; all noise Gaussian. */
+  | { kind: "linear"; from: number; to: number; weightNoise: number; actionNoise: number }
+  /** D4RL's waypoint controller, from goal to goal. */
+  | { kind: "waypoints" };
+
+/** How a local dataset is made. */
+export interface LocalRecipe {
+  id: string;
+  /** Name of the task, see {@linkcode findTask}. */
+  task: string;
+  transitions: number;
+  /** What acts, in equal parts one after the other. */
+  behaviours: readonly Behaviour[];
+  seed: number;
+}
+
+type Linear = [from: number, to: number, weightNoise: number, actionNoise: number];
+const linear = ([from, to, weightNoise, actionNoise]: Linear): Behaviour => ({
+  kind: "linear",
+  from,
+  to,
+  weightNoise,
+  actionNoise,
+});
+
+const million = 1_000_000;
+
+/** D4RL's five kinds of a robot; each has the snapshots and noises that come nearest to D4RL's returns. */
+function robotRecipes(
+  robot: string,
+  replayRows: number,
+  replay: Linear,
+  medium: Linear,
+  expert: Linear,
+): LocalRecipe[] {
+  const recipe = (kind: string, transitions: number, ...behaviours: Behaviour[]): LocalRecipe => ({
+    id: `${robot}-${kind}-local`,
+    task: robot,
+    transitions,
+    behaviours,
+    seed: 0,
+  });
+  return [
+    recipe("random", million, { kind: "random" }),
+    recipe("medium-replay", replayRows, linear(replay)),
+    recipe("medium", million, linear(medium)),
+    recipe("medium-expert", 2 * million, linear(medium), linear(expert)),
+    recipe("expert", million, linear(expert)),
+  ];
+}
+
+const recipes: LocalRecipe[] = [
+  ...robotRecipes("hopper", 209_000, [0, 18, 0.025, 0.1], [12, 12, 0.025, 0.1], [40, 40, 0, 0.05]),
+  ...["umaze", "medium", "large"].map((size, i): LocalRecipe => ({
+    id: `maze2d-${size}-local`,
+    task: `maze2d-${size}`,
+    transitions: [1, 2, 4][i] * million,
+    behaviours: [{ kind: "waypoints" }],
+    seed: 0,
+  })),
+];
+
+/** Local datasets by id. */
+export const localRecipes: Readonly<Record<string, LocalRecipe>> = Object.fromEntries(recipes.map((r) => [r.id, r]));
