@@ -8,7 +8,7 @@ import { basename } from "node:path";
 import { readCache, writeCache } from "./cache.ts";
 import { catalog, datasetPath } from "./catalog.ts";
 import { fetchDataset, type FetchOptions } from "./fetch.ts";
-import { digestArrays, type HdfArray, readHdf5 } from "./hdf5.ts";
+import { type HdfArray, readHdf5 } from "./hdf5.ts";
 import { localRecipes } from "./recipes.ts";
 import { minariRows } from "./minari.ts";
 
@@ -59,7 +59,6 @@ export async function loadDataset(source: string, options: FetchOptions = {}): P
     throw new Error(`Cannot load "${source}": it is made, not fetched; run \`deno task dataset make ${source}\``);
   }
   const { arrays, attributes } = await readHdf5(path);
-  checkDigest(arrays, attributes, path);
   const flat = minariRows(arrays, path) ?? arrays;
   const dataset = toDataset(flat, attributes, isPath ? basename(source) : source);
   await writeCache(path, { arrays: flat, attributes });
@@ -68,15 +67,6 @@ export async function loadDataset(source: string, options: FetchOptions = {}): P
 
 async function isFile(path: string): Promise<boolean> {
   return await Deno.stat(path).then((info) => info.isFile, () => false);
-}
-
-function checkDigest(arrays: ReadonlyMap<string, HdfArray>, attributes: ReadonlyMap<string, string>, path: string) {
-  const wanted = attributes.get("sha256");
-  if (wanted !== undefined && wanted !== digestArrays(arrays)) {
-    throw new Error(
-      `Cannot read dataset "${path}": its values do not have the SHA-256 it was written with; make it again`,
-    );
-  }
 }
 
 /**

@@ -91,6 +91,12 @@ export async function readHdf5(
   } finally {
     file.close();
   }
+  const written = attributes.get("sha256");
+  if (written !== undefined && written !== digestArrays(arrays)) {
+    throw new Error(
+      `Cannot read dataset "${path}": ${damaged} (its values do not have the SHA-256 it was written with)`,
+    );
+  }
   return { arrays, attributes };
 }
 
@@ -102,8 +108,19 @@ function readArray(dataset: Dataset): HdfArray | undefined {
   return value instanceof Float64Array ? { shape, data: Float32Array.from(value) } : undefined;
 }
 
+/** SHA-256 over names, shapes and values. */
+function digestArrays(arrays: ReadonlyMap<string, HdfArray>): string {
+  const hash = createHash("sha256");
+  for (const [name, { shape, data }] of [...arrays].sort(([a], [b]) => a < b ? -1 : 1)) {
+    hash.update(`${name}[${shape}]${data.BYTES_PER_ELEMENT}`);
+    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest("hex");
+}
+
 /**
- * Writes arrays to a new file, gzip-compressed in row chunks; the file appears only when it is whole.
+ * Writes arrays to a new file, gzip-compressed in row chunks; the file appears only when it is whole and reads back as it was
+ * written. The attribute `sha256` of the root holds a hash of all values, which {@linkcode readHdf5} checks.
  *
  * @param attributes Text attributes of the root.
  */
@@ -114,55 +131,34 @@ export async function writeHdf5(
 ) {
   await loadLibrary();
   const part = `${path}.part`;
-  const file = new h5wasm.File(part, "w");
-  if (file.file_id < 0n) throw new Error(`Cannot write dataset "${path}": the folder must exist and be writable`);
+  try {
+    writeArrays(part, arrays, { ...attributes, sha256: digestArrays(arrays) });
+    await readHdf5(part); // The library does not report a full disk.
+    await Deno.rename(part, path);
+  } catch (cause) {
+    await Deno.remove(part).catch(() => {});
+    const remedy = "the folder must be writable and its disk must have space left; free some and run again";
+    throw new Error(`Cannot write dataset "${path}": ${remedy}`, { cause });
+  }
+}
+
+function writeArrays(path: string, arrays: ReadonlyMap<string, HdfArray>, attributes: Record<string, string>) {
+  const file = new h5wasm.File(path, "w");
+  const groups = new Set<string>();
   try {
     for (const [name, { shape, data }] of arrays) {
-      const at = name.lastIndexOf("/");
-      if (at > 0 && !file.get(name.slice(0, at))) file.create_group(name.slice(0, at));
+      for (let at = name.indexOf("/"); at > 0; at = name.indexOf("/", at + 1)) {
+        const group = name.slice(0, at);
+        if (!groups.has(group)) file.create_group(group);
+        groups.add(group);
+      }
       const chunks = [Math.min(shape[0], 4096), ...shape.slice(1)];
-      file.create_dataset({
-        name,
-        data,
-        shape: [...shape],
-        chunks,
-        compression: 4,
-        dtype: data instanceof Int8Array ? "<b" : "<f",
-      });
+      const dtype = data instanceof Int8Array ? "<b" : "<f";
+      file.create_dataset({ name, data, shape: [...shape], chunks, compression: 4, dtype });
     }
     for (const [name, value] of Object.entries(attributes)) file.create_attribute(name, value);
     file.flush();
   } finally {
     file.close();
   }
-  if (!await readsBack(part, arrays)) {
-    await Deno.remove(part).catch(() => {});
-    throw new Error(
-      `Cannot write dataset "${path}": it does not read back as written; the disk is full or failing, free some space and run again`,
-    );
-  }
-  await Deno.rename(part, path);
-}
-
-/** Whether a file holds what was written: the library does not report a full disk. */
-async function readsBack(path: string, wanted: ReadonlyMap<string, HdfArray>): Promise<boolean> {
-  try {
-    const { arrays } = await readHdf5(path);
-    return [...wanted].every(([name, { data }]) => {
-      const found = arrays.get(name)?.data;
-      return found?.length === data.length && found.every((x, i) => Object.is(x, data[i]));
-    });
-  } catch {
-    return false;
-  }
-}
-
-/** SHA-256 over names, shapes and values: what our own files carry, so that damage to them shows. */
-export function digestArrays(arrays: ReadonlyMap<string, HdfArray>): string {
-  const hash = createHash("sha256");
-  for (const [name, { shape, data }] of [...arrays].sort(([a], [b]) => a < b ? -1 : 1)) {
-    hash.update(`${name}[${shape}]${data.BYTES_PER_ELEMENT}`);
-    hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-  }
-  return hash.digest("hex");
 }

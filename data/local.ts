@@ -9,7 +9,7 @@
 
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createEnvironment, type Environment, findTask } from "../environments/mod.ts";
-import { digestArrays, type HdfArray, writeHdf5 } from "./hdf5.ts";
+import { type HdfArray, writeHdf5 } from "./hdf5.ts";
 import type { LocalRecipe } from "./recipes.ts";
 import { makeMazeRows } from "./waypoints.ts";
 
@@ -66,7 +66,6 @@ export async function makeLocalDataset(
     physics: env.physics,
     recipe: JSON.stringify(recipe),
     policies: JSON.stringify(policies),
-    sha256: digestArrays(rows.arrays),
   });
 }
 
