@@ -18,25 +18,30 @@ export interface Episode {
 /** Actions for a batch: `[n, observationDim]` to `[n, actionDim]`. */
 export type BatchPolicy = (observation: NdArray) => Promise<NdArray>;
 
+/** Start states of evaluation, by number: the same for every algorithm and training seed, and far from those of datasets. */
+export const evaluationSeed = (episode: number): number => 1_000_000 + episode;
+
 /**
- * Runs one episode per environment, from start states with seeds 1000000, 1000001, ...
+ * Runs one episode per environment.
  *
  * The batch keeps its size until the last episode ends, so that a policy is compiled once.
  *
  * @param environments One per episode, of one task.
  * @param policy Called with the observations of all episodes, the ended ones included.
- * @param onStep Called after each step with the number of episodes still running.
+ * @param options `seeds` of the start states (default: {@linkcode evaluationSeed} 0, 1, ...); `onStep` is called after each
+ * step with the number of episodes still running.
  */
 export async function evaluatePolicy(
   environments: readonly Environment[],
   policy: BatchPolicy,
-  onStep: (running: number, step: number) => void = () => {},
+  options: { seeds?: readonly number[]; onStep?: (running: number, step: number) => void } = {},
 ): Promise<Episode[]> {
+  const { seeds = environments.map((_, i) => evaluationSeed(i)), onStep = () => {} } = options;
   const dim = environments[0].observationSpace.shape[0];
   const observation = new Float32Array(environments.length * dim);
-  const episodes = environments.map((env, seed): Episode => {
-    observation.set(env.reset(evaluationSeed(seed)), seed * dim);
-    return { seed: evaluationSeed(seed), episodeReturn: 0, length: 0 };
+  const episodes = environments.map((env, i): Episode => {
+    observation.set(env.reset(seeds[i]), i * dim);
+    return { seed: seeds[i], episodeReturn: 0, length: 0 };
   });
   const running = new Set(environments.keys());
   for (let step = 1; running.size > 0; step++) {
@@ -53,6 +58,3 @@ export async function evaluatePolicy(
   }
   return episodes;
 }
-
-/** Start states of evaluation are far from those of data collection. */
-const evaluationSeed = (episode: number) => 1_000_000 + episode;

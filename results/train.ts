@@ -20,8 +20,9 @@ import {
   shareNearModes,
 } from "../data/bandits.ts";
 import { drawBatch, loadTransitions, transformRewards } from "../data/d4rl.ts";
-import { createEnvironment, type Episode, evaluatePolicy, hopper, normalizedScore } from "../environments/mod.ts";
+import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel } from "./cell.ts";
+import { evaluateAgent } from "./evaluation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
 
 /** What a finished cell says. */
@@ -241,33 +242,38 @@ async function environmentTask(cell: Cell): Promise<Task> {
   const data = await loadTransitions(cell.dataset!);
   data.reward = transformRewards(data.reward, config.rewardTransform);
   const { observationDim, actionDim } = data;
-  const agent = algorithms[cell.algorithm].create(config, { observationDim, actionDim, maxAction: 1 });
+  const spec = { observationDim, actionDim, maxAction: 1 };
+  const agent = algorithms[cell.algorithm].create(config, spec);
+  const physics: Physics = "d4rl";
   return {
     agent,
     drawBatch: (rng) => drawBatch(data, config.batchSize, rng),
     async evaluate(state, rng, onProgress) {
-      const environments = await Promise.all(
-        Array.from({ length: cell.evaluation.episodes }, () => createEnvironment(hopper, "d4rl")),
-      );
       const rules = [];
       for (const candidates of new Set([1, cell.evaluation.candidates])) {
-        let calls = 0;
-        const policy = (observation: NdArray) =>
-          agent.act(state, observation, candidates, rng.child(`${candidates}/${calls++}`));
         const report = (running: number, step: number) =>
           step % 50 === 0 && onProgress(`evaluating, ${candidates} candidate(s), step ${step}, ${running} running`);
-        const episodes = await evaluatePolicy(environments, policy, report);
-        const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
-        rules.push({
+        const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`;
+        const { algorithm, backend, evaluation: { episodes: number } } = cell;
+        const job = {
+          algorithm,
+          config,
+          spec,
+          backend,
+          state,
+          task: cell.task,
+          physics,
+          episodes: number,
           candidates,
-          episodes,
-          scores,
-          actMs: await timeAction(agent, state, candidates, observationDim, rng),
-        });
+          seed,
+        };
+        const episodes = await evaluateAgent(job, report);
+        const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
+        const actMs = await timeAction(agent, state, candidates, observationDim, rng);
+        rules.push({ candidates, episodes, scores, actMs });
       }
-      for (const env of environments) env[Symbol.dispose]();
       const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
-      return { environment: { physics: "d4rl", datasetMean, datasetTransitions: data.count, rules } };
+      return { environment: { physics, datasetMean, datasetTransitions: data.count, rules } };
     },
   };
 }

@@ -1,0 +1,37 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { algorithms } from "../../results/cell.ts";
+import { evaluateAgent, type EvaluationJob } from "../../results/evaluation.ts";
+
+const config = { ...algorithms.dtql.defaults, hidden: 16, diffusionHidden: 16 };
+const spec = { observationDim: 11, actionDim: 3, maxAction: 1 };
+
+const jobOf = (seed: string): EvaluationJob => ({
+  algorithm: "dtql",
+  config,
+  spec,
+  backend: "onnx",
+  state: algorithms.dtql.create(config, spec).init(createRng(seed)),
+  task: "hopper-medium-v2",
+  physics: "d4rl",
+  episodes: 12,
+  candidates: 4,
+  seed,
+});
+
+Deno.test("evaluateAgent() gives the same episodes with any number of workers, from the same starts for any seed", async () => {
+  const job = jobOf("one");
+  const alone = await evaluateAgent(job, () => {}, 1);
+  assertEquals(alone.length, 12);
+  assertEquals(await evaluateAgent(job, () => {}, 2), alone);
+  const other = await evaluateAgent(jobOf("two"), () => {}, 1);
+  assertEquals(other.map(({ seed }) => seed), alone.map(({ seed }) => seed));
+});
+
+Deno.test("evaluateAgent() passes on what goes wrong in a worker", async () => {
+  await assertRejects(
+    () => evaluateAgent({ ...jobOf("one"), task: "kitchen-mixed-v0" }, () => {}, 2),
+    Error,
+    "model files",
+  );
+});
