@@ -23,8 +23,7 @@ import {
   type Spec,
 } from "./core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
-import { drawLattice, normalsFromUniforms } from "./core/lattice.ts";
-import { drawSigmas, edmDefaults, edmDenoiser, edmLoss, sigmasFromUniforms } from "./core/edm.ts";
+import { drawSigmas, edmDefaults, edmDenoiser, edmLoss } from "./core/edm.ts";
 import {
   initLayerNorm,
   initMlp,
@@ -68,11 +67,6 @@ export interface DtqlConfig extends CommonConfig {
   /** Target average rate, 1 - rho of Algorithm 1. */
   polyakRate: number;
   /**
-   * How the noise of a batch is drawn: `independent` (authors' code), or `quasirandom` [Ours], a randomly shifted
-   * lattice, whose gradients have the same mean and much less variance where states repeat, as in a bandit.
-   */
-  noise: "independent" | "quasirandom";
-  /**
    * Policy draws per update; 0 for one per row of the batch (authors' code). Another number needs a task with one
    * observation for all rows.
    */
@@ -103,7 +97,6 @@ export const dtqlDefaults: DtqlConfig = {
   expectile: 0.7,
   discount: 0.99,
   polyakRate: 0.005,
-  noise: "independent",
   actorRows: 0,
   valueRows: 0,
   denoised: "clipped",
@@ -339,31 +332,15 @@ type Steps = { critic: AdamStep; policy: AdamStep };
 
 const column = (data: Float32Array) => ndarray(data, [data.length, 1]);
 
-function drawDiffusionNoise(rows: number, { actionDim }: Spec, config: DtqlConfig, rng: Rng): DiffusionNoise {
-  if (config.noise === "independent") {
-    const sigma = column(drawSigmas(rows, edmDefaults, rng));
-    return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
-  }
-  const [level, ...gaussian] = drawLattice(rows, 1 + 2 * Math.ceil(actionDim / 2), rng);
-  return {
-    sigma: column(sigmasFromUniforms(level, edmDefaults)),
-    epsilon: normalsFromUniforms(gaussian, actionDim),
-  };
+function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng): DiffusionNoise {
+  const sigma = column(drawSigmas(rows, edmDefaults, rng));
+  return { sigma, epsilon: drawNormals(rows, actionDim, rng) };
 }
 
-function drawActorNoise(rows: number, spec: Spec, config: DtqlConfig, rng: Rng): ActorNoise {
-  const { actionDim } = spec;
-  if (config.noise === "independent") {
-    return { action: drawNormals(rows, actionDim, rng), ...drawDiffusionNoise(rows, spec, config, rng) };
-  }
-  const columns = 2 * Math.ceil(actionDim / 2);
-  const [level, ...gaussian] = drawLattice(rows, 1 + 2 * columns, rng);
-  return {
-    action: normalsFromUniforms(gaussian.slice(0, columns), actionDim),
-    sigma: column(sigmasFromUniforms(level, edmDefaults)),
-    epsilon: normalsFromUniforms(gaussian.slice(columns), actionDim),
-  };
-}
+const drawActorNoise = (rows: number, spec: Spec, rng: Rng): ActorNoise => ({
+  action: drawNormals(rows, spec.actionDim, rng),
+  ...drawDiffusionNoise(rows, spec, rng),
+});
 
 const scalarsOf = (metrics: Record<string, NdArray>) =>
   Object.fromEntries(Object.entries(metrics).map(([name, { data }]) => [name, data[0]]));
@@ -495,9 +472,9 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       const arrays = state.arrays as DtqlArrays;
       const rows = batch.reward.shape[0];
       const { main, steps, actor } = stepsAt(state.updates, config);
-      const diffusionNoise = drawDiffusionNoise(rows, spec, config, rng);
+      const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
-      const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
+      const actorNoise = drawActorNoise(config.actorRows || rows, spec, rng);
       return finish(
         state,
         await train({ state: arrays, batch, diffusionNoise, actorNoise, steps: { ...steps, actor: actor() } }),
@@ -607,14 +584,14 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       let arrays = state.arrays as KlArrays;
       const rows = batch.reward.shape[0];
       const { main, steps, actor } = stepsAt(state.updates, config);
-      const diffusionNoise = drawDiffusionNoise(rows, spec, config, rng);
+      const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
       if (main < 0) return finish(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
       if (main === 0) {
         const copy = () => trained(copyOf(arrays.diffusion.params));
         arrays = { ...arrays, actor: copy(), fake: copy() };
       }
-      const actorNoise = drawActorNoise(config.actorRows || rows, spec, config, rng);
-      const fakeNoise = drawDiffusionNoise(config.actorRows || rows, spec, config, rng);
+      const actorNoise = drawActorNoise(config.actorRows || rows, spec, rng);
+      const fakeNoise = drawDiffusionNoise(config.actorRows || rows, spec, rng);
       const noises = { diffusionNoise, actorNoise, fakeNoise };
       return finish(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
     },

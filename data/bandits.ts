@@ -9,7 +9,6 @@
 
 import type { Batch } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
-import { drawLattice } from "../algorithms/core/lattice.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 
 /** Points in the plane, row-major `[n, 2]`. */
@@ -120,15 +119,15 @@ export function makeBandit(set: BanditSet, rule: BanditReward, n: number, rng: R
 }
 
 /**
- * A minibatch; its one observation is 0 and follows itself. Rows are drawn along a randomly shifted lattice, so that every
- * mode of the 25 Gaussians has its share in every minibatch and in the first rows of it. [Ours]
+ * A minibatch; its one observation is 0 and follows itself. Rows are drawn along a randomly shifted lattice (multiples of
+ * the golden ratio), so that every mode of the 25 Gaussians has its share in every minibatch. [Ours]
  */
 export function drawBanditBatch({ actions, rewards }: Bandit, size: number, rng: Rng): Batch {
   const action = new Float32Array(2 * size);
   const reward = new Float32Array(size);
-  const [position] = drawLattice(size, 1, rng);
+  const shift = rng.uniform();
   for (let i = 0; i < size; i++) {
-    const k = Math.floor(position[i] * rewards.length);
+    const k = Math.floor((shift + i * goldenRatio) % 1 * rewards.length);
     action.set(actions.subarray(2 * k, 2 * k + 2), 2 * i);
     reward[i] = rewards[k];
   }
@@ -141,6 +140,8 @@ export function drawBanditBatch({ actions, rewards }: Bandit, size: number, rng:
     terminal: ndarray(new Float32Array(size), [size, 1]),
   };
 }
+
+const goldenRatio = (Math.sqrt(5) - 1) / 2;
 
 /** How well samples of a policy lie on the data, and what they earn. */
 export interface BanditMetrics {

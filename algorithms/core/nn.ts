@@ -95,7 +95,7 @@ export function relu(x: Tensor): Tensor {
 
 const reluOp = withGradient(
   ([x]) => tf.relu(x),
-  (dy, [x]) => tf.mul(dy, tf.step(stopGradient(tf.relu(x)))), // Of the output, so that the runtime can fuse relu.
+  (dy, [x]) => tf.mul(dy, tf.sign(stopGradient(tf.relu(x)))), // Of the output, so that the runtime can fuse relu.
 );
 
 const layerNormEpsilon = 1e-5; // PyTorch's default.

@@ -44,6 +44,7 @@ class Graph {
   readonly handles = new WeakMap<object, Handle>();
   readonly splats = new Map<string, number>(); // Scalar constants, by name.
   readonly shapes = new Map<string, Shape>();
+  readonly pieces = new Map<string, { whole: Value; start: number }>(); // Of vectors that were split.
   readonly #known = new Map<string, Value[]>(); // Common sub-expressions: one node for equal operations.
   #count = 0;
 
@@ -214,8 +215,28 @@ const slice = (g: Graph, x: Info, begin: readonly number[], size: readonly numbe
   return g.tensor(g.node("Slice", steps ? [...inputs, g.ints(steps)] : inputs, size, value.dtype));
 };
 
+/** Vectors with neighbouring pieces of one vector put together again. */
+function mergePieces(g: Graph, values: Value[]): Value[] {
+  const runs: { whole: Value; start: number; end: number }[] = [];
+  for (const value of values) {
+    const { whole, start } = g.pieces.get(value.name) ?? { whole: value, start: 0 };
+    const [last, end] = [runs.at(-1), start + value.shape[0]];
+    if (last?.whole.name === whole.name && last.end === start) last.end = end;
+    else runs.push({ whole, start, end });
+  }
+  return runs.map(({ whole, start, end }) => {
+    if (start === 0 && end === whole.shape[0]) return whole;
+    const piece = values.find((value) => {
+      const found = g.pieces.get(value.name);
+      return found?.whole.name === whole.name && found.start === start && value.shape[0] === end - start;
+    });
+    return piece ?? g.node("Slice", [whole, g.ints([start]), g.ints([end]), g.ints([0])], [end - start], whole.dtype);
+  });
+}
+
 const concat = (g: Graph, xs: Info[], axis: number) => {
-  const values = xs.filter((x) => x.shape[axis] > 0).map((x) => g.exact(x));
+  const pieces = xs.filter((x) => x.shape[axis] > 0).map((x) => g.exact(x));
+  const values = xs[0].shape.length === 1 ? mergePieces(g, pieces) : pieces;
   if (values.length === 1) return g.tensor(values[0]);
   const shape = values[0].shape.map((n, i) => i === axis ? values.reduce((sum, v) => sum + v.shape[i], 0) : n);
   return g.tensor(g.node("Concat", values, shape, values[0].dtype, { axis: { int: axis } }));
@@ -227,6 +248,11 @@ const split: Kernel = (g, { x }, { numOrSizeSplits, axis }) => {
   const value = g.exact(x);
   const outputs = sizes.map((n) => ({ shape: x.shape.map((m, i) => i === along ? n : m), dtype: value.dtype }));
   const values = g.nodeOutputs("Split", [value, g.ints(sizes)], outputs, { axis: { int: along } });
+  let start = 0;
+  for (const piece of x.shape.length === 1 ? values : []) {
+    g.pieces.set(piece.name, { whole: value, start });
+    start += piece.shape[0];
+  }
   return values.map((v) => g.tensor(v));
 };
 

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { drawBySoftmax } from "../../algorithms/core/agent.ts";
+import { drawBySoftmax, resolveConfig } from "../../algorithms/core/agent.ts";
+import { useBackend } from "../../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import { edmDefaults, edmDenoiser, edmScalings, sigmasFromUniforms } from "../../algorithms/core/edm.ts";
 import { type Linear, sinusoidalEmbedding } from "../../algorithms/core/nn.ts";
@@ -16,6 +17,7 @@ import {
   type Critic,
   diffusionLoss,
   distillationLoss,
+  dtql,
   dtqlActorTerms,
   dtqlCriticLoss,
   dtqlDefaults,
@@ -23,6 +25,7 @@ import {
   scoreNetwork,
   stateValue,
 } from "../../algorithms/dtql.ts";
+import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
 import golden from "../golden/dtql_golden.json" with { type: "json" };
 import { filled, filledActor, filledCritic, filledScore, lcgRng, worstError } from "../golden.ts";
 
@@ -282,4 +285,27 @@ Deno.test("createDtql() has the published parameter counts on halfcheetah", () =
   assertEquals(count(arrays.diffusion.params), 210_230);
   assertEquals(count(arrays.critic.params), 415_491);
   assertEquals(count(arrays.actor.params), 139_276);
+});
+
+Deno.test("one observation row stands for all: the same update as with as many equal rows", async () => {
+  await useBackend("onnx");
+  const config = resolveConfig(dtql, "25gaussians-far", { batchSize: 8, hidden: 16, diffusionHidden: 16, updates: 3 });
+  const agent = dtql.create(config, { observationDim: 1, actionDim: 2, maxAction: 11 });
+  const bandit = makeBandit("25gaussians", "far", 100, createRng("bandit"));
+  const train = async (rows: 1 | 8) => {
+    let state = agent.init(createRng("init"));
+    for (let k = 0; k < 3; k++) {
+      const batch = drawBanditBatch(bandit, 8, createRng(`batch/${k}`));
+      const observation = ndarray(new Float32Array(rows), [rows, 1]);
+      const result = await agent.update(
+        state,
+        { ...batch, observation, nextObservation: observation },
+        createRng(`${k}`),
+      );
+      state = result.state;
+    }
+    return treeLeaves<NdArray>(state.arrays).flatMap(({ data }) => [...data]);
+  };
+  const [one, many] = [await train(1), await train(8)];
+  one.forEach((x, i) => assertAlmostEquals(x, many[i], 1e-4 * Math.max(Math.abs(x), 1)));
 });

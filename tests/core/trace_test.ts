@@ -265,3 +265,28 @@ Deno.test("compile() keeps interleaved states apart", async () => {
   }
   assertEquals([...one.x.data, ...two.x.data], [48, 48, 80, 80]);
 });
+
+Deno.test("pieces of a split vector that are joined again are copied as one, whatever their order", async () => {
+  await useBackend("onnx");
+  const f = compile("pieces", ({ x, y }) => {
+    const [a, b, c] = tf.split(x, [2, 1, 3], 0);
+    const [d, e] = tf.split(y, [1, 2], 0);
+    const join = (...parts: Tensor[]) => tf.concat(parts, 0);
+    return {
+      whole: join(a, b, c),
+      front: join(a, b),
+      mixed: join(b, c, d, e, a),
+      swapped: join(c, b, a),
+      twice: join(a, a),
+    };
+  });
+  const { whole, front, mixed, swapped, twice } = await f({
+    x: ndarray([0, 1, 2, 3, 4, 5], [6]),
+    y: ndarray([7, 8, 9], [3]),
+  });
+  assertEquals([...whole.data], [0, 1, 2, 3, 4, 5]);
+  assertEquals([...front.data], [0, 1, 2]);
+  assertEquals([...mixed.data], [2, 3, 4, 5, 7, 8, 9, 0, 1]);
+  assertEquals([...swapped.data], [3, 4, 5, 2, 0, 1]);
+  assertEquals([...twice.data], [0, 1, 0, 1]);
+});
