@@ -42,16 +42,15 @@ export async function readCache(path: string): Promise<CachedArrays | null> {
   using open = file;
   try {
     const { size } = await open.stat();
-    const start = readBytes(open, 8);
+    const start = await readBytes(open, 0, 8);
     const length = Number(new DataView(start.buffer).getBigUint64(0, true));
     if (length > size) return null;
-    const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(readBytes(open, length))) as
-      & { __metadata__: Record<string, string> }
-      & Header;
+    const header = JSON.parse(new TextDecoder().decode(await readBytes(open, 8, length)));
+    const { __metadata__: metadata, ...entries } = header as { __metadata__: Record<string, string> } & Header;
     if (metadata.format !== format || metadata.source !== JSON.stringify(await sourceOf(path))) return null;
     const end = Math.max(...Object.values(entries as Header).map(({ data_offsets: [, last] }) => last));
     if (size !== 8 + length + end) return null;
-    const { buffer } = readBytes(open, end);
+    const buffer = await readFast(cachePath(path), 8 + length, end);
     const arrays = Object.entries(entries as Header).map(([name, { dtype, shape, data_offsets: [at, last] }]) => {
       const data = dtype === "F32"
         ? new Float32Array(buffer, at, (last - at) / 4)
@@ -64,14 +63,30 @@ export async function readCache(path: string): Promise<CachedArrays | null> {
   }
 }
 
-function readBytes(file: Deno.FsFile, n: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(n);
-  for (let at = 0; at < n;) {
-    const read = file.readSync(bytes.subarray(at, at + (1 << 22)));
+async function readInto(file: Deno.FsFile, at: number, bytes: Uint8Array) {
+  await file.seek(at, Deno.SeekMode.Start);
+  for (let done = 0; done < bytes.length;) {
+    const read = await file.read(bytes.subarray(done, done + (1 << 22)));
     if (read === null) throw new Error("cut short");
-    at += read;
+    done += read;
   }
+}
+
+async function readBytes(file: Deno.FsFile, at: number, n: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(n);
+  await readInto(file, at, bytes);
   return bytes;
+}
+
+/** `n` bytes from `at`, read by several threads of the runtime at once. */
+async function readFast(path: string, at: number, n: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(n);
+  const part = Math.ceil(n / 4);
+  await Promise.all([0, 1, 2, 3].map(async (k) => {
+    using file = await Deno.open(path);
+    await readInto(file, at + k * part, bytes.subarray(k * part, (k + 1) * part));
+  }));
+  return bytes.buffer;
 }
 
 /** Writes the cache of `path`; a cache that cannot be written is done without. */

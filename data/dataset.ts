@@ -53,7 +53,7 @@ export async function loadDataset(source: string, options: FetchOptions = {}): P
   const isPath = /[\\/]|\.(hdf5|h5)$/.test(source);
   const path = isPath ? source : datasetPath(source, options.folder);
   const cached = await readCache(path);
-  if (cached) return toDataset(cached.arrays, cached.attributes, isPath ? basename(source) : source);
+  if (cached) return arrange(cached.arrays, cached.attributes, isPath ? basename(source) : source); // Checked before.
   if (!isPath && catalog.has(source)) await fetchDataset(source, options);
   if (!isPath && localRecipes[source] && !await isFile(path)) {
     throw new Error(`Cannot load "${source}": it is made, not fetched; run \`deno task dataset make ${source}\``);
@@ -79,42 +79,48 @@ export function toDataset(
   attributes: ReadonlyMap<string, string>,
   name: string,
 ): Dataset {
+  const dataset = arrange(arrays, attributes, name);
+  const { observations, actions, rewards, successors, terminals, timeouts } = dataset;
+  for (const [key, data] of Object.entries({ observations, actions, rewards, successors, terminals, timeouts })) {
+    const isFlag = key === "terminals" || key === "timeouts";
+    for (let i = 0; i < (data?.length ?? 0); i++) {
+      const x = data![i];
+      if (isFlag ? x === 0 || x === 1 : Math.abs(x) < Infinity) continue;
+      const wanted = isFlag ? "0 or 1" : "finite";
+      throw new Error(`Cannot load "${name}": ${key} must be ${wanted}, element ${i} is ${x}`);
+    }
+  }
+  return dataset;
+}
+
+function arrange(
+  arrays: ReadonlyMap<string, HdfArray>,
+  attributes: ReadonlyMap<string, string>,
+  name: string,
+): Dataset {
   const wanted = (key: string, rank: number): HdfArray => {
     const array = arrays.get(key);
     const fits = array?.shape.length === rank || (rank === 1 && array?.shape.length === 2 && array.shape[1] === 1);
-    if (!array || !fits) {
-      const current = array
-        ? `shape [${array.shape.join(", ")}]`
-        : `missing; the file has ${[...arrays.keys()].join(", ")}`;
-      throw new Error(`Cannot load "${name}": ${key} must be an array of rank ${rank}, current is ${current}`);
-    }
-    const bad = array.data.findIndex((x) => !Number.isFinite(x));
-    if (bad >= 0) throw new Error(`Cannot load "${name}": ${key} must be finite, element ${bad} is ${array.data[bad]}`);
-    return array;
+    if (array && fits) return array;
+    const current = array
+      ? `shape [${array.shape.join(", ")}]`
+      : `missing; the file has ${[...arrays.keys()].join(", ")}`;
+    throw new Error(`Cannot load "${name}": ${key} must be an array of rank ${rank}, current is ${current}`);
   };
-  const floats = (array: HdfArray) => array.data instanceof Float32Array ? array.data : Float32Array.from(array.data);
-  const flags = (key: string): Int8Array => {
-    const { data } = wanted(key, 1);
-    const bad = data.findIndex((x) => x !== 0 && x !== 1);
-    if (bad >= 0) throw new Error(`Cannot load "${name}": ${key} must be 0 or 1, element ${bad} is ${data[bad]}`);
-    return data instanceof Int8Array ? data : Int8Array.from(data);
-  };
+  const floats = ({ data }: HdfArray) => data instanceof Float32Array ? data : Float32Array.from(data);
+  const flags = ({ data }: HdfArray) => data instanceof Int8Array ? data : Int8Array.from(data);
   const observations = wanted("observations", 2);
   const actions = wanted("actions", 2);
   const rewards = wanted("rewards", 1);
-  const terminals = flags("terminals");
-  const timeouts = arrays.has("timeouts") ? flags("timeouts") : null;
+  const terminals = wanted("terminals", 1);
+  const timeouts = arrays.has("timeouts") ? wanted("timeouts", 1) : null;
   const successors = arrays.has("successors") ? wanted("successors", 2) : null;
   const [rows, observationDim] = observations.shape;
-  const lengths = {
-    actions: actions.shape[0],
-    rewards: rewards.data.length,
-    terminals: terminals.length,
-    timeouts: timeouts?.length,
-  };
-  for (const [key, n] of Object.entries(lengths)) {
-    if (n !== undefined && n !== rows) {
-      throw new Error(`Cannot load "${name}": ${key} must have ${rows} rows like observations, current is ${n}`);
+  for (const [key, array] of Object.entries({ actions, rewards, terminals, timeouts })) {
+    if (array && array.shape[0] !== rows) {
+      throw new Error(
+        `Cannot load "${name}": ${key} must have ${rows} rows like observations, current is ${array.shape[0]}`,
+      );
     }
   }
   const named = ["observations", "actions", "rewards", "terminals", "timeouts", "successors"];
@@ -127,8 +133,8 @@ export function toDataset(
     observations: floats(observations),
     actions: floats(actions),
     rewards: floats(rewards),
-    terminals,
-    timeouts,
+    terminals: flags(terminals),
+    timeouts: timeouts && flags(timeouts),
     successors: successors && floats(successors),
     others: new Map([...arrays].filter(([key]) => !named.includes(key))),
     attributes,

@@ -62,33 +62,74 @@ async function open(path: string): Promise<File> {
   }
 }
 
+/** Rows of one dataset to read. */
+export interface ReadTask {
+  path: string;
+  name: string;
+  start: number;
+  end: number;
+}
+
+/** Floats of this many bytes are read some rows at a time, by this thread and its helpers. */
+const largeBytes = 4 << 20;
+const taskBytes = 2 << 20;
+
 /**
  * Reads every array of a file; groups become `group/name`. Floats come as Float32Array, booleans as Int8Array.
  *
+ * @param threads Threads that decompress large arrays, this one included. @default the number of cores, at most 4
  * @throws {Error} If the file is missing, cut short or no HDF5 file, or an array cannot be read.
  */
 export async function readHdf5(
   path: string,
+  threads: number = Math.min(navigator.hardwareConcurrency, 4),
 ): Promise<{ arrays: Map<string, HdfArray>; attributes: Map<string, string> }> {
   const file = await open(path);
   const arrays = new Map<string, HdfArray>();
   const attributes = new Map<string, string>();
+  const tasks: ReadTask[] = [];
   const visit = (group: Group, prefix: string) => {
-    for (const name of group.keys()) {
-      const entity = group.get(name);
-      if (entity instanceof Group) visit(entity, `${prefix}${name}/`);
+    for (const key of group.keys()) {
+      const name = `${prefix}${key}`;
+      const entity = group.get(key);
+      if (entity instanceof Group) visit(entity, `${name}/`);
       else if (entity && "value" in entity) {
-        const array = readArray(entity as Dataset);
-        if (array) arrays.set(`${prefix}${name}`, array);
+        const dataset = entity as Dataset;
+        const { shape, dtype, metadata: { chunks } } = dataset;
+        const width = shape?.slice(1).reduce((a, b) => a * b, 1) ?? 0;
+        const rows = shape?.[0] ?? 0;
+        if (!shape || dtype !== "<f" || !chunks || 4 * rows * width < largeBytes) {
+          const array = readArray(dataset);
+          if (array) arrays.set(name, array);
+          continue;
+        }
+        if (rows * width > 2 ** 31) throw new Error(`${name} is too large`);
+        arrays.set(name, { shape, data: new Float32Array(rows * width) });
+        const step = Math.max(Math.ceil(taskBytes / (4 * width * chunks[0])), 1) * chunks[0]; // Whole chunks.
+        for (let start = 0; start < rows; start += step) {
+          tasks.push({ path, name, start, end: Math.min(start + step, rows) });
+        }
       }
     }
   };
   try {
     for (const [name, { value }] of Object.entries(file.attrs)) attributes.set(name, String(value));
     visit(file, "");
+    const keep = ({ name, start }: ReadTask, data: Float32Array) => {
+      const { shape, data: whole } = arrays.get(name)!;
+      whole.set(data, start * (whole.length / shape[0]));
+    };
+    const helping = helpRead(tasks, threads - 1, keep);
+    helping.catch(() => tasks.length = 0); // It is thrown below, by `await helping`.
+    for (let task = tasks.shift(); task; task = tasks.shift()) {
+      keep(task, rowsOf(file, task));
+      await new Promise((resolve) => setTimeout(resolve)); // Lets the helpers' answers in.
+    }
+    await helping;
   } catch (cause) {
     throw new Error(`Cannot read dataset "${path}": ${damaged}`, { cause });
   } finally {
+    tasks.length = 0;
     file.close();
   }
   const written = attributes.get("sha256");
@@ -106,6 +147,53 @@ function readArray(dataset: Dataset): HdfArray | undefined {
   if (!shape || shape.length === 0) return undefined;
   if (value instanceof Float32Array || value instanceof Int8Array) return { shape, data: value };
   return value instanceof Float64Array ? { shape, data: Float32Array.from(value) } : undefined;
+}
+
+function rowsOf(file: File, { name, start, end }: ReadTask): Float32Array<ArrayBuffer> {
+  const dataset = file.get(name) as Dataset;
+  return dataset.slice([[start, end], ...dataset.shape!.slice(1).map((): [] => [])]) as Float32Array<ArrayBuffer>;
+}
+
+/** Reads the rows of one task. */
+export async function readRows(task: ReadTask): Promise<Float32Array<ArrayBuffer>> {
+  const file = await open(task.path);
+  try {
+    return rowsOf(file, task);
+  } finally {
+    file.close();
+  }
+}
+
+/** What a reading worker says: that it listens, the rows, or why it failed. */
+export type ReadMessage = "up" | Float32Array | { message: string };
+
+async function helpRead(tasks: ReadTask[], helpers: number, onRows: (task: ReadTask, data: Float32Array) => void) {
+  const pool = Array.from({ length: Math.min(helpers, tasks.length) }, () => {
+    const worker = new Worker(new URL("./hdf5_worker.ts", import.meta.url), { type: "module" });
+    const answer = () =>
+      new Promise<ReadMessage>((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = (event) => {
+          event.preventDefault();
+          reject(new Error(event.message));
+        };
+      });
+    return { worker, answer, up: answer() };
+  });
+  try {
+    await Promise.all(pool.map(async ({ worker, answer, up }) => {
+      await up; // Before this, messages to it are lost.
+      for (let task = tasks.shift(); task; task = tasks.shift()) {
+        const rows = answer();
+        worker.postMessage(task);
+        const data = await rows;
+        if (!(data instanceof Float32Array)) throw new Error(data === "up" ? "out of order" : data.message);
+        onRows(task, data);
+      }
+    }));
+  } finally {
+    for (const { worker } of pool) worker.terminate();
+  }
 }
 
 /** SHA-256 over names, shapes and values. */

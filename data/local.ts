@@ -9,18 +9,10 @@
 
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createEnvironment, type Environment, findTask } from "../environments/mod.ts";
+import { loadBehaviours, type MeanPolicy } from "./behaviours.ts";
 import { type HdfArray, writeHdf5 } from "./hdf5.ts";
 import type { LocalRecipe } from "./recipes.ts";
 import { makeMazeRows } from "./waypoints.ts";
-
-/** A linear policy over normalized observations, as augmented random search leaves it. */
-interface Snapshot {
-  steps: number;
-  episodeReturn: number;
-  weights: number[];
-  mean: number[];
-  deviation: number[];
-}
 
 /**
  * Makes a local dataset and writes it as an HDF5 file in D4RL's layout.
@@ -35,7 +27,7 @@ export async function makeLocalDataset(
   using env = await createEnvironment(findTask(recipe.task), "d4rl");
   const rng = createRng(`dataset/${recipe.id}/${recipe.seed}`);
   const rows = createRows(recipe.transitions, env);
-  let policies: unknown = null;
+  let policies = "none";
   for (const [part, behaviour] of recipe.behaviours.entries()) {
     const end = Math.round((part + 1) / recipe.behaviours.length * recipe.transitions);
     const stream = rng.child(`${part}`);
@@ -43,17 +35,17 @@ export async function makeLocalDataset(
       makeMazeRows(env, rows, end, stream, onProgress);
       continue;
     }
-    const [from, to] = behaviour.kind === "linear" ? [behaviour.from, behaviour.to] : [0, 0];
-    const file = behaviour.kind === "linear" ? await loadSnapshots(recipe.task) : null;
-    policies = file?.recipe ?? policies;
+    const trained = behaviour.kind === "policies" ? await loadBehaviours(recipe.task) : null;
+    policies = trained?.origin ?? policies;
+    const [from, to] = behaviour.kind === "policies" ? [behaviour.from, behaviour.to] : [0, 0];
     const begin = rows.count;
     for (let k = from; k <= to; k++) {
       const limit = begin + Math.round((k - from + 1) / (to - from + 1) * (end - begin)); // An equal share for each.
       for (let episode = 0; rows.count < limit; episode++) {
         const start = recipe.seed * 1e5 + part * 1e7 + k * 1000 + episode;
         const streamOf = stream.child(`${k}/${episode}`);
-        const act = behaviour.kind === "linear"
-          ? linearPolicy(file!.snapshots[k], behaviour, env, streamOf)
+        const act = behaviour.kind === "policies"
+          ? noisyPolicy(trained!.snapshots[k].start(behaviour.weightNoise, streamOf), behaviour.actionNoise, streamOf)
           : randomPolicy(env, streamOf);
         rollout(env, act, start, rows, limit);
         onProgress(rows.count);
@@ -65,13 +57,8 @@ export async function makeLocalDataset(
     origin: "made locally; not a D4RL file",
     physics: env.physics,
     recipe: JSON.stringify(recipe),
-    policies: JSON.stringify(policies),
+    policies,
   });
-}
-
-/** The snapshots of a task's search: `behaviour/<task>.json`. */
-async function loadSnapshots(task: string): Promise<{ recipe: unknown; snapshots: Snapshot[] }> {
-  return JSON.parse(await Deno.readTextFile(new URL(`./behaviour/${task}.json`, import.meta.url)));
 }
 
 /** A dataset under construction. */
@@ -110,23 +97,12 @@ function randomPolicy(env: Environment, rng: Rng): Policy {
   return () => rng.fillUniform(new Float32Array(n)).map((u) => 2 * u - 1);
 }
 
-/** A snapshot whose weights are perturbed once, and whose actions at every step. */
-function linearPolicy(
-  { weights, mean, deviation }: Snapshot,
-  { weightNoise, actionNoise }: { weightNoise: number; actionNoise: number },
-  env: Environment,
-  rng: Rng,
-): Policy {
-  const perturbation = rng.fillNormal(new Float64Array(weights.length));
-  const w = weights.map((x, i) => x + weightNoise * perturbation[i]);
-  const [n] = env.actionSpace.shape;
-  return (observation) =>
-    rng.fillNormal(new Float32Array(n)).map((z, i) => {
-      let mu = 0;
-      for (let j = 0; j < mean.length; j++) mu += w[i * mean.length + j] * (observation[j] - mean[j]) / deviation[j];
-      return Math.min(Math.max(mu + actionNoise * z, -1), 1);
-    });
-}
+/** A policy with Gaussian noise on every action, clipped to the bounds. */
+const noisyPolicy = (mean: MeanPolicy, noise: number, rng: Rng): Policy => (observation) => {
+  const action = Float32Array.from(mean(observation));
+  const z = rng.fillNormal(new Float32Array(action.length));
+  return action.map((x, i) => Math.min(Math.max(x + noise * z[i], -1), 1));
+};
 
 /** One episode, recorded until it ends or `limit` rows are full; a cut one is marked as timed out. */
 function rollout(env: Environment, act: Policy, seed: number, rows: Rows, limit: number) {

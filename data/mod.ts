@@ -5,6 +5,7 @@
  */
 
 export * from "./bandits.ts";
+export * from "./behaviours.ts";
 export * from "./card.ts";
 export * from "./catalog.ts";
 export * from "./d4rl.ts";

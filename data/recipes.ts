@@ -8,8 +8,8 @@
 export type Behaviour =
   /** Uniform actions. */
   | { kind: "random" }
-  /** Linear policies from a search's history, snapshots `from` to `to`, in equal shares; all noise Gaussian. */
-  | { kind: "linear"; from: number; to: number; weightNoise: number; actionNoise: number }
+  /** Policies from a training's history, snapshots `from` to `to`, in equal shares; all noise Gaussian. */
+  | { kind: "policies"; from: number; to: number; weightNoise: number; actionNoise: number }
   /** D4RL's waypoint controller, from goal to goal. */
   | { kind: "waypoints" };
 
@@ -24,9 +24,9 @@ export interface LocalRecipe {
   seed: number;
 }
 
-type Linear = [from: number, to: number, weightNoise: number, actionNoise: number];
-const linear = ([from, to, weightNoise, actionNoise]: Linear): Behaviour => ({
-  kind: "linear",
+type Policies = [from: number, to: number, weightNoise: number, actionNoise: number];
+const policies = ([from, to, weightNoise, actionNoise]: Policies): Behaviour => ({
+  kind: "policies",
   from,
   to,
   weightNoise,
@@ -39,9 +39,9 @@ const million = 1_000_000;
 function robotRecipes(
   robot: string,
   replayRows: number,
-  replay: Linear,
-  medium: Linear,
-  expert: Linear,
+  replay: Policies,
+  medium: Policies,
+  expert: Policies,
 ): LocalRecipe[] {
   const recipe = (kind: string, transitions: number, ...behaviours: Behaviour[]): LocalRecipe => ({
     id: `${robot}-${kind}-local`,
@@ -52,15 +52,15 @@ function robotRecipes(
   });
   return [
     recipe("random", million, { kind: "random" }),
-    recipe("medium-replay", replayRows, linear(replay)),
-    recipe("medium", million, linear(medium)),
-    recipe("medium-expert", 2 * million, linear(medium), linear(expert)),
-    recipe("expert", million, linear(expert)),
+    recipe("medium-replay", replayRows, policies(replay)),
+    recipe("medium", million, policies(medium)),
+    recipe("medium-expert", 2 * million, policies(medium), policies(expert)),
+    recipe("expert", million, policies(expert)),
   ];
 }
 
 const recipes: LocalRecipe[] = [
-  ...robotRecipes("hopper", 209_000, [0, 18, 0.025, 0.1], [12, 12, 0.025, 0.1], [40, 40, 0, 0.05]),
+  ...robotRecipes("hopper", 209_000, [0, 18, 0.025, 0.1], [13, 13, 0, 0.1], [31, 31, 0, 0.05]),
   ...["umaze", "medium", "large"].map((size, i): LocalRecipe => ({
     id: `maze2d-${size}-local`,
     task: `maze2d-${size}`,

@@ -17,6 +17,7 @@ import { createRng } from "../algorithms/core/rng.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "../algorithms/core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../algorithms/core/tensor.ts";
 import { mapTree } from "../algorithms/core/tree.ts";
+import { actPlainly } from "../data/behaviours.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
 
 const settings = {
@@ -84,18 +85,6 @@ const updateBoth = compile<Inputs, { state: State<Tensor> }>("td3/both", ({ stat
   const criticTargets = polyakAverage(state.criticTargets, next.critics, settings.polyakRate);
   return { state: { ...next, actor, actorAdam, actorTarget, criticTargets } };
 });
-
-/** The policy in plain loops: acting on one observation needs no library. */
-export function actPlainly(layers: Linear<NdArray>[], observation: ArrayLike<number>): Float64Array {
-  let x = Float64Array.from(observation);
-  layers.forEach(({ weight, bias }, k) => {
-    const [n, m] = weight.shape;
-    const y = Float64Array.from(bias.data);
-    for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) y[j] += x[i] * weight.data[i * m + j];
-    x = y.map(k < layers.length - 1 ? (v) => Math.max(v, 0) : Math.tanh);
-  });
-  return x;
-}
 
 const copy = <P>(tree: P): P => mapTree<NdArray, NdArray>(tree, ({ data, shape }) => ndarray(data.slice(), shape));
 const actor = initMlp([s, settings.policyWidth, settings.policyWidth, a], rng.child("actor"));

@@ -88,7 +88,7 @@ Deno.test("makeLocalDataset() writes a D4RL-layout file, the same bytes each tim
   const folder = await Deno.makeTempDir();
   const recipe = {
     ...localRecipes["hopper-medium-replay-local"],
-    behaviours: [{ kind: "linear", from: 0, to: 2, weightNoise: 0.025, actionNoise: 0.1 }],
+    behaviours: [{ kind: "policies", from: 0, to: 2, weightNoise: 0.025, actionNoise: 0.1 }],
     transitions: 600,
   } as const;
   await makeLocalDataset(recipe, `${folder}/a.hdf5`);
