@@ -101,10 +101,12 @@ export function sigmasFromUniforms(
 ): Float32Array {
   const cdf = (sigma: number) => 1 / (1 + (sigmaData / sigma) ** 2);
   const [low, high] = [cdf(sigmaMin), cdf(sigmaMax)];
-  return Float32Array.from(uniforms, (raw) => {
-    const u = low + raw * (high - low);
-    return sigmaData * Math.sqrt(u / (1 - u));
-  });
+  const out = new Float32Array(uniforms.length);
+  for (let i = 0; i < out.length; i++) {
+    const u = low + uniforms[i] * (high - low);
+    out[i] = sigmaData * Math.sqrt(u / (1 - u));
+  }
+  return out;
 }
 
 /** Draws noise levels, `n` of them; see {@linkcode sigmasFromUniforms}. */

@@ -24,6 +24,13 @@ Deno.test("createRng() draws unit Gaussians, uniforms and unbiased integers", ()
   assertAlmostEquals(moment(1), 0, 5 / Math.sqrt(n));
   assertAlmostEquals(moment(2), 1, 5 * Math.sqrt(2 / n));
   assertAlmostEquals(moment(4), 3, 5 * Math.sqrt(96 / n));
+  const sorted = z.toSorted();
+  for (const [x, below] of [[-2, 0.0227501], [-1, 0.1586553], [-0.3, 0.3820886], [0.7, 0.7580363], [1.5, 0.9331928]]) {
+    const share = sorted.findIndex((v) => v > x) / n;
+    assertAlmostEquals(share, below, 5 * Math.sqrt(below * (1 - below) / n));
+  }
+  const far = z.filter((x) => Math.abs(x) > 3.442619855899).length; // Where the ziggurat's tail begins.
+  assertAlmostEquals(far, 5.7607e-4 * n, 5 * Math.sqrt(5.7607e-4 * n));
   const counts = new Array(7).fill(0);
   for (let i = 0; i < 70_000; i++) counts[rng.integer(7)]++;
   for (const count of counts) assertAlmostEquals(count, 10_000, 5 * Math.sqrt(10_000));
