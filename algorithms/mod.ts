@@ -7,3 +7,4 @@
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql.ts";
 export * from "./core/mod.ts";
+export { srpo, type SrpoConfig } from "./srpo.ts";

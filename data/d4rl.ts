@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Batch } from "../algorithms/core/agent.ts";
+import type { Batch, RewardTransform } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import { type Dataset, loadDataset } from "./dataset.ts";
@@ -117,16 +117,42 @@ export async function loadTransitions(source: string, options: FetchOptions = {}
 }
 
 /**
- * Rewards as an algorithm wants them: `iql_antmaze` subtracts 1, `cql_antmaze` gives `4 (r - 0.5)`, `standardize`
- * subtracts the mean and divides by the deviation.
+ * The least and largest return as IQL's code finds them: rewards are summed until a terminal row or for `maxEpisodeSteps`
+ * rows; the rest is left out. Time limits are not known here, so that the cuts drift off the episodes'.
  */
+export function returnRange(
+  { reward, terminal }: Pick<Transitions, "reward" | "terminal">,
+  maxEpisodeSteps = 1000,
+): [least: number, largest: number] {
+  let [sum, steps, least, largest] = [0, 0, Infinity, -Infinity];
+  for (let i = 0; i < reward.length; i++) {
+    sum += reward[i];
+    steps++;
+    if (!terminal[i] && steps < maxEpisodeSteps) continue;
+    [least, largest] = [Math.min(least, sum), Math.max(largest, sum)];
+    [sum, steps] = [0, 0];
+  }
+  return [least, largest];
+}
+
+/** Rewards as an algorithm wants them; see {@linkcode RewardTransform}. */
 export function transformRewards(
-  reward: Float32Array,
-  transform: "none" | "iql_antmaze" | "cql_antmaze" | "standardize",
+  data: Pick<Transitions, "reward" | "terminal">,
+  transform: RewardTransform,
 ): Float32Array {
+  const { reward } = data;
   if (transform === "none") return reward;
   if (transform === "iql_antmaze") return reward.map((r) => r - 1);
   if (transform === "cql_antmaze") return reward.map((r) => 4 * (r - 0.5));
+  if (transform === "iql_locomotion") {
+    const [least, largest] = returnRange(data);
+    if (!(largest > least)) {
+      throw new RangeError(
+        `Cannot transform rewards: returns must differ, current range is [${least}, ${largest}]; use another rewardTransform`,
+      );
+    }
+    return reward.map((r) => r / (largest - least) * 1000);
+  }
   const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
   const deviation = Math.sqrt(reward.reduce((a, b) => a + (b - mean) ** 2, 0) / reward.length);
   return reward.map((r) => (r - mean) / deviation);

@@ -10,12 +10,14 @@ import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/
 import type { Backend } from "../algorithms/core/backend.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";
 import { dqlKl, dtql } from "../algorithms/dtql.ts";
+import { srpo } from "../algorithms/srpo.ts";
 
 /** Every algorithm by name. */
 export const algorithms = {
   dtql: dtql as unknown as Algorithm<CommonConfig>,
   dql_kl: dqlKl as unknown as Algorithm<CommonConfig>,
   diffusion_ql: diffusionQl as unknown as Algorithm<CommonConfig>,
+  srpo: srpo as unknown as Algorithm<CommonConfig>,
 };
 
 /** What an experiment does with a trained agent. */

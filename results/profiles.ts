@@ -58,11 +58,12 @@ export const profiles: Readonly<Record<string, Profile>> = {
         batchSize: 256,
         actorRows: 2048,
         valueRows: 256,
+        actorNoise: "antithetic",
         hidden: 64,
         diffusionHidden: 64,
       },
       source:
-        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 and 2048 policy draws for the full batch of " +
+        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 and 2048 policy draws in mirrored pairs for the full batch of " +
         "10,000; DTQL 3000 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
@@ -89,10 +90,10 @@ export const profiles: Readonly<Record<string, Profile>> = {
     description: "the papers' networks on local data, three seeds; hours",
     bandits: {
       tasks: banditTasks,
-      overrides: { updates: 3000, batchSize: 1024, actorRows: 4096, valueRows: 512 },
+      overrides: { updates: 3500, batchSize: 512, actorRows: 4096, valueRows: 512, actorNoise: "antithetic" },
       source:
-        "networks and rates as published, 3000 of 3500 updates; for the full batch of 10,000, minibatches of 1024 (diffusion, " +
-        "critic), 4096 policy draws, 512 of them for the value term; DQL-KL with a learning rate of 0.001 for 0.003 and 500 of its updates as pretraining",
+        "networks, rates and updates as published; for the full batch of 10,000, minibatches of 512 (diffusion, critic) and 4096 " +
+        "policy draws in mirrored pairs, 512 of them for the value term; DQL-KL with a learning rate of 0.001 for 0.003 and 500 of its updates as pretraining",
       seeds: [1, 2, 3],
       episodes: 1000,
       candidates: {},

@@ -54,7 +54,7 @@ export interface Progress {
 
 interface Task {
   agent: Agent;
-  drawBatch(rng: Rng): Batch;
+  drawBatch(rows: number, rng: Rng): Batch;
   evaluate(
     state: AgentState,
     rng: Rng,
@@ -91,7 +91,8 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   let [last, lastSave] = [performance.now(), performance.now()];
   while (state.updates < config.updates) {
     const k = state.updates;
-    const batch = task.drawBatch(rng.child(`batch/${k}`));
+    const rows = task.agent.batchRows?.(k) ?? config.batchSize;
+    const batch = task.drawBatch(rows, rng.child(`batch/${k}`));
     const result = await task.agent.update(state, batch, rng.child(`update/${k}`));
     for (const [name, value] of Object.entries(result.metrics)) {
       if (!Number.isFinite(value)) throw divergenceError(cell, k, name, value, batch);
@@ -225,7 +226,7 @@ function banditTask(cell: Cell, rng: Rng): Task {
   });
   return {
     agent,
-    drawBatch: (batchRng) => drawBanditBatch(bandit, config.batchSize, batchRng),
+    drawBatch: (rows, batchRng) => drawBanditBatch(bandit, rows, batchRng),
     async evaluate(state) {
       const n = cell.evaluation.episodes;
       const { data } = await agent.act(state, ndarray(new Float32Array(n), [n, 1]), 1, rng.child("samples"));
@@ -240,14 +241,14 @@ function banditTask(cell: Cell, rng: Rng): Task {
 async function environmentTask(cell: Cell): Promise<Task> {
   const config = cellConfig(cell);
   const data = await loadTransitions(cell.dataset!);
-  data.reward = transformRewards(data.reward, config.rewardTransform);
+  data.reward = transformRewards(data, config.rewardTransform);
   const { observationDim, actionDim } = data;
   const spec = { observationDim, actionDim, maxAction: 1 };
   const agent = algorithms[cell.algorithm].create(config, spec);
   const physics: Physics = "d4rl";
   return {
     agent,
-    drawBatch: (rng) => drawBatch(data, config.batchSize, rng),
+    drawBatch: (rows, rng) => drawBatch(data, rows, rng),
     async evaluate(state, rng, onProgress) {
       const rules = [];
       for (const candidates of new Set([1, cell.evaluation.candidates])) {

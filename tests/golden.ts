@@ -8,6 +8,7 @@ import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import type { Critic, QNetwork, ScoreNetwork } from "../algorithms/dtql.ts";
+import type { BehaviourNetwork, TwinCritic } from "../algorithms/srpo.ts";
 
 /** Numbers in [0, 1): `s <- 1664525 s + 1013904223 mod 2^32`, advanced before each output. */
 export function lcg(seed: number): () => number {
@@ -39,6 +40,7 @@ export function filler(base: number) {
       return { weight: ndarray(data, [inputs, outputs]), bias: vector(outputs) };
     },
     norm: (n: number) => ({ scale: vector(n, 1), shift: vector(n) }),
+    skip: (n: number) => j += n,
   };
 }
 
@@ -71,6 +73,30 @@ export function filledCritic(base: number, s: number, a: number, hidden: number)
 export function filledActor(base: number, s: number, a: number, hidden: number): Linear<NdArray>[] {
   return stack(filler(base), [s, hidden, hidden, hidden, 2 * a]);
 }
+
+/** SRPO's behaviour network, filled; its unused linear maps take their turns in the filler. */
+export function filledBehaviour(base: number, s: number, a: number) {
+  const draw = lcg(base);
+  const frequencies = ndarray(Float32Array.from({ length: 32 }, () => 30 * (2 * draw() - 1)), [1, 32]);
+  const fill = filler(base);
+  fill.skip(1); // The frequencies.
+  const input = fill.linear(a + s + 128, 256);
+  const blocks = [0, 1, 2].map(() => {
+    const block = { norm: fill.norm(256), first: fill.linear(256, 1024), second: fill.linear(1024, 256) };
+    fill.skip(2);
+    return block;
+  });
+  const output = fill.linear(256, a);
+  const network: BehaviourNetwork<NdArray> = { input, blocks, output, time: stack(fill, [64, 128, 128]) };
+  return { network, frequencies };
+}
+
+/** SRPO's twin critic, value and policy, filled. */
+export const filledTwin = (base: number, s: number, a: number): TwinCritic<NdArray> => {
+  const fill = filler(base);
+  return { q1: stack(fill, [a + s, 256, 256, 1]), q2: stack(fill, [a + s, 256, 256, 1]) };
+};
+export const filledMlp = (base: number, sizes: readonly number[]) => stack(filler(base), sizes);
 
 /** The reference trainer's noise: one LCG stream, normals `sqrt(-2 ln(1 - u1)) cos(2 pi u2)`. */
 export function lcgRng(seed: number): Rng {

@@ -40,6 +40,8 @@ export interface AgentState {
 export interface Agent {
   /** Fresh parameters and optimizer state. */
   init(rng: Rng): AgentState;
+  /** Transitions that the update after `updates` others takes, where that differs from the configuration's `batchSize`. */
+  batchRows?(updates: number): number;
   /**
    * One gradient step of every network; `state` is spent by the call.
    *
@@ -54,9 +56,15 @@ export interface Agent {
    * @returns `[batch, actionDim]`
    */
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
-  /** The policy as an ONNX file: `observation [1, S]` and unit Gaussian `noise` to `action [1, A]`. */
+  /** The policy as an ONNX file: `observation [1, S]`, and unit Gaussian `noise` if it is random, to `action [1, A]`. */
   exportPolicy(state: AgentState): Uint8Array;
 }
+
+/**
+ * What is done to rewards before training: `iql_locomotion` divides them by the range of returns and multiplies by 1000,
+ * `iql_antmaze` subtracts 1, `cql_antmaze` gives `4 (r - 0.5)`, `standardize` subtracts the mean and divides by the deviation.
+ */
+export type RewardTransform = "none" | "iql_locomotion" | "iql_antmaze" | "cql_antmaze" | "standardize";
 
 /** What all configurations share. */
 export interface CommonConfig {
@@ -67,7 +75,7 @@ export interface CommonConfig {
   /** Candidate actions of the authors' acting rule. */
   candidates: number;
   /** What is done to the dataset's rewards before training. */
-  rewardTransform: "none" | "iql_antmaze" | "cql_antmaze" | "standardize";
+  rewardTransform: RewardTransform;
 }
 
 /** A registered algorithm. */

@@ -17,3 +17,4 @@ export * from "./td.ts";
 export * from "./tensor.ts";
 export * from "./tree.ts";
 export * from "./vp.ts";
+export * from "./vp_sde.ts";

@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { RewardTransform } from "../../algorithms/core/agent.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import {
   banditMetrics,
@@ -8,7 +9,7 @@ import {
   makeBandit,
   shareNearModes,
 } from "../../data/bandits.ts";
-import { drawBatch, loadTransitions, qlearningDataset, transformRewards } from "../../data/d4rl.ts";
+import { drawBatch, loadTransitions, qlearningDataset, returnRange, transformRewards } from "../../data/d4rl.ts";
 import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
@@ -123,11 +124,22 @@ Deno.test("drawBatch() draws rows that belong together, uniformly", () => {
 });
 
 Deno.test("transformRewards() knows every rule", () => {
-  const r = Float32Array.of(0, 1);
-  assertEquals([...transformRewards(r, "none")], [0, 1]);
-  assertEquals([...transformRewards(r, "iql_antmaze")], [-1, 0]);
-  assertEquals([...transformRewards(r, "cql_antmaze")], [-2, 2]);
-  assertEquals([...transformRewards(r, "standardize")], [-1, 1]);
+  const data = { reward: Float32Array.of(0, 1, 2), terminal: Float32Array.of(0, 1, 1) };
+  const transformed = (rule: RewardTransform) => [...transformRewards(data, rule)];
+  assertEquals(transformed("none"), [0, 1, 2]);
+  assertEquals(transformed("iql_antmaze"), [-1, 0, 1]);
+  assertEquals(transformed("cql_antmaze"), [-2, 2, 6]);
+  transformed("standardize").forEach((x, i) => assertAlmostEquals(x, (i - 1) * Math.sqrt(1.5), 1e-6));
+  assertEquals(transformed("iql_locomotion"), [0, 1000, 2000]);
+  const same = { reward: Float32Array.of(1, 1), terminal: Float32Array.of(1, 1) };
+  assertThrows(() => transformRewards(same, "iql_locomotion"), RangeError, "returns must differ");
+});
+
+Deno.test("returnRange() matches SRPO's golden row 13", () => {
+  const reward = Float32Array.from({ length: 8 }, (_, i) => i + 1);
+  const terminal = Float32Array.of(0, 0, 1, 0, 0, 0, 1, 0);
+  assertEquals(returnRange({ reward, terminal }, 3), [6, 15]);
+  assertEquals(returnRange({ reward, terminal }), [6, 22]);
 });
 
 Deno.test("25gaussians has 400 points at each of 25 centres, with deviation 0.3", () => {
