@@ -1,8 +1,8 @@
 /**
  * The policies that act in local datasets: snapshots of their training, from files in `behaviour/`.
  *
- * Hopper's are linear and come from augmented random search (`experiments/train_behaviour.ts`), HalfCheetah's and Walker2d's
- * are networks and come from TD3 (`experiments/train_td3.ts`).
+ * Hopper's are linear and come from augmented random search (`experiments/train_behaviour.ts`), HalfCheetah's are networks and
+ * come from TD3 (`experiments/train_td3.ts`), of which twelve snapshots are kept.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export interface Behaviours {
 }
 
 /** Tasks whose behaviours are networks. */
-const networks = ["halfcheetah", "walker2d"];
+const networks = ["halfcheetah"];
 
 /** Loads the behaviours of a task. */
 export async function loadBehaviours(task: string): Promise<Behaviours> {

@@ -11,8 +11,10 @@ import {
 } from "../../data/bandits.ts";
 import { drawBatch, loadTransitions, qlearningDataset, returnRange, transformRewards } from "../../data/d4rl.ts";
 import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
+import { loadBehaviours } from "../../data/behaviours.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
+import { findTask } from "../../environments/mod.ts";
 import { toDataset } from "../../data/dataset.ts";
 
 const floats = (shape: number[], data: number[]): HdfArray => ({ shape, data: Float32Array.from(data) });
@@ -109,6 +111,37 @@ Deno.test("makeLocalDataset() writes a D4RL-layout file, the same bytes each tim
   assert(data.episodeReturns.every((r) => r > 0));
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("every local recipe names policies that exist, and a task that does", async () => {
+  for (const { id, task, behaviours, transitions } of Object.values(localRecipes)) {
+    assert(id.endsWith("-local") && transitions >= 200_000);
+    findTask(task);
+    for (const behaviour of behaviours) {
+      if (behaviour.kind !== "policies") continue;
+      const { snapshots } = await loadBehaviours(task);
+      assert(behaviour.from <= behaviour.to && behaviour.to < snapshots.length, id);
+    }
+  }
+});
+
+// D4RL's mean returns, and how near ours come in a few episodes: 20 %, and three standard errors of the episodes.
+for (
+  const [id, mean] of [["halfcheetah-medium-local", 4770], ["halfcheetah-expert-local", 10656], [
+    "hopper-expert-local",
+    3511,
+  ]] as const
+) {
+  Deno.test(`${id}'s policy earns within 20 % of D4RL's mean return`, async () => {
+    const folder = await Deno.makeTempDir();
+    await makeLocalDataset({ ...localRecipes[id], transitions: 5000 }, `${folder}/x.hdf5`);
+    const { episodeReturns } = await loadTransitions(`${folder}/x.hdf5`);
+    const found = episodeReturns.reduce((a, b) => a + b) / episodeReturns.length;
+    const spread = Math.sqrt(episodeReturns.reduce((sum, r) => sum + (r - found) ** 2, 0) / episodeReturns.length ** 2);
+    console.log(`      ${found.toFixed(0)} ± ${spread.toFixed(0)}, D4RL ${mean}`);
+    assert(Math.abs(found - mean) < 0.2 * mean + 3 * spread);
+    await Deno.remove(folder, { recursive: true });
+  });
+}
 
 Deno.test("drawBatch() draws rows that belong together, uniformly", () => {
   const data = qlearningDataset(toDataset(arrays(), new Map(), "test"));
