@@ -12,8 +12,8 @@ import type { NdArray } from "../algorithms/core/compile.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 
-/** A mean action for an observation. */
-export type MeanPolicy = (observation: ArrayLike<number>) => Float64Array;
+/** A mean action for an observation, at a step of the episode. */
+export type MeanPolicy = (observation: ArrayLike<number>, step: number) => Float64Array;
 
 /** Snapshots of one training, in its order. */
 export interface Behaviours {

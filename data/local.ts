@@ -9,6 +9,7 @@
 
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createEnvironment, type Environment, findTask } from "../environments/mod.ts";
+import { createAntWalker } from "./ant_walker.ts";
 import { loadBehaviours, type MeanPolicy } from "./behaviours.ts";
 import { type HdfArray, writeHdf5 } from "./hdf5.ts";
 import type { LocalRecipe } from "./recipes.ts";
@@ -46,6 +47,8 @@ export async function makeLocalDataset(
         const streamOf = stream.child(`${k}/${episode}`);
         const act = behaviour.kind === "policies"
           ? noisyPolicy(trained!.snapshots[k].start(behaviour.weightNoise, streamOf), behaviour.actionNoise, streamOf)
+          : behaviour.kind === "walker"
+          ? noisyPolicy(createAntWalker(env), behaviour.actionNoise, streamOf)
           : randomPolicy(env, streamOf);
         rollout(env, act, start, rows, limit);
         onProgress(rows.count);
@@ -90,7 +93,7 @@ export function putRow({ arrays, count }: Rows, name: string, values: ArrayLike<
   arrays.get(name)!.data.set(values, count * values.length);
 }
 
-type Policy = (observation: ArrayLike<number>) => Float32Array;
+type Policy = (observation: ArrayLike<number>, step: number) => Float32Array;
 
 function randomPolicy(env: Environment, rng: Rng): Policy {
   const [n] = env.actionSpace.shape;
@@ -98,8 +101,8 @@ function randomPolicy(env: Environment, rng: Rng): Policy {
 }
 
 /** A policy with Gaussian noise on every action, clipped to the bounds. */
-const noisyPolicy = (mean: MeanPolicy, noise: number, rng: Rng): Policy => (observation) => {
-  const action = Float32Array.from(mean(observation));
+const noisyPolicy = (mean: MeanPolicy, noise: number, rng: Rng): Policy => (observation, step) => {
+  const action = Float32Array.from(mean(observation, step));
   const z = rng.fillNormal(new Float32Array(action.length));
   return action.map((x, i) => Math.min(Math.max(x + noise * z[i], -1), 1));
 };
@@ -107,17 +110,18 @@ const noisyPolicy = (mean: MeanPolicy, noise: number, rng: Rng): Policy => (obse
 /** One episode, recorded until it ends or `limit` rows are full; a cut one is marked as timed out. */
 function rollout(env: Environment, act: Policy, seed: number, rows: Rows, limit: number) {
   let observation = env.reset(seed);
-  for (;;) {
-    const action = act(observation);
+  for (let step = 0;; step++) {
+    const action = act(observation, step);
     putRow(rows, "observations", observation);
     putRow(rows, "actions", action);
     putRow(rows, "infos/qpos", env.qpos);
     putRow(rows, "infos/qvel", env.qvel);
+    if (env.goal) putRow(rows, "infos/goal", env.goal);
     const result = env.step(action);
     observation = result.observation;
     const cut = result.truncated || rows.count + 1 === limit;
     putRow(rows, "rewards", [result.reward]);
-    putRow(rows, "next_observations", observation);
+    if (!env.goal) putRow(rows, "next_observations", observation);
     putRow(rows, "terminals", [result.terminated ? 1 : 0]);
     putRow(rows, "timeouts", [cut && !result.terminated ? 1 : 0]);
     rows.count++;

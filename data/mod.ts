@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./ant_walker.ts";
 export * from "./bandits.ts";
 export * from "./behaviours.ts";
 export * from "./card.ts";

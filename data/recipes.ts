@@ -11,7 +11,9 @@ export type Behaviour =
   /** Policies from a training's history, snapshots `from` to `to`, in equal shares; all noise Gaussian. */
   | { kind: "policies"; from: number; to: number; weightNoise: number; actionNoise: number }
   /** D4RL's waypoint controller, from goal to goal. */
-  | { kind: "waypoints" };
+  | { kind: "waypoints" }
+  /** A walking ant, from the start to the goal; all noise Gaussian. */
+  | { kind: "walker"; actionNoise: number };
 
 /** How a local dataset is made. */
 export interface LocalRecipe {
@@ -67,6 +69,13 @@ const recipes: LocalRecipe[] = [
     task: `maze2d-${size}`,
     transitions: [1, 2, 4][i] * million,
     behaviours: [{ kind: "waypoints" }],
+    seed: 0,
+  })),
+  ...["umaze", "medium", "large"].map((size): LocalRecipe => ({
+    id: `antmaze-${size}-local`,
+    task: `antmaze-${size}-v2`,
+    transitions: million,
+    behaviours: [{ kind: "walker", actionNoise: 0.2 }], // D4RL's noise.
     seed: 0,
   })),
 ];

@@ -9,13 +9,20 @@ import {
   makeBandit,
   shareNearModes,
 } from "../../data/bandits.ts";
-import { drawBatch, loadTransitions, qlearningDataset, returnRange, transformRewards } from "../../data/d4rl.ts";
+import {
+  drawBatch,
+  loadTransitions,
+  qlearningDataset,
+  returnRange,
+  sequenceDataset,
+  transformRewards,
+} from "../../data/d4rl.ts";
 import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
 import { loadBehaviours } from "../../data/behaviours.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { findTask } from "../../environments/mod.ts";
-import { toDataset } from "../../data/dataset.ts";
+import { loadDataset, toDataset } from "../../data/dataset.ts";
 
 const floats = (shape: number[], data: number[]): HdfArray => ({ shape, data: Float32Array.from(data) });
 const flags = (data: number[]): HdfArray => ({ shape: [data.length], data: Int8Array.from(data) });
@@ -139,6 +146,23 @@ for (
     const spread = Math.sqrt(episodeReturns.reduce((sum, r) => sum + (r - found) ** 2, 0) / episodeReturns.length ** 2);
     console.log(`      ${found.toFixed(0)} ± ${spread.toFixed(0)}, D4RL ${mean}`);
     assert(Math.abs(found - mean) < 0.2 * mean + 3 * spread);
+    await Deno.remove(folder, { recursive: true });
+  });
+}
+
+for (const size of ["umaze", "medium", "large"]) {
+  Deno.test(`the walking ant reaches antmaze-${size}'s goal, and its data say so`, async () => {
+    const folder = await Deno.makeTempDir();
+    await makeLocalDataset({ ...localRecipes[`antmaze-${size}-local`], transitions: 1500 }, `${folder}/x.hdf5`);
+    const data = await loadDataset(`${folder}/x.hdf5`);
+    const episodes = [...sequenceDataset(data)];
+    const arrived = episodes.filter(({ ending }) => ending === "terminal");
+    assert(arrived.length >= 2 && arrived.length >= episodes.length - 1, `${arrived.length} of ${episodes.length}`);
+    for (const { start, end } of arrived) {
+      assertEquals([...data.rewards.subarray(start, end)], [...Array(end - start - 1).fill(0), 1]);
+    }
+    assertEquals([data.observationDim, data.actionDim], [29, 8]);
+    assert(data.actions.every((a) => Math.abs(a) <= 1));
     await Deno.remove(folder, { recursive: true });
   });
 }
