@@ -35,6 +35,9 @@ async function train(agent: Agent, updates: number) {
 for (const [name, algorithm] of Object.entries(algorithms)) {
   const small: Record<string, unknown> = { hidden: 16, batchSize: rows, updates: 100 };
   if ("pretrainUpdates" in algorithm.defaults) Object.assign(small, { pretrainUpdates: 2, diffusionHidden: 16 });
+  if ("behaviourUpdates" in algorithm.defaults) {
+    Object.assign(small, { behaviourUpdates: 2, criticUpdates: 2, behaviourHidden: 16, blocks: 2 });
+  }
   const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
 
   Deno.test(`${name} trains alike on onnx and on eager cpu, pretraining included`, async () => {
@@ -64,17 +67,19 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
       assert(data.every((a) => Math.abs(a) <= 1));
     }
     const session = await ort.InferenceSession.create(agent.exportPolicy(state));
-    const [, noiseDims] = session.inputMetadata.map((m) => m.isTensor ? m.shape as number[] : []);
-    const draws = Array.from(
-      { length: noiseDims[0] },
-      (_, i) => createRng("act").fillNormal(new Float32Array(2 * (i + 1))).slice(-2),
-    );
-    const noise = new Float32Array(draws.flatMap((draw) => [...draw]));
     const one = ndarray(observation.data.slice(0, 3), [1, 3]);
-    const feeds = {
+    const feeds: Record<string, ort.Tensor> = {
       observation: new ort.Tensor("float32", one.data as Float32Array, [1, 3]),
-      noise: new ort.Tensor("float32", noise, noiseDims),
     };
+    const [, noiseInput] = session.inputMetadata;
+    if (noiseInput?.isTensor) { // Absent for a deterministic policy.
+      const dims = noiseInput.shape as number[];
+      const draws = Array.from(
+        { length: dims[0] },
+        (_, i) => createRng("act").fillNormal(new Float32Array(2 * (i + 1))).slice(-2),
+      );
+      feeds.noise = new ort.Tensor("float32", new Float32Array(draws.flatMap((draw) => [...draw])), dims);
+    }
     const { action } = await session.run(feeds);
     const { data } = await agent.act(state, one, 1, createRng("act"));
     // Weights that are constants are packed otherwise than weights that are inputs, hence the last digit.
