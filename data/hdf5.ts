@@ -72,7 +72,7 @@ export interface ReadTask {
 
 /** Floats of this many bytes are read some rows at a time, by this thread and its helpers. */
 const largeBytes = 4 << 20;
-const taskBytes = 2 << 20;
+const taskBytes = 1 << 20;
 
 /**
  * Reads every array of a file; groups become `group/name`. Floats come as Float32Array, booleans as Int8Array.
