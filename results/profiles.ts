@@ -72,6 +72,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     hopper: {
       overrides: { updates: 4000, batchSize: 128, hidden: 128, learningRate: 1e-3 },
       dtql: {
+        updates: 8000,
         criticLearningRate: 1e-3,
         schedule: "cosine",
         trustRegionWeight: 50,
@@ -79,8 +80,9 @@ export const profiles: Readonly<Record<string, Profile>> = {
         diffusionHidden: 128,
       },
       source:
-        "scaled down: 4000 updates of batch 128 and width 128, for the papers' million or two of 256 and 256; learning rate " +
-        "0.001 for 0.0003; DTQL with trust-region weight 50 for 5 and cosine decay. DTQL's settings were chosen on trial runs of seeds 0 to 2 here",
+        "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 8000 updates, Diffusion-QL 4000, for the papers' " +
+        "million or two; learning rate 0.001 for 0.0003; DTQL with trust-region weight 50 for 5 and cosine decay, chosen on trial " +
+        "runs of seeds 0 to 2 here",
       seeds: [0, 1, 2],
       episodes: 10,
       candidates: { dtql: 64, diffusion_ql: 50 },
