@@ -54,7 +54,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     bandits: {
       tasks: banditTasks,
       overrides: {
-        updates: 2500,
+        updates: 3300,
         batchSize: 256,
         actorRows: 1024,
         valueRows: 256,
@@ -64,7 +64,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
       },
       source:
         "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 and 1024 policy draws in mirrored pairs for the full batch of " +
-        "10,000; DTQL 2500 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
+        "10,000; DTQL 3300 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
       candidates: {},
