@@ -143,7 +143,7 @@ async function download(url: string, part: string, entry: CatalogEntry, options:
       if (signal?.aborted || error instanceof HostError || isDiskError(error)) throw diskError(part, error);
       waitMs = error instanceof Busy ? error.waitMs : 0;
       reason = error instanceof Error ? error.message : String(error);
-      if (error instanceof Error && error.cause instanceof Error) reason += `: ${error.cause.message.split("\n")[0]}`;
+      if (error instanceof Error && error.cause instanceof Error) reason = error.cause.message.replace(/^.*?\): /, "");
     }
     failures = await sizeOf(part) > before ? 1 : failures + 1;
     if (failures >= attempts) throw new HostError(`gave up after ${attempts} attempts (${reason})`);
