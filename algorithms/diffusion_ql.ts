@@ -16,24 +16,17 @@ import {
   type CommonConfig,
   drawActions,
   drawNormals,
+  finishUpdate,
   repeatRows,
   type Spec,
 } from "./core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray, scalar } from "./core/compile.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
-import {
-  type AdamState,
-  type AdamStep,
-  adamStep,
-  adamUpdate,
-  clipByGlobalNorm,
-  cosineDecay,
-  initAdam,
-} from "./core/optim.ts";
+import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
 import { sampleDdpm } from "./core/samplers.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
-import { stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
 import { type VpSchedule, vpSchedule } from "./core/vp.ts";
 
 /** Settings of Diffusion-QL. */
@@ -133,11 +126,6 @@ export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Te
   return tf.neg(tf.add(tf.mul(coin, ratio(q1, q2)), tf.mul(tf.sub(1, coin), ratio(q2, q1))));
 }
 
-interface Trained<P, L> {
-  params: P;
-  adam: AdamState<L>;
-}
-
 interface Arrays<L = NdArray> {
   actor: Trained<NoiseNetwork<L>, L>;
   actorEma: NoiseNetwork<L>;
@@ -178,31 +166,33 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       tf.max(tf.reshape(q, [-1, repeats]), 1, true)
     );
     const target = bellmanTarget(batch.reward, batch.terminal, tf.minimum(best[0], best[1]), config.discount);
-    const critic = valueAndGrad((p: TwinQ) => {
-      const [q1, q2] = twinValues(p, batch.observation, batch.action);
-      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-    }, state.critic.params);
-    const nextCritic = adamUpdate(
-      state.critic.params,
-      clipByGlobalNorm(critic.grad, clipNorm),
-      state.critic.adam,
+    const critic = trainStep(
+      state.critic,
+      (p) => {
+        const [q1, q2] = twinValues(p, batch.observation, batch.action);
+        return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
+      },
       step,
+      { clipNorm },
     );
-
-    const actor = valueAndGrad((p: NoiseNetwork) => {
-      const denoising = noiseLoss(p, batch, noise.denoising); // Eq. 1
-      const action = sampleActions(p, batch.observation, noise.policy, schedule, spec.maxAction);
-      const value = valueLoss(nextCritic.params, batch.observation, action, noise.coin);
-      return { total: tf.add(denoising, tf.mul(value, valueWeight)), denoising, value }; // Eq. 3
-    }, state.actor.params);
-    const nextActor = adamUpdate(state.actor.params, clipByGlobalNorm(actor.grad, clipNorm), state.actor.adam, step);
+    const actor = trainStep(
+      state.actor,
+      (p) => {
+        const denoising = noiseLoss(p, batch, noise.denoising); // Eq. 1
+        const action = sampleActions(p, batch.observation, noise.policy, schedule, spec.maxAction);
+        const value = valueLoss(critic.next.params, batch.observation, action, noise.coin);
+        return { total: tf.add(denoising, tf.mul(value, valueWeight)), denoising, value }; // Eq. 3
+      },
+      step,
+      { clipNorm },
+    );
 
     return {
       state: {
-        actor: { params: nextActor.params, adam: nextActor.state },
-        actorEma: polyakAverage(state.actorEma, nextActor.params, emaRate), // At rate 0 it stays as it is.
-        critic: { params: nextCritic.params, adam: nextCritic.state },
-        criticTarget: polyakAverage(state.criticTarget, nextCritic.params, config.polyakRate),
+        actor: actor.next,
+        actorEma: polyakAverage(state.actorEma, actor.next.params, emaRate), // At rate 0 it stays as it is.
+        critic: critic.next,
+        criticTarget: polyakAverage(state.criticTarget, critic.next.params, config.polyakRate),
       },
       metrics: {
         criticLoss: critic.value,
@@ -239,9 +229,9 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       const q = (name: string) => initMlp([s + a, hidden, hidden, hidden, 1], rng.child(name));
       const critic = { q1: q("q1"), q2: q("q2") };
       const arrays: Arrays = {
-        actor: { params: actor, adam: initAdam(actor) },
+        actor: initTrained(actor),
         actorEma: structuredClone(actor),
-        critic: { params: critic, adam: initAdam(critic) },
+        critic: initTrained(critic),
         criticTarget: structuredClone(critic),
       };
       return { updates: 0, arrays };
@@ -275,8 +265,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         step: adamStep(state.updates + 1, { learningRate }),
         emaRate: scalar(follows ? config.emaRate : 0),
       });
-      const metrics = Object.entries<NdArray>(result.metrics).map(([name, { data }]) => [name, data[0]]);
-      return { state: { updates: state.updates + 1, arrays: result.state }, metrics: Object.fromEntries(metrics) };
+      return finishUpdate(state, result);
     },
 
     act(state, observation, candidates, rng) {

@@ -5,6 +5,6 @@
  */
 
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
-export { dqlKl, dtql, type DtqlConfig } from "./dtql.ts";
+export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
 export * from "./core/mod.ts";
 export { srpo, type SrpoConfig } from "./srpo.ts";

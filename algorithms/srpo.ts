@@ -13,31 +13,20 @@
 
 import {
   type Agent,
-  type AgentState,
   type Algorithm,
   assertRange,
   type Batch,
   type CommonConfig,
+  drawNormals,
+  finishUpdate,
   type Spec,
 } from "./core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
-import {
-  fourierEmbedding,
-  initLayerNorm,
-  initLinear,
-  initMlp,
-  type LayerNorm,
-  layerNorm,
-  type Linear,
-  linear,
-  mish,
-  mlp,
-  relu,
-  rowsLike,
-} from "./core/nn.ts";
-import { type AdamState, type AdamStep, adamStep, adamUpdate, cosineDecay, initAdam } from "./core/optim.ts";
+import { asConstants, column, compile, exportOnnx, type NdArray, ndarray } from "./core/compile.ts";
+import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "./core/iql.ts";
+import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "./core/ln_resnet.ts";
+import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
-import { bellmanTarget, expectileLoss, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "./core/tensor.ts";
 import { vpMarginal } from "./core/vp_sde.ts";
 
@@ -99,80 +88,10 @@ export const srpoDefaults: SrpoConfig = {
 
 // ------------------------------------------------------------------------------------------------------- Networks
 
-/** A residual block: dropout, LayerNorm, affine, Mish, affine. */
-interface Block<L> {
-  norm: LayerNorm<L>;
-  first: Linear<L>;
-  second: Linear<L>;
-}
-
-/** Noise-predicting LN-ResNet (Hansen-Estruch et al. 2023, IDQL). */
-export interface BehaviourNetwork<L = Tensor> {
-  time: Linear<L>[];
-  input: Linear<L>;
-  blocks: Block<L>[];
-  output: Linear<L>;
-}
-
-/** Twin action values, on `[action, observation]`. */
-export interface TwinCritic<L = Tensor> {
-  q1: Linear<L>[];
-  q2: Linear<L>[];
-}
-
-/**
- * `epsilon(a_t, t, s)`: `[batch, A]`, `[batch, 1]`, `[batch, S]` to `[batch, A]`.
- *
- * @param frequencies Fixed Fourier frequencies, `[1, 32]`.
- * @param masks Dropout's factors, 0 or 1 / (1 - p), `[batch, width]` per block; null outside of training.
- */
-export function behaviourNoise(
-  p: BehaviourNetwork,
-  frequencies: Tensor,
-  a: Tensor,
-  t: Tensor,
-  s: Tensor,
-  masks: readonly Tensor[] | null,
-): Tensor {
-  const embedded = mlp(p.time, fourierEmbedding(frequencies, t), mish);
-  let h = linear(p.input, tf.concat([a, rowsLike(s, a), embedded], 1));
-  p.blocks.forEach(({ norm, first, second }, k) => {
-    const kept = masks ? tf.mul(h, masks[k]) : h;
-    h = tf.add(h, linear(second, mish(linear(first, layerNorm(norm, kept)))));
-  });
-  return linear(p.output, mish(h));
-}
-
-/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
-export function srpoValues(p: TwinCritic, s: Tensor, a: Tensor): [Tensor, Tensor] {
-  const input = tf.concat([a, rowsLike(s, a)], 1);
-  return [mlp(p.q1, input, relu), mlp(p.q2, input, relu)];
-}
-
 /** The policy's action, `[batch, A]` in (-1, 1). */
 export function srpoAction(p: Linear[], s: Tensor): Tensor {
   return tf.tanh(mlp(p, s, relu));
 }
-
-/** Parameters of a {@linkcode BehaviourNetwork}. */
-export function initBehaviour(
-  { observationDim: s, actionDim: a }: Spec,
-  { behaviourHidden: h, blocks }: Pick<SrpoConfig, "behaviourHidden" | "blocks">,
-  rng: Rng,
-): BehaviourNetwork<NdArray> {
-  return {
-    time: initMlp([2 * frequencyCount, 128, 128], rng.child("time")),
-    input: initLinear(a + s + 128, h, rng.child("input")),
-    blocks: Array.from({ length: blocks }, (_, k) => ({
-      norm: initLayerNorm(h),
-      first: initLinear(h, 4 * h, rng.child(`block/${k}/first`)),
-      second: initLinear(4 * h, h, rng.child(`block/${k}/second`)),
-    })),
-    output: initLinear(h, a, rng.child("output")),
-  };
-}
-
-const [frequencyCount, frequencyScale] = [32, 30]; // Authors' code.
 
 // --------------------------------------------------------------------------------------------------------- Losses
 
@@ -201,19 +120,6 @@ export function behaviourLoss(
   return tf.mean(tf.sum(tf.square(tf.sub(predicted, noise.epsilon)), 1));
 }
 
-/** IQL's value regression towards the target critics' minimum (Kostrikov et al. 2021, arXiv 2110.06169, Eq. 5). */
-export function iqlValueLoss(v: Linear[], target: TwinCritic, batch: Batch<Tensor>, expectile: number): Tensor {
-  const best = stopGradient(tf.minimum(...srpoValues(target, batch.observation, batch.action)));
-  return expectileLoss(tf.sub(best, mlp(v, batch.observation, relu)), expectile);
-}
-
-/** IQL's critic regression towards `r + discount V(s')` (Eq. 6), halved over the two critics. */
-export function iqlCriticLoss(p: TwinCritic, nextValue: Tensor, batch: Batch<Tensor>, discount: number): Tensor {
-  const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
-  const [q1, q2] = srpoValues(p, batch.observation, batch.action);
-  return tf.mul(tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target)), 0.5);
-}
-
 /**
  * The gradient of SRPO's objective in the action, per row and before the mean over rows (Eq. 15): weighted noise prediction
  * minus `inverseTemperature` times the gradient of the mean target action value.
@@ -238,7 +144,7 @@ export function srpoActionGradient(
     ? tf.div(noise.alpha, noise.sigma)
     : tf.onesLike(noise.sigma);
   const { grad } = valueAndGrad((x: { a: Tensor }) => {
-    const [q1, q2] = srpoValues(target, s, x.a);
+    const [q1, q2] = twinValues(target, s, x.a);
     return tf.sum(tf.mul(tf.add(q1, q2), 0.5));
   }, { a: fixed });
   const slope = config.normalizeGradient === "on"
@@ -249,22 +155,12 @@ export function srpoActionGradient(
 
 // --------------------------------------------------------------------------------------------------------- Updates
 
-interface Trained<P, L> {
-  params: P;
-  adam: AdamState<L>;
-}
-
-interface SrpoArrays<L = NdArray> {
+interface SrpoArrays<L = NdArray> extends IqlArrays<L> {
   /** Fourier frequencies of the behaviour model, fixed. */
   frequencies: L;
   behaviour: Trained<BehaviourNetwork<L>, L>;
-  critic: Trained<TwinCritic<L>, L>;
-  criticTarget: TwinCritic<L>;
-  value: Trained<Linear<L>[], L>;
   policy: Trained<Linear<L>[], L>;
 }
-
-const column = (data: Float32Array) => ndarray(data, [data.length, 1]);
 
 /** Noise at times uniform in `[low, high]`. */
 function drawVpNoise(rows: number, dim: number, [low, high]: readonly [number, number], rng: Rng): VpNoise {
@@ -274,7 +170,7 @@ function drawVpNoise(rows: number, dim: number, [low, high]: readonly [number, n
     t: of((t) => t),
     alpha: of((t) => vpMarginal(t).alpha),
     sigma: of((t) => vpMarginal(t).sigma),
-    epsilon: ndarray(rng.fillNormal(new Float32Array(rows * dim)), [rows, dim]),
+    epsilon: drawNormals(rows, dim, rng),
   };
 }
 
@@ -286,8 +182,6 @@ function drawMasks(rows: number, { blocks, behaviourHidden, dropout }: SrpoConfi
     return ndarray(data, [rows, behaviourHidden]);
   });
 }
-
-const trained = <P>(params: P): Trained<P, NdArray> => ({ params, adam: initAdam(params) });
 
 const [behaviourTimes, policyTimes] = [[1e-3, 1], [0.02, 0.98]] as const; // Authors' code.
 
@@ -301,41 +195,21 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
   const trainBehaviour = compile<Inputs & { noise: VpNoise; masks: NdArray[] }>(
     "srpo/behaviour",
     ({ state, batch, step, noise, masks }) => {
-      const { params, adam } = state.behaviour;
       const used = config.dropout > 0 ? masks : null;
-      const { value, grad } = valueAndGrad((p) => behaviourLoss(p, state.frequencies, batch, noise, used), params);
-      const next = adamUpdate(params, grad, adam, step, { decays: "weights" });
-      return {
-        state: { ...state, behaviour: { params: next.params, adam: next.state } },
-        metrics: { behaviourLoss: value },
-      };
+      const loss = (p: BehaviourNetwork) => behaviourLoss(p, state.frequencies, batch, noise, used);
+      const { value, next } = trainStep(state.behaviour, loss, step, { decays: "weights" });
+      return { state: { ...state, behaviour: next }, metrics: { behaviourLoss: value } };
     },
   );
 
   const trainCritic = compile<Inputs>("srpo/critic", ({ state, batch, step }) => {
-    const nextValue = stopGradient(mlp(state.value.params, batch.nextObservation, relu)); // Before V's update.
-    const v = valueAndGrad(
-      (p) => iqlValueLoss(p, state.criticTarget, batch, config.expectile),
-      state.value.params,
-    );
-    const q = valueAndGrad((p) => iqlCriticLoss(p, nextValue, batch, config.discount), state.critic.params);
-    const value = adamUpdate(state.value.params, v.grad, state.value.adam, step);
-    const critic = adamUpdate(state.critic.params, q.grad, state.critic.adam, step);
-    return {
-      state: {
-        ...state,
-        value: { params: value.params, adam: value.state },
-        critic: { params: critic.params, adam: critic.state },
-        criticTarget: polyakAverage(state.criticTarget, critic.params, config.polyakRate),
-      },
-      metrics: { valueLoss: v.value, criticLoss: q.value },
-    };
+    const { next, metrics } = iqlStep(state, batch, step, config);
+    return { state: { ...state, ...next }, metrics };
   });
 
   const trainPolicy = compile<Inputs & { noise: VpNoise }>("srpo/policy", ({ state, batch, step, noise }) => {
-    const { params, adam } = state.policy;
     const s = batch.observation;
-    const action = srpoAction(params, s);
+    const action = srpoAction(state.policy.params, s);
     const direction = stopGradient(srpoActionGradient(
       state.behaviour.params,
       state.frequencies,
@@ -345,15 +219,12 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       noise,
       config,
     ));
-    const { value, grad } = valueAndGrad(
-      (p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), // Its gradient is Eq. 15's.
-      params,
-    );
-    const next = adamUpdate(params, grad, adam, step);
-    const q = tf.mul(tf.add(...srpoValues(state.criticTarget, s, action)), 0.5);
+    // The loss whose gradient is Eq. 15's.
+    const policy = trainStep(state.policy, (p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), step);
+    const q = tf.mul(tf.add(...twinValues(state.criticTarget, s, action)), 0.5);
     return {
-      state: { ...state, policy: { params: next.params, adam: next.state } },
-      metrics: { policyLoss: value, policyValue: tf.mean(q) },
+      state: { ...state, policy: policy.next },
+      metrics: { policyLoss: policy.value, policyValue: tf.mean(q) },
     };
   });
 
@@ -368,16 +239,11 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
     init(rng) {
       const { observationDim: s, actionDim: a } = spec;
       const { hidden: h, policyDepth } = config;
-      const q = (name: string) => initMlp([a + s, h, h, 1], rng.child(name));
-      const critic = { q1: q("q1"), q2: q("q2") };
-      const frequencies = rng.child("frequencies").fillNormal(new Float32Array(frequencyCount));
       const arrays: SrpoArrays = {
-        frequencies: ndarray(frequencies.map((x) => frequencyScale * x), [1, frequencyCount]),
-        behaviour: trained(initBehaviour(spec, config, rng.child("behaviour"))),
-        critic: trained(critic),
-        criticTarget: structuredClone(critic),
-        value: trained(initMlp([s, h, h, 1], rng.child("value"))),
-        policy: trained(initMlp([s, ...Array(policyDepth).fill(h), a], rng.child("policy"))),
+        frequencies: drawFrequencies(rng.child("frequencies")),
+        behaviour: initTrained(initBehaviour(spec, config, rng.child("behaviour"))),
+        ...initIql(spec, h, rng.child("critic")),
+        policy: initTrained(initMlp([s, ...Array(policyDepth).fill(h), a], rng.child("policy"))),
       };
       return { updates: 0, arrays };
     },
@@ -391,15 +257,18 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
         const step = adamStep(state.updates + 1, { learningRate, weightDecay: config.weightDecay });
         const noise = drawVpNoise(rows, spec.actionDim, behaviourTimes, rng);
         const masks = config.dropout > 0 ? drawMasks(rows, config, rng.child("dropout")) : [];
-        return finish(state, await trainBehaviour({ state: arrays, batch, step, noise, masks }));
+        return finishUpdate(state, await trainBehaviour({ state: arrays, batch, step, noise, masks }));
       }
       if (k < criticUpdates) {
-        return finish(state, await trainCritic({ state: arrays, batch, step: adamStep(k + 1, { learningRate }) }));
+        return finishUpdate(
+          state,
+          await trainCritic({ state: arrays, batch, step: adamStep(k + 1, { learningRate }) }),
+        );
       }
       const n = k - criticUpdates;
       const step = adamStep(n + 1, { learningRate: cosineDecay(learningRate, n, policyUpdates) });
       const noise = drawVpNoise(rows, spec.actionDim, policyTimes, rng);
-      return finish(state, await trainPolicy({ state: arrays, batch, step, noise }));
+      return finishUpdate(state, await trainPolicy({ state: arrays, batch, step, noise }));
     },
 
     async act(state, observation) {
@@ -415,11 +284,6 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
     },
   };
 }
-
-const finish = (state: AgentState, result: { state?: unknown; metrics?: Record<string, NdArray> }) => ({
-  state: { updates: state.updates + 1, arrays: result.state },
-  metrics: Object.fromEntries(Object.entries(result.metrics ?? {}).map(([name, { data }]) => [name, data[0]])),
-});
 
 function assertSrpo(config: SrpoConfig) {
   const name = "SRPO";

@@ -9,7 +9,7 @@ import { type Backend, useBackend } from "../algorithms/core/backend.ts";
 import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import type { OnnxConstant, OnnxGraph, OnnxNode, OnnxValue } from "../algorithms/core/onnx.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
-import { createDtql, dtqlDefaults } from "../algorithms/dtql.ts";
+import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
 
 /** Halfcheetah. */
 export const spec = { observationDim: 17, actionDim: 6, maxAction: 1 };

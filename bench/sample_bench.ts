@@ -16,7 +16,7 @@ import {
   initScoreNetwork,
   type ScoreNetwork,
   scoreNetwork,
-} from "../algorithms/dtql.ts";
+} from "../algorithms/dtql/mod.ts";
 import { spec } from "./dtql_workload.ts";
 
 const rng = createRng("sampling");

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/core/agent.ts";
 import type { Backend } from "../algorithms/core/backend.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";
-import { dqlKl, dtql } from "../algorithms/dtql.ts";
+import { dqlKl, dtql } from "../algorithms/dtql/mod.ts";
 import { srpo } from "../algorithms/srpo.ts";
 
 /** Every algorithm by name. */

@@ -78,6 +78,15 @@ export interface CommonConfig {
   rewardTransform: RewardTransform;
 }
 
+/** What a compiled update returned, as the result of {@linkcode Agent.update}. */
+export function finishUpdate(
+  before: AgentState,
+  { state, metrics = {} }: { state?: unknown; metrics?: Record<string, NdArray> },
+): { state: AgentState; metrics: Record<string, number> } {
+  const numbers = Object.entries(metrics).map(([name, { data }]) => [name, data[0]]);
+  return { state: { updates: before.updates + 1, arrays: state }, metrics: Object.fromEntries(numbers) };
+}
+
 /** A registered algorithm. */
 export interface Algorithm<C extends CommonConfig> {
   name: string;

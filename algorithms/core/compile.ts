@@ -40,6 +40,16 @@ export function scalar(value: number): NdArray {
   return { data: Float32Array.of(value), shape: [] };
 }
 
+/** Numbers as a column, `[n, 1]`. */
+export function column(data: Float32Array): NdArray {
+  return ndarray(data, [data.length, 1]);
+}
+
+/** The tree with every array copied. */
+export function copyArrays<T>(tree: T): T {
+  return mapTree<NdArray, NdArray>(tree, ({ data, shape }) => ndarray(data.slice(), shape));
+}
+
 const dtypeOf = (array: NdArray): DType => array.data instanceof Int32Array ? "int32" : "float32";
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 const newArray = ({ shape, dtype }: Spec): NdArray => {

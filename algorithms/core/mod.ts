@@ -9,6 +9,8 @@ export * from "./backend.ts";
 export * from "./checkpoint.ts";
 export * from "./compile.ts";
 export * from "./edm.ts";
+export * from "./iql.ts";
+export * from "./ln_resnet.ts";
 export * from "./nn.ts";
 export * from "./optim.ts";
 export * from "./rng.ts";

@@ -6,7 +6,7 @@
 
 import { type NdArray, ndarray, scalar } from "./compile.ts";
 import { isSmall, joinSmall, separateSmall } from "./join.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { type LossTerms, type Tensor, tf, valueAndGrad } from "./tensor.ts";
 import { mapTree, treeLeaves, treeLike } from "./tree.ts";
 
 /**
@@ -83,6 +83,34 @@ export function adamUpdate<P>(
     return tf.sub(options.decays ? tf.mul(p, step.keep) : p, tf.mul(first[i], rate));
   });
   return { params: treeLike<Tensor, P>(params, separateSmall(next, leaves)), state: { first, second } };
+}
+
+/** Parameters with their optimizer's moments. */
+export interface Trained<P, L = NdArray> {
+  params: P;
+  adam: AdamState<L>;
+}
+
+/** Parameters with moments of zero. */
+export function initTrained<P>(params: P): Trained<P> {
+  return { params, adam: initAdam(params) };
+}
+
+/**
+ * One Adam step on `loss`: the value, its terms, and the parameters with their moments afterwards.
+ *
+ * @param options AdamW's decay of weights, and the global norm that gradients are clipped to.
+ */
+export function trainStep<P>(
+  trained: Trained<P, Tensor>,
+  loss: (params: P) => Tensor | LossTerms,
+  step: AdamStep<Tensor>,
+  options: { decays?: "weights"; clipNorm?: number } = {},
+): { value: Tensor; terms: Record<string, Tensor>; next: Trained<P, Tensor> } {
+  const { value, grad, terms } = valueAndGrad(loss, trained.params);
+  const used = options.clipNorm === undefined ? grad : clipByGlobalNorm(grad, options.clipNorm);
+  const { params, state } = adamUpdate(trained.params, used, trained.adam, step, options);
+  return { value, terms, next: { params, adam: state } };
 }
 
 /**

@@ -24,7 +24,7 @@ import {
   type ScoreNetwork,
   scoreNetwork,
   stateValue,
-} from "../../algorithms/dtql.ts";
+} from "../../algorithms/dtql/mod.ts";
 import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
 import golden from "../golden/dtql_golden.json" with { type: "json" };
 import { filled, filledActor, filledCritic, filledScore, lcgRng, worstError } from "../golden.ts";

@@ -2,6 +2,8 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { resolveConfig } from "../../algorithms/core/agent.ts";
 import { useBackend } from "../../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { iqlCriticLoss, iqlValueLoss, type TwinCritic, twinValues } from "../../algorithms/core/iql.ts";
+import { behaviourNoise, initBehaviour } from "../../algorithms/core/ln_resnet.ts";
 import { fourierEmbedding, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
 import { adamStep, adamUpdate, cosineDecay, initAdam } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
@@ -11,18 +13,12 @@ import { treeLeaves } from "../../algorithms/core/tree.ts";
 import { type DpmSolver, dpmTimes, sampleDpm, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
 import {
   behaviourLoss,
-  behaviourNoise,
   diffuse,
-  initBehaviour,
-  iqlCriticLoss,
-  iqlValueLoss,
   srpo,
   srpoAction,
   srpoActionGradient,
   srpoDefaults,
-  srpoValues,
   type SrpoWeighting,
-  type TwinCritic,
   type VpNoise,
 } from "../../algorithms/srpo.ts";
 import dpm from "../golden/srpo_dpm_golden.json" with { type: "json" };
@@ -109,10 +105,10 @@ Deno.test("behaviourNoise() and behaviourLoss() match SRPO's golden rows 3 and 4
   near(sorted(out.norms.data), [...sorted(wanted)], 1e-4);
 });
 
-Deno.test("srpoAction() and srpoValues() match SRPO's golden rows 5 and 6", async () => {
+Deno.test("srpoAction() and twinValues() match SRPO's golden rows 5 and 6", async () => {
   const out = await run({ p: policy(), q: target(), s: inputs().s }, ({ p, q, s }) => {
     const a = srpoAction(p, s);
-    const [q1, q2] = srpoValues(q, s, a);
+    const [q1, q2] = twinValues(q, s, a);
     return { a, q1, q2, mean: tf.mean(tf.mul(tf.add(q1, q2), 0.5)) };
   });
   near(out.a.data, golden.policy.a);
@@ -166,7 +162,7 @@ Deno.test("three IQL updates match SRPO's golden trainer", async () => {
   // deno-lint-ignore no-explicit-any -- arrays in, tensors inside
   const update = compile("iql", ({ state, batch, step }: any) => {
     const nextValue = mlp(state.value, batch.nextObservation, relu);
-    const best = tf.minimum(...srpoValues(state.target, batch.observation, batch.action));
+    const best = tf.minimum(...twinValues(state.target, batch.observation, batch.action));
     const v = valueAndGrad((p: Linear[]) => iqlValueLoss(p, state.target, batch, 0.7), state.value);
     const q = valueAndGrad((p: TwinCritic) => iqlCriticLoss(p, nextValue, batch, 0.99), state.critic);
     const value = adamUpdate(state.value, v.grad, state.adam.value, step);
