@@ -4,7 +4,11 @@
  * @module
  */
 
+export { bc, type BcConfig } from "./bc.ts";
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
+export { iql, type IqlConfig } from "./iql.ts";
 export * from "./core/mod.ts";
-export { srpo, type SrpoConfig } from "./srpo.ts";
+export { rebrac, type RebracConfig } from "./rebrac.ts";
+export { behaviourSampling, type SamplingConfig, srpo, type SrpoConfig } from "./srpo/mod.ts";
+export { td3Bc, type Td3BcConfig } from "./td3_bc.ts";

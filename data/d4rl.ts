@@ -26,6 +26,8 @@ export interface Transitions {
   nextObservation: Float32Array;
   /** `[count]`, 1 where the environment ended the episode */
   terminal: Float32Array;
+  /** `[count, actionDim]`, the action of the next row; of the row itself where its successor is not the next row. */
+  nextAction?: Float32Array;
   /** Return of each episode of the file, the unfinished tail left out. */
   episodeReturns: number[];
 }
@@ -36,6 +38,8 @@ export interface QlearningOptions {
   terminateOnEnd?: boolean;
   /** The time limit of a file without timeouts. @default 1000 */
   maxEpisodeSteps?: number;
+  /** Whether to give `nextAction`. @default false */
+  nextActions?: boolean;
 }
 
 /**
@@ -60,13 +64,14 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     if (terminals[i] || timeout) step = 0;
     step++;
   }
-  const gather = (source: ArrayLike<number>, dim: number, offset: number) => {
-    const out = new Float32Array(kept.length * dim);
-    for (let i = 0, to = 0; i < kept.length; i++) {
-      for (let d = 0, from = (kept[i] + offset) * dim; d < dim; d++) out[to++] = source[from++];
+  const gather = (source: ArrayLike<number>, dim: number, offset: number, rows: ArrayLike<number> = kept) => {
+    const out = new Float32Array(rows.length * dim);
+    for (let i = 0, to = 0; i < rows.length; i++) {
+      for (let d = 0, from = (rows[i] + offset) * dim; d < dim; d++) out[to++] = source[from++];
     }
     return out;
   };
+  const followingRow = (i: number) => successors && (terminals[i] || timeouts?.[i] || i + 1 === rows) ? i : i + 1;
   return {
     count: kept.length,
     observationDim,
@@ -76,6 +81,7 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     reward: gather(data.rewards, 1, 0),
     nextObservation: successors ? gather(successors, observationDim, 0) : gather(observations, observationDim, 1),
     terminal: gather(terminals, 1, 0),
+    ...(options.nextActions ? { nextAction: gather(data.actions, actionDim, 0, kept.map(followingRow)) } : {}),
     episodeReturns: [...sequenceDataset(data, options)].map(({ start, end }) => {
       let sum = 0;
       for (let i = start; i < end; i++) sum += data.rewards[i];
@@ -112,8 +118,21 @@ export function* sequenceDataset(
 }
 
 /** Loads a dataset as transitions; see {@linkcode loadDataset} and {@linkcode qlearningDataset}. */
-export async function loadTransitions(source: string, options: FetchOptions = {}): Promise<Transitions> {
-  return qlearningDataset(await loadDataset(source, options));
+export async function loadTransitions(
+  source: string,
+  options: FetchOptions & QlearningOptions = {},
+): Promise<Transitions> {
+  return qlearningDataset(await loadDataset(source, options), options);
+}
+
+/** Mean and standard deviation of each observation dimension, the latter plus 0.001 (TD3+BC's), summed in float64. */
+export function observationStatistics(
+  { observation, count, observationDim: dim }: Pick<Transitions, "observation" | "count" | "observationDim">,
+): { mean: Float32Array; deviation: Float32Array } {
+  const [mean, squares] = [new Float64Array(dim), new Float64Array(dim)];
+  for (let i = 0; i < observation.length; i++) mean[i % dim] += observation[i] / count;
+  for (let i = 0; i < observation.length; i++) squares[i % dim] += (observation[i] - mean[i % dim]) ** 2 / count;
+  return { mean: Float32Array.from(mean), deviation: Float32Array.from(squares, (x) => Math.sqrt(x) + 1e-3) };
 }
 
 /**
@@ -206,5 +225,6 @@ export function gatherBatch(data: Transitions, rows: Int32Array): Batch {
     reward: gather(data.reward, 1),
     nextObservation: gather(data.nextObservation, data.observationDim),
     terminal: gather(data.terminal, 1),
+    ...(data.nextAction ? { nextAction: gather(data.nextAction, data.actionDim) } : {}),
   };
 }

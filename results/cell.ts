@@ -8,9 +8,13 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/core/agent.ts";
 import type { Backend } from "../algorithms/core/backend.ts";
+import { bc } from "../algorithms/bc.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";
 import { dqlKl, dtql } from "../algorithms/dtql/mod.ts";
-import { srpo } from "../algorithms/srpo.ts";
+import { iql } from "../algorithms/iql.ts";
+import { rebrac } from "../algorithms/rebrac.ts";
+import { behaviourSampling, srpo } from "../algorithms/srpo/mod.ts";
+import { td3Bc } from "../algorithms/td3_bc.ts";
 
 /** Every algorithm by name. */
 export const algorithms = {
@@ -18,6 +22,11 @@ export const algorithms = {
   dql_kl: dqlKl as unknown as Algorithm<CommonConfig>,
   diffusion_ql: diffusionQl as unknown as Algorithm<CommonConfig>,
   srpo: srpo as unknown as Algorithm<CommonConfig>,
+  behaviour_sampling: behaviourSampling as unknown as Algorithm<CommonConfig>,
+  iql: iql as unknown as Algorithm<CommonConfig>,
+  bc: bc as unknown as Algorithm<CommonConfig>,
+  td3_bc: td3Bc as unknown as Algorithm<CommonConfig>,
+  rebrac: rebrac as unknown as Algorithm<CommonConfig>,
 };
 
 /** What an experiment does with a trained agent. */

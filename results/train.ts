@@ -19,7 +19,7 @@ import {
   makeBandit,
   shareNearModes,
 } from "../data/bandits.ts";
-import { drawBatch, loadTransitions, transformRewards } from "../data/d4rl.ts";
+import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
 import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel } from "./cell.ts";
 import { evaluateAgent } from "./evaluation.ts";
@@ -240,11 +240,12 @@ function banditTask(cell: Cell, rng: Rng): Task {
 
 async function environmentTask(cell: Cell): Promise<Task> {
   const config = cellConfig(cell);
-  const data = await loadTransitions(cell.dataset!);
+  const data = await loadTransitions(cell.dataset!, { nextActions: true });
   data.reward = transformRewards(data, config.rewardTransform);
   const { observationDim, actionDim } = data;
-  const spec = { observationDim, actionDim, maxAction: 1 };
+  const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: observationStatistics(data) };
   const agent = algorithms[cell.algorithm].create(config, spec);
+  if (!agent.needsNextAction) delete data.nextAction;
   const physics: Physics = "d4rl";
   return {
     agent,

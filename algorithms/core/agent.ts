@@ -20,6 +20,8 @@ export interface Batch<L = NdArray> {
   nextObservation: L;
   /** `[batch, 1]`, 1 where the environment (not a time limit) ended the episode */
   terminal: L;
+  /** `[batch, actionDim]`, the data's action in the successor; only for an agent that needs it. */
+  nextAction?: L;
 }
 
 /** Sizes and bounds of a task. */
@@ -28,6 +30,8 @@ export interface Spec {
   actionDim: number;
   /** Actions lie in `[-maxAction, maxAction]`. */
   maxAction: number;
+  /** Mean and standard deviation of the dataset's observations, for algorithms that normalize them. */
+  observationStatistics?: { mean: Float32Array; deviation: Float32Array };
 }
 
 /** Everything that training changes: arrays, and how many updates made them. */
@@ -42,6 +46,8 @@ export interface Agent {
   init(rng: Rng): AgentState;
   /** Transitions that the update after `updates` others takes, where that differs from the configuration's `batchSize`. */
   batchRows?(updates: number): number;
+  /** Whether batches must have `nextAction`. */
+  needsNextAction?: boolean;
   /**
    * One gradient step of every network; `state` is spent by the call.
    *
@@ -154,6 +160,19 @@ export function drawBySoftmax(action: NdArray, value: NdArray, candidates: numbe
     let pick = 0;
     while (pick < candidates - 1 && (rest -= weights[pick]) > 0) pick++;
     const from = (row * candidates + pick) * dim;
+    out.set(action.data.subarray(from, from + dim), row * dim);
+  }
+  return ndarray(out, [rows, dim]);
+}
+
+/** The candidate of largest value for each row. */
+export function takeBest(action: NdArray, value: NdArray, candidates: number): NdArray {
+  const rows = value.data.length / candidates;
+  const dim = action.data.length / value.data.length;
+  const out = new Float32Array(rows * dim);
+  for (let row = 0; row < rows; row++) {
+    const values = value.data.subarray(row * candidates, (row + 1) * candidates);
+    const from = (row * candidates + values.indexOf(Math.max(...values))) * dim;
     out.set(action.data.subarray(from, from + dim), row * dim);
   }
   return ndarray(out, [rows, dim]);

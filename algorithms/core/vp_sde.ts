@@ -78,6 +78,34 @@ export function sampleDpm(
   return steps === "multi" ? multiStep(form, x, times, order) : singleStep(form, x, times, order);
 }
 
+/**
+ * Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, Algorithm 2) between any falling times: each step draws from
+ * `q(x_s | x_t, x_0)` with the predicted clean sample, clipped to `[-clip, clip]`, for `x_0`; the last one takes its mean.
+ *
+ * @param noises Unit Gaussians `[batch, dim]`: the start, then one per time but the last two.
+ */
+export function sampleAncestral(
+  predict: NoiseAtTime,
+  noises: readonly Tensor[],
+  times: readonly number[],
+  clip: number,
+): Tensor {
+  let x = noises[0];
+  for (let i = 0; i + 1 < times.length; i++) {
+    const [now, next] = [vpMarginal(times[i]), vpMarginal(times[i + 1])];
+    const clean = tf.div(tf.sub(x, tf.mul(predict(x, times[i]), now.sigma)), now.alpha);
+    const kept = now.alpha / next.alpha; // alpha of t given s.
+    const added = now.sigma ** 2 - (kept * next.sigma) ** 2; // sigma^2 of t given s.
+    const mean = tf.add(
+      tf.mul(tf.clipByValue(clean, -clip, clip), next.alpha * added / now.sigma ** 2),
+      tf.mul(x, kept * (next.sigma / now.sigma) ** 2),
+    );
+    const last = i + 2 === times.length;
+    x = last ? mean : tf.add(mean, tf.mul(noises[i + 1], Math.sqrt(added) * next.sigma / now.sigma));
+  }
+  return x;
+}
+
 /** A prediction form: what the network says of `x`, and how that moves `x` from one time to another. */
 interface Form {
   model(x: Tensor, t: number): Tensor;

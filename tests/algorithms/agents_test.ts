@@ -7,7 +7,12 @@ import { createRng } from "../../algorithms/core/rng.ts";
 import { treeEntries } from "../../algorithms/core/tree.ts";
 import { algorithms } from "../../results/cell.ts";
 
-const spec: Spec = { observationDim: 3, actionDim: 2, maxAction: 1 };
+const spec: Spec = {
+  observationDim: 3,
+  actionDim: 2,
+  maxAction: 1,
+  observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), deviation: Float32Array.of(0.5, 1, 2) },
+};
 const rows = 8;
 
 function drawTransitions(seed: string) {
@@ -19,6 +24,7 @@ function drawTransitions(seed: string) {
     action: draw(2),
     reward: draw(1),
     nextObservation: draw(3),
+    nextAction: draw(2),
     terminal: ndarray(Float32Array.from({ length: rows }, (_, i) => i % 4 === 0 ? 1 : 0), [rows, 1]),
   };
 }

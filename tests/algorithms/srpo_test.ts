@@ -1,16 +1,26 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { resolveConfig } from "../../algorithms/core/agent.ts";
+import { type Batch, resolveConfig } from "../../algorithms/core/agent.ts";
 import { useBackend } from "../../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
-import { iqlCriticLoss, iqlValueLoss, type TwinCritic, twinValues } from "../../algorithms/core/iql.ts";
+import { type IqlArrays, iqlStep, twinValues } from "../../algorithms/core/iql.ts";
 import { behaviourNoise, initBehaviour } from "../../algorithms/core/ln_resnet.ts";
 import { fourierEmbedding, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
-import { adamStep, adamUpdate, cosineDecay, initAdam } from "../../algorithms/core/optim.ts";
+import {
+  type AdamStep,
+  adamStep,
+  adamUpdate,
+  cosineDecay,
+  initAdam,
+  initTrained,
+  type Trained,
+  trainStep,
+} from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, expectileLoss, polyakAverage } from "../../algorithms/core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
 import { treeLeaves } from "../../algorithms/core/tree.ts";
 import { type DpmSolver, dpmTimes, sampleDpm, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
+import { iqlPolicyLoss } from "../../algorithms/iql.ts";
 import {
   behaviourLoss,
   diffuse,
@@ -20,7 +30,7 @@ import {
   srpoDefaults,
   type SrpoWeighting,
   type VpNoise,
-} from "../../algorithms/srpo.ts";
+} from "../../algorithms/srpo/mod.ts";
 import dpm from "../golden/srpo_dpm_golden.json" with { type: "json" };
 import golden from "../golden/srpo_golden.json" with { type: "json" };
 import { filled, filledBehaviour, filledMlp, filledTwin, worstError } from "../golden.ts";
@@ -151,47 +161,40 @@ Deno.test("expectileLoss() matches SRPO's golden row 12", async () => {
   }
 });
 
-Deno.test("three IQL updates match SRPO's golden trainer", async () => {
+Deno.test("iqlStep() and iqlPolicyLoss() match three updates of SRPO's golden trainer", async () => {
   await useBackend("onnx");
-  type P<L> = { critic: TwinCritic<L>; target: TwinCritic<L>; value: Linear<L>[] };
-  const params: P<NdArray> = {
-    critic: filledTwin(40000, 3, 2),
-    target: filledTwin(40000, 3, 2),
-    value: filledMlp(41000, [3, 256, 256, 1]),
+  type State<L = NdArray> = IqlArrays<L> & { policy: Trained<Linear<L>[], L> };
+  let state: State = {
+    critic: initTrained(filledTwin(40000, 3, 2)),
+    criticTarget: filledTwin(40000, 3, 2),
+    value: initTrained(filledMlp(41000, [3, 256, 256, 1])),
+    policy: initTrained(filledMlp(42000, [3, 256, 256, 2])),
   };
-  // deno-lint-ignore no-explicit-any -- arrays in, tensors inside
-  const update = compile("iql", ({ state, batch, step }: any) => {
-    const nextValue = mlp(state.value, batch.nextObservation, relu);
-    const best = tf.minimum(...twinValues(state.target, batch.observation, batch.action));
-    const v = valueAndGrad((p: Linear[]) => iqlValueLoss(p, state.target, batch, 0.7), state.value);
-    const q = valueAndGrad((p: TwinCritic) => iqlCriticLoss(p, nextValue, batch, 0.99), state.critic);
-    const value = adamUpdate(state.value, v.grad, state.adam.value, step);
-    const critic = adamUpdate(state.critic, q.grad, state.adam.critic, step);
-    const target = polyakAverage(state.target, critic.params, 0.005);
+  const update = compile<{ state: State; batch: Batch; step: AdamStep }>("iql", ({ state, batch, step }) => {
+    const before = {
+      best: tf.mean(tf.minimum(...twinValues(state.criticTarget, batch.observation, batch.action))),
+      next: tf.mean(mlp(state.value.params, batch.nextObservation, relu)),
+    };
+    const { next, metrics } = iqlStep(state, batch, step, { expectile: 0.7, discount: 0.99, polyakRate: 0.005 });
+    const weight = { inverseTemperature: 3, maxWeight: 100 };
+    const policy = trainStep(state.policy, (p) => iqlPolicyLoss(p, next, batch, weight, 1), step);
     const sums = (tree: unknown) => {
       const leaves = treeLeaves<Tensor>(tree).map((leaf) => tf.reshape(leaf, [-1]));
       return tf.stack([tf.sum(tf.concat(leaves)), tf.sum(tf.square(tf.concat(leaves)))]);
     };
     return {
-      state: {
-        value: value.params,
-        critic: critic.params,
-        target,
-        adam: { value: value.state, critic: critic.state },
-      },
-      found: {
-        valueLoss: v.value,
-        criticLoss: q.value,
-        best: tf.mean(best),
-        next: tf.mean(nextValue),
-        q: sums(critic.params),
-        target: sums(target),
-        v: sums(value.params),
+      state: { ...next, policy: policy.next },
+      metrics: {
+        ...metrics,
+        ...before,
+        policyLoss: policy.value,
+        q: sums(next.critic.params),
+        target: sums(next.criticTarget),
+        v: sums(next.value.params),
+        policy: sums(policy.next.params),
       },
     };
   });
-  // deno-lint-ignore no-explicit-any -- as above
-  let state: any = { ...params, adam: { value: initAdam(params.value), critic: initAdam(params.critic) } };
   for (const [k, wanted] of golden.iql3.entries()) {
     const at = (j: number, shape: number[], scale = 1) => filled(80000 + 10 * k + j, shape, scale);
     const terminal = at(4, [5, 1]).data.map((x) => x > 0.6 ? 1 : 0);
@@ -202,17 +205,18 @@ Deno.test("three IQL updates match SRPO's golden trainer", async () => {
       reward: at(3, [5, 1]),
       terminal: ndarray(terminal as Float32Array, [5, 1]),
     };
-    const step = adamStep(k + 1, { learningRate: 3e-4 });
-    // deno-lint-ignore no-explicit-any -- as above
-    const { state: next, found } = await update({ state, batch, step } as any) as any;
-    state = next;
+    const result = await update({ state, batch, step: adamStep(k + 1, { learningRate: 3e-4 }) });
+    state = result.state as State;
+    const found = result.metrics as Record<string, NdArray>;
     near(found.valueLoss.data, wanted.v_loss);
     near(found.criticLoss.data, wanted.q_loss);
     near(found.best.data, wanted.q);
     near(found.next.data, wanted.v);
+    near(found.policyLoss.data, wanted.policy_loss);
     near(found.q.data, wanted.q0, 2e-5); // Sums of 139,778 float32 numbers.
     near(found.target.data, wanted.q0_target, 2e-5);
     near(found.v.data, wanted.vf, 2e-5);
+    near(found.policy.data, wanted.pol, 2e-5);
   }
 });
 

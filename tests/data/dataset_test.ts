@@ -30,7 +30,14 @@ function randomDataset(rng: Rng, timeouts: "with" | "without"): Dataset {
 
 /** `d4rl.qlearning_dataset` as a plain loop over rows. */
 function plainQlearning(data: Dataset, terminateOnEnd: boolean, maxEpisodeSteps: number) {
-  const out: { observation: number[]; next: number[]; action: number[]; reward: number; terminal: number }[] = [];
+  const out: {
+    observation: number[];
+    next: number[];
+    action: number[];
+    nextAction: number[];
+    reward: number;
+    terminal: number;
+  }[] = [];
   const at = (i: number) => Array.from(data.observations.slice(3 * i, 3 * i + 3));
   let episodeStep = 0;
   for (let i = 0; i < data.rows - 1; i++) {
@@ -40,8 +47,9 @@ function plainQlearning(data: Dataset, terminateOnEnd: boolean, maxEpisodeSteps:
       continue;
     }
     if (data.terminals[i] || final) episodeStep = 0;
-    const action = Array.from(data.actions.slice(2 * i, 2 * i + 2));
-    out.push({ observation: at(i), next: at(i + 1), action, reward: data.rewards[i], terminal: data.terminals[i] });
+    const [action, nextAction] = [i, i + 1].map((row) => Array.from(data.actions.slice(2 * row, 2 * row + 2)));
+    const [reward, terminal] = [data.rewards[i], data.terminals[i]];
+    out.push({ observation: at(i), next: at(i + 1), action, nextAction, reward, terminal });
     episodeStep += 1;
   }
   return out;
@@ -72,11 +80,12 @@ Deno.test("qlearningDataset() and sequenceDataset() equal plain loops on 400 ran
     const maxEpisodeSteps = 1 + rng.integer(12);
     for (const terminateOnEnd of [false, true]) {
       const wanted = plainQlearning(data, terminateOnEnd, maxEpisodeSteps);
-      const found = qlearningDataset(data, { terminateOnEnd, maxEpisodeSteps });
+      const found = qlearningDataset(data, { terminateOnEnd, maxEpisodeSteps, nextActions: true });
       assertEquals(found.count, wanted.length);
       assertEquals([...found.observation], wanted.flatMap((row) => row.observation));
       assertEquals([...found.nextObservation], wanted.flatMap((row) => row.next));
       assertEquals([...found.action], wanted.flatMap((row) => row.action));
+      assertEquals([...found.nextAction!], wanted.flatMap((row) => row.nextAction));
       assertEquals([...found.reward], wanted.map((row) => row.reward));
       assertEquals([...found.terminal], wanted.map((row) => row.terminal));
     }

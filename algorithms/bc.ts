@@ -1,0 +1,76 @@
+/**
+ * BC: behaviour cloning with a deterministic policy.
+ *
+ * The policy and optimizer of TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860), trained on its imitation term alone.
+ *
+ * @module
+ */
+
+import {
+  type Agent,
+  type Algorithm,
+  assertRange,
+  type Batch,
+  type CommonConfig,
+  finishUpdate,
+  type Spec,
+} from "./core/agent.ts";
+import { compile, type NdArray } from "./core/compile.ts";
+import { deterministicPolicy } from "./core/deterministic_policy.ts";
+import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { meanSquaredError } from "./core/td.ts";
+import { type Tensor, tf } from "./core/tensor.ts";
+
+/** Settings of BC. */
+export interface BcConfig extends CommonConfig {
+  learningRate: number;
+  /** Width of the two hidden layers. */
+  hidden: number;
+}
+
+/** Defaults, those of TD3+BC's authors' code. */
+export const bcDefaults: BcConfig = {
+  learningRate: 3e-4,
+  hidden: 256,
+  updates: 1_000_000,
+  batchSize: 256,
+  candidates: 1,
+  rewardTransform: "none",
+};
+
+/** Creates BC for a task. */
+export function createBc(config: BcConfig, spec: Spec): Agent {
+  assertRange("BC", "learningRate", config.learningRate, config.learningRate > 0, "positive");
+  type Policy<L = NdArray> = Trained<Linear<L>[], L>;
+  const act = (p: Linear[], s: Tensor) => tf.mul(tf.tanh(mlp(p, s, relu)), spec.maxAction);
+  const train = compile<{ state: { policy: Policy }; batch: Batch; step: AdamStep }>(
+    "bc/update",
+    ({ state, batch, step }) => {
+      const policy = trainStep(state.policy, (p) => meanSquaredError(act(p, batch.observation), batch.action), step);
+      return { state: { policy: policy.next }, metrics: { policyLoss: policy.value } };
+    },
+  );
+  return {
+    init(rng) {
+      const { observationDim: s, actionDim: a } = spec;
+      const policy = initTrained(initMlp([s, config.hidden, config.hidden, a], rng.child("policy")));
+      return { updates: 0, arrays: { policy } };
+    },
+    async update(state, batch) {
+      const step = adamStep(state.updates + 1, { learningRate: config.learningRate });
+      return finishUpdate(state, await train({ state: state.arrays as { policy: Policy }, batch, step }));
+    },
+    ...deterministicPolicy("bc", spec, (arrays) => (arrays as { policy: Policy }).policy.params, act),
+  };
+}
+
+/** BC. */
+export const bc: Algorithm<BcConfig> = {
+  name: "bc",
+  title: "BC",
+  source: "Fujimoto & Gu 2021, arXiv 2106.06860, its imitation term",
+  defaults: bcDefaults,
+  presets: {},
+  create: createBc,
+};

@@ -1,0 +1,205 @@
+/**
+ * ReBRAC: TD3+BC with its penalties decoupled, LayerNorm critics and a third layer.
+ *
+ * Source: Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, "Revisiting the Minimalist Approach to Offline Reinforcement
+ * Learning", arXiv 2305.09836, and the authors' code.
+ *
+ * Deviation: one pair of penalty weights for all tasks, where the paper tunes both per task.
+ *
+ * @module
+ */
+
+import {
+  type Agent,
+  type Algorithm,
+  assertRange,
+  type Batch,
+  type CommonConfig,
+  drawNormals,
+  finishUpdate,
+  type Spec,
+} from "./core/agent.ts";
+import { compile, copyArrays, type NdArray } from "./core/compile.ts";
+import { deterministicPolicy } from "./core/deterministic_policy.ts";
+import { initLayerNorm, initMlp, type LayerNorm, layerNorm, type Linear, linear, mlp, relu } from "./core/nn.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+
+/** Settings of ReBRAC. */
+export interface RebracConfig extends CommonConfig {
+  /** Weight of the policy's squared distance from the data (beta 1). */
+  policyPenalty: number;
+  /** Weight of the same distance in the critic's target (beta 2). */
+  criticPenalty: number;
+  /** Spread of the noise on target actions, and its bound. */
+  targetNoise: number;
+  targetClip: number;
+  /** Critic updates per policy update. */
+  policyEvery: number;
+  learningRate: number;
+  discount: number;
+  polyakRate: number;
+  /** Width and hidden layers of all networks. */
+  hidden: number;
+  depth: number;
+}
+
+/** Defaults: authors' code, but for the penalties. */
+export const rebracDefaults: RebracConfig = {
+  policyPenalty: 0.01, // Ours: the middle of the paper's grid {0.001, 0.01, 0.05, 0.1}
+  criticPenalty: 0.01, // Ours: the middle of {0, 0.001, 0.01, 0.1, 0.5}
+  targetNoise: 0.2,
+  targetClip: 0.5,
+  policyEvery: 2,
+  learningRate: 1e-3,
+  discount: 0.99,
+  polyakRate: 0.005,
+  hidden: 256,
+  depth: 3,
+  updates: 1_000_000,
+  batchSize: 1024,
+  candidates: 1,
+  rewardTransform: "none",
+};
+
+interface QNetwork<L = Tensor> {
+  layers: Linear<L>[];
+  norms: LayerNorm<L>[];
+}
+
+interface Critic<L = Tensor> {
+  q1: QNetwork<L>;
+  q2: QNetwork<L>;
+}
+
+interface Arrays<L = NdArray> {
+  policy: Trained<Linear<L>[], L>;
+  policyTarget: Linear<L>[];
+  critic: Trained<Critic<L>, L>;
+  criticTarget: Critic<L>;
+}
+
+const squaredDistance = (a: Tensor, b: Tensor) => tf.sum(tf.square(tf.sub(a, b)), 1, true);
+
+/** The smaller of the two values, each a network of affine maps, ReLU and LayerNorm, `[batch, 1]`. */
+function leastValue(p: Critic, s: Tensor, a: Tensor): { q1: Tensor; q2: Tensor; least: Tensor } {
+  const input = tf.concat([s, a], 1);
+  const value = ({ layers, norms }: QNetwork) =>
+    linear(layers[norms.length], norms.reduce((x, norm, i) => layerNorm(norm, relu(linear(layers[i], x))), input));
+  const [q1, q2] = [value(p.q1), value(p.q2)];
+  return { q1, q2, least: tf.minimum(q1, q2) };
+}
+
+/** `mean(policyPenalty |pi(s) - a|^2 - Q / mean |Q|)`. */
+export function rebracPolicyLoss(action: Tensor, data: Tensor, value: Tensor, policyPenalty: number): Tensor {
+  const scale = stopGradient(tf.div(1, tf.mean(tf.abs(value))));
+  return tf.mean(tf.sub(tf.mul(squaredDistance(action, data), policyPenalty), tf.mul(value, scale)));
+}
+
+/** Creates ReBRAC for a task. */
+export function createRebrac(config: RebracConfig, spec: Spec): Agent {
+  const { policyPenalty, criticPenalty, targetNoise, targetClip, policyEvery, learningRate, discount } = config;
+  const { polyakRate, hidden, depth } = config;
+  const { observationDim: s, actionDim: a, maxAction } = spec;
+  for (const field of ["learningRate", "targetClip"] as const) {
+    assertRange("ReBRAC", field, config[field], config[field] > 0, "positive");
+  }
+  for (const field of ["policyPenalty", "criticPenalty"] as const) {
+    assertRange("ReBRAC", field, config[field], config[field] >= 0, "at least 0");
+  }
+  assertRange("ReBRAC", "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
+  for (const field of ["policyEvery", "depth"] as const) {
+    assertRange(
+      "ReBRAC",
+      field,
+      config[field],
+      Number.isInteger(config[field]) && config[field] >= 1,
+      "an integer from 1",
+    );
+  }
+
+  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
+  type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
+  const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
+    const smoothing = tf.clipByValue(tf.mul(noise, targetNoise), -targetClip, targetClip);
+    const next = actionOf(state.policyTarget, batch.nextObservation);
+    const noisy = tf.clipByValue(tf.add(next, smoothing), -maxAction, maxAction);
+    const penalty = tf.mul(squaredDistance(noisy, batch.nextAction!), criticPenalty);
+    const nextValue = tf.sub(leastValue(state.criticTarget, batch.nextObservation, noisy).least, penalty);
+    const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
+    return trainStep(state.critic, (p) => {
+      const { q1, q2 } = leastValue(p, batch.observation, batch.action);
+      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
+    }, step);
+  };
+
+  const trainCritic = compile<Inputs>("rebrac/critic", ({ state, batch, noise, step }) => {
+    const critic = criticStep(state, batch, noise, step);
+    return { state: { ...state, critic: critic.next }, metrics: { criticLoss: critic.value } };
+  });
+
+  const trainBoth = compile<Inputs & { policyStep: AdamStep }>(
+    "rebrac/both",
+    ({ state, batch, noise, step, policyStep }) => {
+      const critic = criticStep(state, batch, noise, step);
+      const policy = trainStep(state.policy, (p) => {
+        const action = actionOf(p, batch.observation);
+        const { least } = leastValue(critic.next.params, batch.observation, action);
+        return rebracPolicyLoss(action, batch.action, least, policyPenalty);
+      }, policyStep);
+      return {
+        state: {
+          policy: policy.next,
+          policyTarget: polyakAverage(state.policyTarget, policy.next.params, polyakRate),
+          critic: critic.next,
+          criticTarget: polyakAverage(state.criticTarget, critic.next.params, polyakRate),
+        },
+        metrics: { criticLoss: critic.value, policyLoss: policy.value },
+      };
+    },
+  );
+
+  return {
+    needsNextAction: true,
+
+    init(rng) {
+      const widths: number[] = Array(depth).fill(hidden);
+      const policy = initMlp([s, ...widths, a], rng.child("policy"));
+      const q = (name: string) => ({
+        layers: initMlp([s + a, ...widths, 1], rng.child(name)),
+        norms: widths.map(initLayerNorm),
+      });
+      const critic = { q1: q("q1"), q2: q("q2") };
+      const arrays: Arrays = {
+        policy: initTrained(policy),
+        policyTarget: copyArrays(policy),
+        critic: initTrained(critic),
+        criticTarget: copyArrays(critic),
+      };
+      return { updates: 0, arrays };
+    },
+    async update(state, batch, rng) {
+      if (!batch.nextAction) {
+        throw new TypeError("Cannot update ReBRAC: batch.nextAction must be given; load the data with nextActions");
+      }
+      const k = state.updates + 1;
+      const noise = drawNormals(batch.action.shape[0], a, rng);
+      const inputs = { state: state.arrays as Arrays, batch, noise, step: adamStep(k, { learningRate }) };
+      if (k % policyEvery !== 0) return finishUpdate(state, await trainCritic(inputs));
+      const policyStep = adamStep(k / policyEvery, { learningRate });
+      return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
+    },
+    ...deterministicPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params, actionOf),
+  };
+}
+
+/** ReBRAC. */
+export const rebrac: Algorithm<RebracConfig> = {
+  name: "rebrac",
+  title: "ReBRAC",
+  source: "Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, arXiv 2305.09836",
+  defaults: rebracDefaults,
+  presets: {},
+  create: createRebrac,
+};

@@ -1,0 +1,115 @@
+/**
+ * Settings of SRPO, their defaults and per-task presets (Chen et al. 2023, arXiv 2310.07297, and the authors' code).
+ *
+ * @module
+ */
+
+import { type Algorithm, assertRange, type CommonConfig } from "../core/agent.ts";
+
+/** How the policy's gradient weighs the score at a time (omega), with or without the baseline that subtracts the noise. */
+export type SrpoWeighting = "VDS" | "VDSnoise" | "stable" | "stablenoise" | "score" | "scorenoise";
+
+/** Settings of SRPO. */
+export interface SrpoConfig extends CommonConfig {
+  /** Weight of the action value against the score (beta of the authors' code; 1 / beta of the paper weighs the score). */
+  inverseTemperature: number;
+  /** `VDS`: sigma^2; `stable`: 1; `score`: alpha / sigma; with `noise`: the baseline of Eq. 15. */
+  weighting: SrpoWeighting;
+  /** Whether the value's gradient is scaled to unit root mean square per row. */
+  normalizeGradient: "on" | "off";
+  /** Updates of the behaviour model, then of the critic; the policy has the rest of `updates`. */
+  behaviourUpdates: number;
+  criticUpdates: number;
+  /** Rows per update of the behaviour model; `batchSize` is that of critic and policy. */
+  behaviourBatchSize: number;
+  learningRate: number;
+  /** AdamW's decay of the behaviour model. */
+  weightDecay: number;
+  /** Share of the behaviour model's hidden units that are dropped in training. */
+  dropout: number;
+  expectile: number;
+  discount: number;
+  polyakRate: number;
+  /** Width of critic and policy, and number of the policy's hidden layers. */
+  hidden: number;
+  policyDepth: number;
+  /** Width and residual blocks of the behaviour model; its blocks are four times as wide inside. */
+  behaviourHidden: number;
+  blocks: number;
+}
+
+/** Defaults, from the authors' code. */
+export const srpoDefaults: SrpoConfig = {
+  inverseTemperature: 0.05, // beta; per task in the presets
+  weighting: "VDS",
+  normalizeGradient: "off",
+  behaviourUpdates: 2_000_000,
+  criticUpdates: 1_500_000,
+  behaviourBatchSize: 2048,
+  learningRate: 3e-4,
+  weightDecay: 0.01,
+  dropout: 0.1,
+  expectile: 0.7,
+  discount: 0.99,
+  polyakRate: 0.005,
+  hidden: 256,
+  policyDepth: 2,
+  behaviourHidden: 256,
+  blocks: 3,
+  updates: 4_500_000,
+  batchSize: 256,
+  candidates: 1,
+  rewardTransform: "iql_locomotion",
+};
+
+/** Throws a RangeError at the first setting out of its range. */
+export function assertSrpo(config: SrpoConfig) {
+  const name = "SRPO";
+  for (const field of ["inverseTemperature", "learningRate"] as const) {
+    assertRange(name, field, config[field], config[field] > 0, "positive");
+  }
+  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
+  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
+  assertRange(name, "dropout", config.dropout, config.dropout >= 0 && config.dropout < 1, "in [0, 1)");
+  for (const field of ["behaviourUpdates", "criticUpdates"] as const) {
+    assertRange(name, field, config[field], Number.isInteger(config[field]) && config[field] >= 0, "an integer from 0");
+  }
+  const before = config.behaviourUpdates + config.criticUpdates;
+  assertRange(name, "updates", config.updates, config.updates > before, `above behaviour's and critic's (${before})`);
+}
+
+const locomotion: Record<string, number> = {
+  "halfcheetah-medium-v2": 0.2,
+  "halfcheetah-medium-replay-v2": 0.2,
+  "halfcheetah-medium-expert-v2": 0.01,
+  "hopper-medium-v2": 0.05,
+  "hopper-medium-replay-v2": 0.2,
+  "hopper-medium-expert-v2": 0.01,
+  "walker2d-medium-v2": 0.05,
+  "walker2d-medium-replay-v2": 0.5,
+  "walker2d-medium-expert-v2": 0.1,
+};
+const antmaze: Record<string, number> = {
+  "antmaze-umaze-v2": 0.02,
+  "antmaze-umaze-diverse-v2": 0.04,
+  "antmaze-medium-play-v2": 0.08,
+  "antmaze-medium-diverse-v2": 0.05,
+  "antmaze-large-play-v2": 0.06,
+  "antmaze-large-diverse-v2": 0.05,
+};
+const source = "authors' code; locomotion: paper, Table 2";
+const maze: Partial<SrpoConfig> = {
+  expectile: 0.9,
+  policyDepth: 4,
+  normalizeGradient: "on",
+  rewardTransform: "iql_antmaze",
+};
+
+/** Per-task settings. */
+export const srpoPresets: Algorithm<SrpoConfig>["presets"] = Object.fromEntries([
+  ...Object.entries(locomotion).map(([task, inverseTemperature]) => [task, { source, config: { inverseTemperature } }]),
+  ...Object.entries(antmaze).map(([task, inverseTemperature]) => [
+    task,
+    { source, config: { inverseTemperature, ...maze } },
+  ]),
+]);

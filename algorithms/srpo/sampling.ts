@@ -1,0 +1,141 @@
+/**
+ * The iterative way: actions sampled from SRPO's behaviour model, the best of several by its critic.
+ *
+ * With one candidate this is behaviour cloning by diffusion; with several, the action is chosen by the target critics' minimum
+ * as in IDQL (Hansen-Estruch et al. 2023, arXiv 2304.10573; argmax) and SfBC (Chen et al. 2023, arXiv 2209.14548; softmax).
+ * Training, and so the checkpoint, is SRPO's own, with or without its last phase.
+ *
+ * @module
+ */
+
+import {
+  type Agent,
+  type Algorithm,
+  assertRange,
+  drawBySoftmax,
+  drawNormals,
+  repeatRows,
+  type Spec,
+  takeBest,
+} from "../core/agent.ts";
+import { asConstants, compile, exportOnnx, type NdArray } from "../core/compile.ts";
+import { type TwinCritic, twinValues } from "../core/iql.ts";
+import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
+import type { Rng } from "../core/rng.ts";
+import { type Tensor, tf } from "../core/tensor.ts";
+import { type DpmSolver, dpmTimes, sampleAncestral, sampleDpm } from "../core/vp_sde.ts";
+import { type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
+import { createSrpo, type SrpoArrays } from "./srpo.ts";
+
+/** Settings of {@linkcode behaviourSampling}. */
+export interface SamplingConfig extends SrpoConfig {
+  /** Network calls per action. */
+  calls: number;
+  /** A key of {@linkcode samplers}. */
+  sampler: string;
+  /** How one of several candidates is chosen. */
+  choice: "argmax" | "softmax";
+}
+
+const dpm = (order: DpmSolver["order"], steps: DpmSolver["steps"], prediction: DpmSolver["prediction"]) =>
+  ({ order, steps, prediction }) as const;
+
+/** Samplers by name; `pp` marks those that extrapolate the clean sample (DPM-Solver++), `m` the multistep ones. */
+export const samplers: Readonly<Record<string, DpmSolver | "ancestral">> = {
+  ddpm: "ancestral",
+  ddim: dpm(1, "multi", "clean"),
+  dpm2: dpm(2, "single", "noise"),
+  dpm3: dpm(3, "single", "noise"),
+  dpm2m: dpm(2, "multi", "noise"),
+  dpm3m: dpm(3, "multi", "noise"),
+  dpmpp2: dpm(2, "single", "clean"),
+  dpmpp3: dpm(3, "single", "clean"),
+  dpmpp2m: dpm(2, "multi", "clean"),
+  dpmpp3m: dpm(3, "multi", "clean"),
+};
+
+/** Defaults: SRPO's, with the sampler of QGPO (Lu et al. 2023, arXiv 2304.12824). */
+export const samplingDefaults: SamplingConfig = { ...srpoDefaults, calls: 15, sampler: "dpmpp2", choice: "softmax" };
+
+/** Actions `[batch, A]`, clipped to [-1, 1], from unit Gaussians: one array, or one per call for `ddpm`. */
+export function sampleBehaviour(
+  network: BehaviourNetwork,
+  frequencies: Tensor,
+  s: Tensor,
+  noises: readonly Tensor[],
+  { calls, sampler }: Pick<SamplingConfig, "calls" | "sampler">,
+): Tensor {
+  const predict = (a: Tensor, t: number) =>
+    behaviourNoise(network, frequencies, a, tf.fill([a.shape[0], 1], t), s, null);
+  const solver = samplers[sampler];
+  const times = dpmTimes(calls);
+  const a = solver === "ancestral"
+    ? sampleAncestral(predict, noises, times, 1)
+    : sampleDpm(predict, noises[0], times, solver);
+  return tf.clipByValue(a, -1, 1);
+}
+
+/** Creates SRPO's training with iterative acting. */
+export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Agent {
+  const { calls, sampler, choice } = config;
+  assertRange("Behaviour sampling", "calls", calls, Number.isInteger(calls) && calls >= 1, "a positive integer");
+  if (!Object.hasOwn(samplers, sampler)) {
+    throw new RangeError(
+      `Cannot create Behaviour sampling: sampler must be one of ${
+        Object.keys(samplers).join(", ")
+      }, current value is "${sampler}"`,
+    );
+  }
+  const draws = samplers[sampler] === "ancestral" ? calls : 1;
+  type Policy = { behaviour: BehaviourNetwork<NdArray>; frequencies: NdArray; observation: NdArray; noises: NdArray[] };
+  const sample = compile<Policy, { action: Tensor }>(
+    `behaviour/${sampler}/${calls}`,
+    ({ behaviour, frequencies, observation, noises }) => ({
+      action: sampleBehaviour(behaviour, frequencies, observation, noises, config),
+    }),
+  );
+  const evaluate = compile<{ critic: TwinCritic<NdArray>; observation: NdArray; action: NdArray }, { value: Tensor }>(
+    "behaviour/values",
+    ({ critic, observation, action }) => ({ value: tf.minimum(...twinValues(critic, observation, action)) }),
+  );
+  const drawNoises = (rows: number, rng: Rng) =>
+    Array.from({ length: draws }, () => drawNormals(rows, spec.actionDim, rng));
+
+  return {
+    ...createSrpo(config, spec),
+
+    async act(state, observation, candidates, rng) {
+      const { behaviour: { params: behaviour }, frequencies, criticTarget: critic } = state.arrays as SrpoArrays;
+      const rows = candidates === 1 ? observation : repeatRows(observation, candidates);
+      const noises = drawNoises(rows.shape[0], rng);
+      const { action } = await sample({ behaviour, frequencies, observation: rows, noises });
+      if (candidates === 1) return action;
+      const { value } = await evaluate({ critic, observation: rows, action });
+      return choice === "argmax" ? takeBest(action, value, candidates) : drawBySoftmax(action, value, candidates, rng);
+    },
+
+    exportPolicy(state) {
+      const { behaviour: { params }, frequencies } = state.arrays as SrpoArrays;
+      const shapes = { observation: [1, spec.observationDim], noise: [draws, spec.actionDim] };
+      return exportOnnx("behaviour/policy", shapes, ({ observation, noise }) => ({
+        action: sampleBehaviour(
+          asConstants(params),
+          asConstants(frequencies),
+          observation,
+          tf.split(noise, draws, 0),
+          config,
+        ),
+      }));
+    },
+  };
+}
+
+/** Iterative sampling of SRPO's behaviour model. */
+export const behaviourSampling: Algorithm<SamplingConfig> = {
+  name: "behaviour_sampling",
+  title: "Behaviour diffusion",
+  source: "SRPO's behaviour model (arXiv 2310.07297) with the acting of IDQL (2304.10573), SfBC (2209.14548)",
+  defaults: samplingDefaults,
+  presets: srpoPresets,
+  create: createBehaviourSampling,
+};

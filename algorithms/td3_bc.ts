@@ -1,0 +1,191 @@
+/**
+ * TD3+BC: TD3 with an imitation term, a strong and simple baseline.
+ *
+ * Source: Fujimoto & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning", arXiv 2106.06860.
+ *
+ * @module
+ */
+
+import {
+  type Agent,
+  type Algorithm,
+  assertRange,
+  type Batch,
+  type CommonConfig,
+  drawNormals,
+  finishUpdate,
+  type Spec,
+} from "./core/agent.ts";
+import { compile, copyArrays, type NdArray, ndarray } from "./core/compile.ts";
+import { deterministicPolicy } from "./core/deterministic_policy.ts";
+import { type TwinCritic, twinValues } from "./core/iql.ts";
+import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+
+/** Settings of TD3+BC. */
+export interface Td3BcConfig extends CommonConfig {
+  /** Weight of the value against imitation, whose scale is divided out (alpha, Eq. 5). */
+  valueWeight: number;
+  /** Spread of the noise on target actions, and its bound, in units of `maxAction`. */
+  targetNoise: number;
+  targetClip: number;
+  /** Critic updates per policy update. */
+  policyEvery: number;
+  learningRate: number;
+  discount: number;
+  polyakRate: number;
+  /** Width of all networks. */
+  hidden: number;
+}
+
+/** Defaults (paper, Table 3, and authors' code). */
+export const td3BcDefaults: Td3BcConfig = {
+  valueWeight: 2.5,
+  targetNoise: 0.2,
+  targetClip: 0.5,
+  policyEvery: 2,
+  learningRate: 3e-4,
+  discount: 0.99,
+  polyakRate: 0.005,
+  hidden: 256,
+  updates: 1_000_000,
+  batchSize: 256,
+  candidates: 1,
+  rewardTransform: "none",
+};
+
+/** Policy with the statistics that its observations are normalized by, `[1, S]` each. */
+interface Policy<L = Tensor> {
+  layers: Linear<L>[];
+  mean: L;
+  deviation: L;
+}
+
+interface Arrays<L = NdArray> {
+  policy: Trained<Linear<L>[], L>;
+  policyTarget: Linear<L>[];
+  critic: Trained<TwinCritic<L>, L>;
+  criticTarget: TwinCritic<L>;
+  /** Of the dataset's observations, fixed. */
+  mean: L;
+  deviation: L;
+}
+
+/** `-valueWeight mean Q / mean |Q|` and `mean (pi(s) - a)^2` (Eqs. 4 and 5). */
+export function td3BcPolicyLoss(action: Tensor, data: Tensor, value: Tensor, valueWeight: number): Tensor {
+  const scale = stopGradient(tf.div(valueWeight, tf.mean(tf.abs(value))));
+  return tf.sub(meanSquaredError(action, data), tf.mul(scale, tf.mean(value)));
+}
+
+/**
+ * Creates TD3+BC for a task.
+ *
+ * @throws {TypeError} If `spec` has no statistics of the dataset's observations.
+ */
+export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
+  const { valueWeight, targetNoise, targetClip, policyEvery, learningRate, discount, polyakRate, hidden } = config;
+  const { observationDim: s, actionDim: a, maxAction, observationStatistics: statistics } = spec;
+  for (const field of ["valueWeight", "learningRate", "targetClip"] as const) {
+    assertRange("TD3+BC", field, config[field], config[field] > 0, "positive");
+  }
+  assertRange("TD3+BC", "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
+  assertRange(
+    "TD3+BC",
+    "policyEvery",
+    policyEvery,
+    Number.isInteger(policyEvery) && policyEvery >= 1,
+    "an integer from 1",
+  );
+  if (!statistics) {
+    throw new TypeError(
+      "Cannot create TD3+BC: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
+    );
+  }
+
+  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
+  const normalized = (x: Tensor, { mean, deviation }: { mean: Tensor; deviation: Tensor }) =>
+    tf.div(tf.sub(x, mean), deviation);
+
+  type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
+  const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
+    const [now, after] = [batch.observation, batch.nextObservation].map((x) => normalized(x, state));
+    const bound = targetClip * maxAction;
+    const smoothing = tf.clipByValue(tf.mul(noise, targetNoise * maxAction), -bound, bound);
+    const next = tf.clipByValue(tf.add(actionOf(state.policyTarget, after), smoothing), -maxAction, maxAction);
+    const nextValue = tf.minimum(...twinValues(state.criticTarget, after, next));
+    const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
+    const critic = trainStep(state.critic, (p) => {
+      const [q1, q2] = twinValues(p, now, batch.action);
+      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
+    }, step);
+    return { now, critic };
+  };
+
+  const trainCritic = compile<Inputs>("td3_bc/critic", ({ state, batch, noise, step }) => {
+    const { critic } = criticStep(state, batch, noise, step);
+    return { state: { ...state, critic: critic.next }, metrics: { criticLoss: critic.value } };
+  });
+
+  const trainBoth = compile<Inputs & { policyStep: AdamStep }>(
+    "td3_bc/both",
+    ({ state, batch, noise, step, policyStep }) => {
+      const { now, critic } = criticStep(state, batch, noise, step);
+      const policy = trainStep(state.policy, (p) => {
+        const action = actionOf(p, now);
+        const [value] = twinValues(critic.next.params, now, action);
+        return td3BcPolicyLoss(action, batch.action, value, valueWeight);
+      }, policyStep);
+      return {
+        state: {
+          ...state,
+          policy: policy.next,
+          policyTarget: polyakAverage(state.policyTarget, policy.next.params, polyakRate),
+          critic: critic.next,
+          criticTarget: polyakAverage(state.criticTarget, critic.next.params, polyakRate),
+        },
+        metrics: { criticLoss: critic.value, policyLoss: policy.value },
+      };
+    },
+  );
+
+  return {
+    init(rng) {
+      const policy = initMlp([s, hidden, hidden, a], rng.child("policy"));
+      const q = (name: string) => initMlp([a + s, hidden, hidden, 1], rng.child(name));
+      const critic = { q1: q("q1"), q2: q("q2") };
+      const arrays: Arrays = {
+        policy: initTrained(policy),
+        policyTarget: copyArrays(policy),
+        critic: initTrained(critic),
+        criticTarget: copyArrays(critic),
+        mean: ndarray(statistics.mean, [1, s]),
+        deviation: ndarray(statistics.deviation, [1, s]),
+      };
+      return { updates: 0, arrays };
+    },
+    async update(state, batch, rng) {
+      const k = state.updates + 1;
+      const noise = drawNormals(batch.action.shape[0], a, rng);
+      const inputs = { state: state.arrays as Arrays, batch, noise, step: adamStep(k, { learningRate }) };
+      if (k % policyEvery !== 0) return finishUpdate(state, await trainCritic(inputs));
+      const policyStep = adamStep(k / policyEvery, { learningRate });
+      return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
+    },
+    ...deterministicPolicy("td3_bc", spec, (arrays): Policy<NdArray> => {
+      const { policy, mean, deviation } = arrays as Arrays;
+      return { layers: policy.params, mean, deviation };
+    }, (p: Policy, x) => actionOf(p.layers, normalized(x, p))),
+  };
+}
+
+/** TD3+BC. */
+export const td3Bc: Algorithm<Td3BcConfig> = {
+  name: "td3_bc",
+  title: "TD3+BC",
+  source: "Fujimoto & Gu 2021, arXiv 2106.06860",
+  defaults: td3BcDefaults,
+  presets: {}, // One setting for all tasks.
+  create: createTd3Bc,
+};

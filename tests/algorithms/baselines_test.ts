@@ -1,0 +1,155 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { resolveConfig, takeBest } from "../../algorithms/core/agent.ts";
+import { useBackend } from "../../algorithms/core/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
+import { dpmTimes, sampleAncestral, vpMarginal } from "../../algorithms/core/vp_sde.ts";
+import { bc } from "../../algorithms/bc.ts";
+import { rebrac, rebracPolicyLoss } from "../../algorithms/rebrac.ts";
+import { behaviourSampling } from "../../algorithms/srpo/mod.ts";
+import { td3Bc, td3BcPolicyLoss } from "../../algorithms/td3_bc.ts";
+import { observationStatistics } from "../../data/d4rl.ts";
+
+const spec = { observationDim: 1, actionDim: 1, maxAction: 1 };
+
+Deno.test("td3BcPolicyLoss() weighs the value by 2.5 / mean |Q|, here 0.01875, and imitation by one", async () => {
+  await useBackend("cpu");
+  const [action, data] = [tf.tensor2d([[0.5], [0], [-1]]), tf.tensor2d([[0], [0.1], [-1]])];
+  const loss = td3BcPolicyLoss(action, data, tf.tensor2d([[100], [-50], [250]]), 2.5).dataSync()[0];
+  assertAlmostEquals(loss, (0.25 + 0.01) / 3 - 0.01875 * 100, 1e-6);
+});
+
+Deno.test("rebracPolicyLoss() is its formula, written as a loop", async () => {
+  await useBackend("cpu");
+  const [actions, data, values] = [[[0.5, 0.2], [0, -1]], [[0, 0], [0.1, -0.5]], [3, -5]];
+  const scale = 1 / ((3 + 5) / 2);
+  let wanted = 0;
+  for (let i = 0; i < 2; i++) {
+    let distance = 0;
+    for (let d = 0; d < 2; d++) distance += (actions[i][d] - data[i][d]) ** 2;
+    wanted += (0.05 * distance - scale * values[i]) / 2;
+  }
+  const value = tf.tensor2d(values, [2, 1]);
+  assertAlmostEquals(
+    rebracPolicyLoss(tf.tensor2d(actions), tf.tensor2d(data), value, 0.05).dataSync()[0],
+    wanted,
+    1e-6,
+  );
+});
+
+Deno.test("takeBest() takes each row's candidate of largest value", () => {
+  const best = takeBest(ndarray([1, 2, 3, 4, 5, 6, 7, 8], [4, 2]), ndarray([0, 1, 5, -1], [4, 1]), 2);
+  assertEquals([...best.data], [3, 4, 5, 6]);
+});
+
+Deno.test("sampleAncestral() with the exact noise of a Gaussian comes to that Gaussian as calls grow", async () => {
+  await useBackend("cpu");
+  const [rows, mean, deviation] = [20_000, 0.3, 0.2];
+  const rng = createRng("ancestral");
+  const predict = (x: Tensor, t: number) => {
+    const { alpha, sigma } = vpMarginal(t);
+    return tf.mul(tf.sub(x, alpha * mean), sigma / ((alpha * deviation) ** 2 + sigma ** 2));
+  };
+  const errors = [100, 200, 400].map((calls) => {
+    const noises = Array.from(
+      { length: calls },
+      () => tf.tensor2d(rng.fillNormal(new Float32Array(rows)), [rows, 1]),
+    );
+    const x = sampleAncestral(predict, noises, dpmTimes(calls), 10).dataSync() as Float32Array;
+    const found = x.reduce((a, b) => a + b) / rows;
+    assertAlmostEquals(found, mean, 0.01);
+    return Math.abs(Math.sqrt(x.reduce((sum, v) => sum + (v - found) ** 2, 0) / rows) - deviation);
+  });
+  // The spread's error halves with the step, to within the sampling error of 0.001.
+  assert(errors[1] < 0.6 * errors[0] && errors[2] < 0.6 * errors[1] && errors[2] < 0.01, `${errors}`);
+});
+
+Deno.test("observationStatistics() are mean and standard deviation plus 0.001", () => {
+  const { mean, deviation } = observationStatistics({
+    observation: Float32Array.of(1, 10, 3, 10),
+    count: 2,
+    observationDim: 2,
+  });
+  assertEquals([...mean], [2, 10]);
+  assertAlmostEquals(deviation[0], 1.001, 1e-6);
+  assertAlmostEquals(deviation[1], 0.001, 1e-9);
+});
+
+/** One observation; the reward is largest at action 0.5, and ever lower beyond. */
+function drawBandit(rows: number, seed: string): Record<string, NdArray> {
+  const rng = createRng(seed);
+  const action = rng.fillUniform(new Float32Array(rows)).map((u) => 2 * u - 1);
+  return {
+    observation: ndarray(new Float32Array(rows), [rows, 1]),
+    action: ndarray(action, [rows, 1]),
+    reward: ndarray(action.map((a) => 1 - 2 * (a - 0.5) ** 2), [rows, 1]),
+    nextObservation: ndarray(new Float32Array(rows), [rows, 1]),
+    terminal: ndarray(new Float32Array(rows).fill(1), [rows, 1]),
+    nextAction: ndarray(action, [rows, 1]),
+  };
+}
+
+for (
+  const [algorithm, wanted, overrides] of [
+    [bc, 0, {}], // The data's mean action.
+    [td3Bc, 0.5, { valueWeight: 10 }], // Near the best action.
+    [rebrac, 0.5, { policyPenalty: 0.01 }],
+  ] as const
+) {
+  Deno.test(`${algorithm.title} finds ${wanted ? "the best action" : "the mean action"} of a one-state task`, async () => {
+    await useBackend("onnx");
+    const task = {
+      ...spec,
+      observationStatistics: { mean: new Float32Array(1), deviation: new Float32Array(1).fill(1) },
+    };
+    const config = resolveConfig<never>(algorithm as never, "none", {
+      hidden: 64,
+      batchSize: 128,
+      updates: 1500,
+      learningRate: 1e-3,
+      ...overrides,
+    });
+    const agent = algorithm.create(config, task);
+    let state = agent.init(createRng("init"));
+    for (let k = 0; k < 1500; k++) {
+      ({ state } = await agent.update(state, drawBandit(128, `batch/${k}`) as never, createRng(`update/${k}`)));
+    }
+    const { data } = await agent.act(state, ndarray([0], [1, 1]), 1, createRng("act"));
+    assertAlmostEquals(data[0], wanted, 0.12);
+  });
+}
+
+Deno.test("baselines refuse what they cannot work with", async () => {
+  assertThrows(
+    () => td3Bc.create(td3Bc.defaults, spec),
+    TypeError,
+    "spec.observationStatistics must be given",
+  );
+  const agent = rebrac.create(resolveConfig(rebrac, "none", { hidden: 8 }), spec);
+  const { nextAction: _, ...batch } = drawBandit(8, "a");
+  await assertRejects(
+    () => agent.update(agent.init(createRng("init")), batch as never, createRng("u")),
+    TypeError,
+    "batch.nextAction must be given",
+  );
+  assertThrows(
+    () => behaviourSampling.create({ ...behaviourSampling.defaults, sampler: "euler" }, spec),
+    RangeError,
+    'sampler must be one of ddpm, ddim, dpm2, dpm3, dpm2m, dpm3m, dpmpp2, dpmpp3, dpmpp2m, dpmpp3m, current value is "euler"',
+  );
+});
+
+Deno.test("every sampler of the behaviour model acts in bounds", async () => {
+  await useBackend("onnx");
+  const small = { behaviourHidden: 16, blocks: 1, hidden: 16, batchSize: 8, calls: 6 };
+  const task = { observationDim: 3, actionDim: 2, maxAction: 1 };
+  const observation = ndarray(createRng("o").fillNormal(new Float32Array(12)), [4, 3]);
+  for (const sampler of ["ddpm", "ddim", "dpm2", "dpm3", "dpm2m", "dpm3m", "dpmpp2", "dpmpp3", "dpmpp2m", "dpmpp3m"]) {
+    const config = resolveConfig(behaviourSampling, "none", { ...small, sampler });
+    const agent = behaviourSampling.create(config, task);
+    const { data, shape } = await agent.act(agent.init(createRng("init")), observation, 4, createRng("act"));
+    assertEquals(shape, [4, 2]);
+    assert(data.every((a) => Math.abs(a) <= 1), sampler);
+  }
+});
