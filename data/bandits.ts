@@ -63,6 +63,62 @@ export const banditSets = {
     }),
 } as const;
 
+/** Equal Gaussians in the plane. */
+export interface PointMixture {
+  /** Row-major `[n, 2]`. */
+  centres: Points;
+  deviation: number;
+  /** The mode that each Gaussian is part of: a cluster, a moon, a square. */
+  mode: number[];
+}
+
+/**
+ * Densities of SRPO's three toy sets in closed form. `8gaussians` is exact; a moon is a row of Gaussians with its own noise, close
+ * enough to be the integral; a square is a grid of Gaussians of deviation 0.125, so that its edges are soft.
+ */
+export const pointMixtures: Readonly<Record<"moons" | "8gaussians" | "checkerboard", () => PointMixture>> = {
+  "8gaussians": () => ({
+    centres: points(8, (i) => [4 * Math.cos(Math.PI / 4 * i) / 1.414, 4 * Math.sin(Math.PI / 4 * i) / 1.414]),
+    deviation: 0.5 / 1.414,
+    mode: Array.from({ length: 8 }, (_, i) => i),
+  }),
+  moons: () => {
+    const half = 64;
+    const mode = Array.from({ length: 2 * half }, (_, i) => i < half ? 0 : 1);
+    const centres = points(2 * half, (i) => {
+      const angle = Math.PI * (i % half + 0.5) / half;
+      const [x, y] = mode[i] === 0 ? [Math.cos(angle), Math.sin(angle)] : [1 - Math.cos(angle), 0.5 - Math.sin(angle)];
+      return [2 * x - 1, 2 * y - 0.2];
+    });
+    return { centres, deviation: 0.2, mode };
+  },
+  checkerboard: () => {
+    const [side, perSquare] = [8, 64];
+    const mode = Array.from({ length: 8 * perSquare }, (_, i) => Math.floor(i / perSquare));
+    const centres = points(8 * perSquare, (i) => {
+      const [column, upper, cell] = [mode[i] % 4 - 2, Math.floor(mode[i] / 4), i % perSquare];
+      const shift = ((column % 2) + 2) % 2 - 2 * upper;
+      return [2 * column + 2 * (cell % side + 0.5) / side, 2 * shift + 2 * (Math.floor(cell / side) + 0.5) / side];
+    });
+    return { centres, deviation: 0.125, mode };
+  },
+};
+
+/** Log density of a mixture at `(x, y)`, and the distance to the nearest centre of each mode. */
+export function mixtureDensity(
+  { centres, deviation, mode }: PointMixture,
+  x: number,
+  y: number,
+): { logDensity: number; distances: number[] } {
+  const squares = mode.map((_, i) => (x - centres[2 * i]) ** 2 + (y - centres[2 * i + 1]) ** 2);
+  const least = Math.min(...squares);
+  const sum = squares.reduce((total, d) => total + Math.exp((least - d) / (2 * deviation ** 2)), 0);
+  const distances: number[] = Array(Math.max(...mode) + 1).fill(Infinity);
+  squares.forEach((d, i) => distances[mode[i]] = Math.min(distances[mode[i]], Math.sqrt(d)));
+  const logDensity = Math.log(sum / mode.length / (2 * Math.PI * deviation ** 2)) - least / (2 * deviation ** 2);
+  return { logDensity, distances };
+}
+
 /** Name of a point set. */
 export type BanditSet = keyof typeof banditSets;
 

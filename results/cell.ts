@@ -13,7 +13,7 @@ import { diffusionQl } from "../algorithms/diffusion_ql.ts";
 import { dqlKl, dtql } from "../algorithms/dtql/mod.ts";
 import { iql } from "../algorithms/iql.ts";
 import { rebrac } from "../algorithms/rebrac.ts";
-import { behaviourSampling, srpo } from "../algorithms/srpo/mod.ts";
+import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
 
 /** Every algorithm by name. */
@@ -23,6 +23,7 @@ export const algorithms = {
   diffusion_ql: diffusionQl as unknown as Algorithm<CommonConfig>,
   srpo: srpo as unknown as Algorithm<CommonConfig>,
   behaviour_sampling: behaviourSampling as unknown as Algorithm<CommonConfig>,
+  srpo_toy: srpoToy as unknown as Algorithm<CommonConfig>,
   iql: iql as unknown as Algorithm<CommonConfig>,
   bc: bc as unknown as Algorithm<CommonConfig>,
   td3_bc: td3Bc as unknown as Algorithm<CommonConfig>,
@@ -30,7 +31,15 @@ export const algorithms = {
 };
 
 /** What an experiment does with a trained agent. */
-export type ExperimentKind = "bandit" | "environment";
+export type ExperimentKind = "bandit" | "environment" | "toy";
+
+/** A way to sample SRPO's behaviour model; see its settings of the same names. */
+export interface SamplingRule {
+  sampler: string;
+  calls: number;
+  candidates: number;
+  choice: "argmax" | "softmax";
+}
 
 /** One training run, as plain data that a process can be given. */
 export interface Cell {
@@ -50,6 +59,8 @@ export interface Cell {
     episodes: number;
     /** Candidates per action in the second evaluation; the first always has one. */
     candidates: number;
+    /** Further evaluations, of the behaviour model that the same training made. */
+    sampling?: SamplingRule[];
   };
   /** Path of the dataset file; null for a bandit. */
   dataset: string | null;

@@ -4,29 +4,59 @@
  * @module
  */
 
+import { join } from "node:path";
 import type { Backend } from "../algorithms/core/backend.ts";
-import type { algorithms, Cell } from "./cell.ts";
+import type { algorithms, Cell, SamplingRule } from "./cell.ts";
+import { toySets } from "./toy.ts";
 
 type AlgorithmName = keyof typeof algorithms;
 
 interface Budget {
-  overrides: Cell["overrides"];
   source: string;
   seeds: number[];
+  /** Evaluation episodes, or samples of a bandit's policy. */
   episodes: number;
-  candidates: Partial<Record<AlgorithmName, number>>;
+}
+
+/** How one algorithm is run within a budget. */
+interface Run {
+  overrides: Cell["overrides"];
+  candidates?: number;
+  sampling?: SamplingRule[];
+}
+
+interface EnvironmentBudget extends Budget {
+  tasks: string[];
+  runs: Partial<Record<AlgorithmName, Run>>;
 }
 
 /** A named amount of work. */
 export interface Profile {
   description: string;
-  bandits: Budget & { tasks: string[] };
-  /** Settings of DTQL alone stand beside the common ones. */
-  hopper: Budget & { dtql?: Cell["overrides"] };
+  bandits: Budget & { tasks: string[]; overrides: Cell["overrides"] };
+  hopper: EnvironmentBudget;
+  toy: Budget & { overrides: Cell["overrides"] };
+  srpo: EnvironmentBudget;
+  /** Experiments that run only when `--only` names them. */
+  onRequest?: readonly ExperimentName[];
 }
 
+/** The experiments that every profile has. */
+export const experimentNames = ["bandits", "toy", "hopper", "srpo"] as const;
+type ExperimentName = typeof experimentNames[number];
+
+/** The local datasets of the experiments. */
+export const hopperDataset = "hopper-medium-replay-local";
+const cheetahDataset = "halfcheetah-medium-replay-local";
+
+const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): SamplingRule => ({
+  sampler,
+  calls,
+  candidates,
+  choice: "argmax",
+});
+
 const banditTasks = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
-const official = { dtql: 1024, diffusion_ql: 50 };
 
 /** All profiles by name. */
 export const profiles: Readonly<Record<string, Profile>> = {
@@ -38,15 +68,50 @@ export const profiles: Readonly<Record<string, Profile>> = {
       source: "smoke test: 40 updates, batch 64, width 32",
       seeds: [0],
       episodes: 200,
-      candidates: {},
     },
     hopper: {
-      overrides: { updates: 40, batchSize: 64, hidden: 32 },
-      dtql: { pretrainUpdates: 10, diffusionHidden: 32 },
+      tasks: [hopperDataset],
+      runs: {
+        dtql: {
+          overrides: { updates: 40, batchSize: 64, hidden: 32, pretrainUpdates: 10, diffusionHidden: 32 },
+          candidates: 8,
+        },
+        diffusion_ql: { overrides: { updates: 40, batchSize: 64, hidden: 32 }, candidates: 8 },
+      },
       source: "smoke test: 40 updates, batch 64, width 32",
       seeds: [0, 1],
       episodes: 2,
-      candidates: { dtql: 8, diffusion_ql: 8 },
+    },
+    toy: {
+      overrides: { updates: 40, batchSize: 64, hidden: 128 },
+      source: "smoke test: 40 updates, batch 64, width 128",
+      seeds: [0],
+      episodes: 1,
+    },
+    srpo: {
+      tasks: [hopperDataset],
+      runs: {
+        srpo: {
+          overrides: {
+            updates: 40,
+            behaviourUpdates: 15,
+            criticUpdates: 15,
+            behaviourHidden: 16,
+            behaviourBatchSize: 64,
+            batchSize: 64,
+            hidden: 32,
+          },
+          sampling: [sampling(5)],
+        },
+        ...Object.fromEntries(
+          ["bc", "iql", "td3_bc", "rebrac"].map((name) => [name, {
+            overrides: { updates: 40, batchSize: 64, hidden: 32 },
+          }]),
+        ),
+      },
+      source: "smoke test: 40 updates, batch 64, width 32",
+      seeds: [0],
+      episodes: 2,
     },
   },
   quick: {
@@ -67,17 +132,28 @@ export const profiles: Readonly<Record<string, Profile>> = {
         "10,000; DTQL 3300 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
-      candidates: {},
     },
     hopper: {
-      overrides: { updates: 4000, batchSize: 128, hidden: 128, learningRate: 1e-3 },
-      dtql: {
-        updates: 8000,
-        criticLearningRate: 1e-3,
-        schedule: "cosine",
-        trustRegionWeight: 50,
-        pretrainUpdates: 500,
-        diffusionHidden: 128,
+      tasks: [hopperDataset],
+      runs: {
+        dtql: {
+          overrides: {
+            updates: 8000,
+            batchSize: 128,
+            hidden: 128,
+            learningRate: 1e-3,
+            criticLearningRate: 1e-3,
+            schedule: "cosine",
+            trustRegionWeight: 50,
+            pretrainUpdates: 500,
+            diffusionHidden: 128,
+          },
+          candidates: 64,
+        },
+        diffusion_ql: {
+          overrides: { updates: 4000, batchSize: 128, hidden: 128, learningRate: 1e-3 },
+          candidates: 50,
+        },
       },
       source:
         "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 8000 updates, Diffusion-QL 4000, for the papers' " +
@@ -85,8 +161,38 @@ export const profiles: Readonly<Record<string, Profile>> = {
         "runs of seeds 0 to 2 here",
       seeds: [0, 1, 2],
       episodes: 10,
-      candidates: { dtql: 64, diffusion_ql: 50 },
     },
+    toy: {
+      overrides: { updates: 1500, batchSize: 512, hidden: 128, learningRate: 1e-3 },
+      source:
+        "scaled down: learned score of width 128 for 512, 1500 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
+      seeds: [0],
+      episodes: 1,
+    },
+    srpo: {
+      tasks: [hopperDataset, cheetahDataset],
+      runs: srpoRuns({
+        srpo: {
+          updates: 12_000,
+          behaviourUpdates: 2000,
+          criticUpdates: 8000,
+          behaviourBatchSize: 256,
+          behaviourHidden: 64,
+          hidden: 128,
+          learningRate: 1e-3,
+        },
+        bc: { updates: 4000, hidden: 128, learningRate: 1e-3 },
+        iql: { updates: 8000, hidden: 128, learningRate: 1e-3 },
+        td3_bc: { updates: 8000, hidden: 128, learningRate: 1e-3 },
+        rebrac: { updates: 8000, hidden: 128, batchSize: 256 },
+      }),
+      source:
+        "scaled down: SRPO 2000 + 8000 + 2000 updates for 2 + 1.5 + 1 million, behaviour width 64 for 256 and batch 256 for 2048; BC 4000, " +
+        "IQL, TD3+BC, ReBRAC 8000 updates for a million; widths 128 for 256; learning rate 0.001 for 0.0003",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    },
+    onRequest: ["srpo"],
   },
   full: {
     description: "the papers' networks on local data, three seeds; hours",
@@ -98,18 +204,56 @@ export const profiles: Readonly<Record<string, Profile>> = {
         "policy draws in mirrored pairs, 512 of them for the value term; DQL-KL with a learning rate of 0.001 for 0.003 and 500 of its updates as pretraining",
       seeds: [1, 2, 3],
       episodes: 1000,
-      candidates: {},
     },
     hopper: {
-      overrides: { updates: 100_000 },
-      dtql: { pretrainUpdates: 5000 },
+      tasks: [hopperDataset],
+      runs: {
+        dtql: { overrides: { updates: 100_000, pretrainUpdates: 5000 }, candidates: 1024 },
+        diffusion_ql: { overrides: { updates: 100_000 }, candidates: 50 },
+      },
       source: "scaled down: 100,000 updates for the papers' million or two; networks and rates as published",
       seeds: [0, 1, 2],
       episodes: 10,
-      candidates: official,
+    },
+    toy: {
+      overrides: {},
+      source: "the authors' network and rate; 20,000 updates for 366,000",
+      seeds: [0],
+      episodes: 1,
+    },
+    srpo: {
+      tasks: [hopperDataset, cheetahDataset],
+      runs: srpoRuns({
+        srpo: { updates: 150_000, behaviourUpdates: 50_000, criticUpdates: 50_000, behaviourBatchSize: 512 },
+        bc: { updates: 100_000 },
+        iql: { updates: 100_000 },
+        td3_bc: { updates: 100_000 },
+        rebrac: { updates: 100_000 },
+      }),
+      source:
+        "scaled down: 50,000 updates per phase of SRPO with behaviour batches of 512 for 2048, 100,000 of the others; networks and " +
+        "rates as published",
+      seeds: [0, 1, 2],
+      episodes: 10,
     },
   },
 };
+
+/** SRPO with iterative sampling of its behaviour model at several costs, beside the baselines. */
+function srpoRuns(overrides: Record<"srpo" | "bc" | "iql" | "td3_bc" | "rebrac", Cell["overrides"]>) {
+  const { srpo, ...baselines } = overrides;
+  return {
+    srpo: {
+      overrides: srpo,
+      sampling: [
+        ...[5, 10, 15, 20, 50, 100].map((calls) => sampling(calls)),
+        sampling(15, 16),
+        sampling(5, 64, "ddpm"), // IDQL's way.
+      ],
+    },
+    ...Object.fromEntries(Object.entries(baselines).map(([name, overrides]) => [name, { overrides }])),
+  };
+}
 
 /** Which cells of a profile to run. */
 export interface Selection {
@@ -119,35 +263,14 @@ export interface Selection {
   seeds?: number[];
 }
 
-/** The experiments that every profile has. */
-export const experimentNames = ["bandits", "hopper"];
-
-/** The local dataset of the hopper experiment. */
-export const hopperDataset = "hopper-medium-replay-local";
-
-/** The cells of a profile, cheapest experiment first. */
-export function planCells(name: string, selection: Selection, backend: Backend, datasetPath: string): Cell[] {
+/** The cells of a profile, cheapest experiment first; datasets are looked for in `datasets`. */
+export function planCells(name: string, selection: Selection, backend: Backend, datasets: string): Cell[] {
   const profile = profiles[name];
   const common = { profile: name, backend, checkpointMs: 10_000 };
-  const hopper = profile.hopper.seeds.length === 0
-    ? []
-    : (["dtql", "diffusion_ql"] as const).flatMap((algorithm) =>
-      (selection.seeds ?? profile.hopper.seeds).map((seed): Cell => ({
-        ...common,
-        experiment: "hopper",
-        kind: "environment",
-        task: hopperDataset,
-        algorithm,
-        seed,
-        overrides: { ...profile.hopper.overrides, ...(algorithm === "dtql" ? profile.hopper.dtql : {}) },
-        overridesSource: profile.hopper.source,
-        evaluation: { episodes: profile.hopper.episodes, candidates: profile.hopper.candidates[algorithm] ?? 1 },
-        dataset: datasetPath,
-      }))
-    );
+  const seedsOf = (budget: Budget) => selection.seeds ?? budget.seeds;
   const bandits = profile.bandits.tasks.flatMap((task) =>
     (["dtql", "dql_kl"] as const).flatMap((algorithm) =>
-      (selection.seeds ?? profile.bandits.seeds).map((seed): Cell => ({
+      seedsOf(profile.bandits).map((seed): Cell => ({
         ...common,
         experiment: "bandits",
         kind: "bandit",
@@ -161,8 +284,41 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
       }))
     )
   );
-  return [...bandits, ...hopper].filter((cell) =>
-    (!selection.only || cell.experiment === selection.only) &&
+  const toys = toySets.flatMap((task) =>
+    seedsOf(profile.toy).map((seed): Cell => ({
+      ...common,
+      experiment: "toy",
+      kind: "toy",
+      task,
+      algorithm: "srpo_toy",
+      seed,
+      overrides: profile.toy.overrides,
+      overridesSource: profile.toy.source,
+      evaluation: { episodes: profile.toy.episodes, candidates: 1 },
+      dataset: null,
+    }))
+  );
+  const environments = (["hopper", "srpo"] as const).flatMap((experiment) => {
+    const budget: EnvironmentBudget = profile[experiment];
+    return budget.tasks.flatMap((task) =>
+      Object.entries(budget.runs).flatMap(([algorithm, { overrides, candidates = 1, sampling }]) =>
+        seedsOf(budget).map((seed): Cell => ({
+          ...common,
+          experiment,
+          kind: "environment",
+          task,
+          algorithm: algorithm as AlgorithmName,
+          seed,
+          overrides,
+          overridesSource: budget.source,
+          evaluation: { episodes: budget.episodes, candidates, ...(sampling ? { sampling } : {}) },
+          dataset: join(datasets, `${task}.hdf5`),
+        }))
+      )
+    );
+  });
+  return [...bandits, ...toys, ...environments].filter((cell) =>
+    (selection.only ? cell.experiment === selection.only : !profile.onRequest?.some((e) => e === cell.experiment)) &&
     (!selection.task || cell.task === selection.task) &&
     (!selection.algorithm || cell.algorithm === selection.algorithm)
   );

@@ -9,11 +9,13 @@ import type { TopLevelSpec } from "vega-lite";
 import { createRng } from "../algorithms/core/rng.ts";
 import { type BanditReward, banditRewards, type BanditSet, banditSets } from "../data/bandits.ts";
 import { normalizedScore } from "../environments/scores.ts";
-import { algorithms } from "./cell.ts";
+import { findTask } from "../environments/tasks.ts";
+import { algorithms, type SamplingRule } from "./cell.ts";
 import { writeFigure } from "./figures.ts";
 import { writeAtomically } from "./files.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
 import { type Table, toCsv, toMarkdown } from "../data/table.ts";
+import { toyFigure, toyTable } from "./toy.ts";
 import type { Evaluation } from "./train.ts";
 
 const title = (name: string) => algorithms[name as keyof typeof algorithms].title;
@@ -28,22 +30,32 @@ export async function writeReport(
   heading: string,
 ): Promise<Table[]> {
   const bandits = evaluations.filter((e) => e.bandit);
+  const toys = evaluations.filter((e) => e.toy);
   const environments = evaluations.filter((e) => e.environment);
   const tables: Table[] = [];
-  if (bandits.length > 0) {
-    tables.push(banditTable(bandits));
-    await writeFigure(join(folder, "bandits"), banditFigure(bandits));
-  }
+  const pictures: string[] = [];
+  const add = async (name: string, table: Table, figures: Record<string, TopLevelSpec>) => {
+    tables.push(table);
+    await writeAtomically(join(folder, `${name}.csv`), toCsv(table));
+    for (const [figure, spec] of Object.entries(figures)) {
+      await writeFigure(join(folder, figure), spec);
+      pictures.push(`![${figure}](${figure}.svg)`, "");
+    }
+  };
+  if (bandits.length > 0) await add("bandits", banditTable(bandits), { bandits: banditFigure(bandits) });
+  if (toys.length > 0) await add("toy", toyTable(toys, protocol(toys)), { toy: toyFigure(toys) });
   if (environments.length > 0) {
-    tables.push(...environmentTables(environments));
-    await writeFigure(join(folder, "hopper"), environmentFigure(environments));
+    const tasks = [...new Set(environments.map(({ cell }) => cell.task))];
+    const figures = Object.fromEntries(tasks.map((task) => [
+      findTask(task).name,
+      environmentFigure(environments.filter(({ cell }) => cell.task === task)),
+    ]));
+    const speed = environments.some(({ environment }) => environment!.rules.some(({ sampling }) => sampling));
+    await add("environments", environmentTable(environments), {
+      ...figures,
+      ...(speed ? { speed: speedFigure(environments) } : {}),
+    });
   }
-  const names = ["bandits", "environments"].filter((_, i) => [bandits, environments][i].length > 0);
-  for (const [i, table] of tables.entries()) await writeAtomically(join(folder, `${names[i]}.csv`), toCsv(table));
-  const pictures = [
-    ...(bandits.length > 0 ? ["![Bandits](bandits.svg)", ""] : []),
-    ...(environments.length > 0 ? ["![Hopper](hopper.svg)", ""] : []),
-  ];
   const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
   await writeAtomically(join(folder, "README.md"), text);
   return tables;
@@ -80,36 +92,55 @@ function banditTable(evaluations: readonly Evaluation[]): Table {
   };
 }
 
-/** One entry per (task, method, acting rule), over its seeds. */
-function groupRules(evaluations: readonly Evaluation[]) {
-  const keys = new Map<
-    string,
-    { task: string; algorithm: string; candidates: number; scores: number[][]; actMs: number[]; datasetMean: number }
-  >();
-  for (const { cell, environment } of evaluations) {
-    for (const { candidates, scores, actMs } of environment!.rules) {
-      const key = `${cell.task}/${cell.algorithm}/${candidates}`;
-      const datasetMean = normalizedScore(cell.task, environment!.datasetMean);
-      const group = keys.get(key) ??
-        { task: cell.task, algorithm: cell.algorithm, candidates, scores: [], actMs: [], datasetMean };
-      group.scores.push(scores);
-      group.actMs.push(actMs);
-      keys.set(key, group);
-    }
-  }
-  return [...keys.values()];
+interface RuleScores {
+  task: string;
+  algorithm: string;
+  method: string;
+  acting: string;
+  /** Network calls per action, where a policy is sampled. */
+  sampling?: SamplingRule;
+  /** Per seed, the scores of its episodes. */
+  scores: number[][];
+  actMs: number[];
+  datasetMean: number;
 }
 
-const ruleName = (candidates: number) => candidates === 1 ? "one sample" : `softmax of ${candidates}`;
+const deterministic: readonly string[] = ["srpo", "bc", "iql", "td3_bc", "rebrac"];
 
-function environmentTables(evaluations: readonly Evaluation[]): Table[] {
-  const rows = groupRules(evaluations).map(({ task, algorithm, candidates, scores, actMs, datasetMean }) => {
+function actingName(algorithm: string, candidates: number, sampling?: SamplingRule): string {
+  const several = candidates === 1 ? "" : `${sampling?.choice ?? "softmax"} of ${candidates}`;
+  if (sampling) return `${sampling.calls} calls, ${sampling.sampler}${several && `, ${several}`}`;
+  return several || (deterministic.includes(algorithm) ? "one pass" : "one sample");
+}
+
+/** One entry per (task, method, acting rule), over its seeds. */
+function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
+  const groups = new Map<string, RuleScores>();
+  for (const { cell, environment } of evaluations) {
+    for (const { candidates, sampling, scores, actMs } of environment!.rules) {
+      const acting = actingName(cell.algorithm, candidates, sampling);
+      const method = sampling ? algorithms.behaviour_sampling.title : title(cell.algorithm);
+      const key = `${cell.task}/${method}/${acting}`;
+      const datasetMean = normalizedScore(cell.task, environment!.datasetMean);
+      const { task, algorithm } = cell;
+      const group = groups.get(key) ??
+        { task, algorithm, method, acting, sampling, scores: [], actMs: [], datasetMean };
+      group.scores.push(scores);
+      group.actMs.push(actMs);
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()];
+}
+
+function environmentTable(evaluations: readonly Evaluation[]): Table {
+  const rows = groupRules(evaluations).map(({ task, method, acting, scores, actMs, datasetMean }) => {
     const score = bootstrapMean(scores);
     const gain = bootstrapMean(scores.map((seed) => seed.map((s) => s - datasetMean)));
     return [
       task,
-      title(algorithm),
-      ruleName(candidates),
+      method,
+      acting,
       number(score.mean, 1),
       range(score),
       `${score.n} x ${scores[0].length}`,
@@ -119,8 +150,8 @@ function environmentTables(evaluations: readonly Evaluation[]): Table[] {
       number(mean(actMs), 3),
     ];
   });
-  return [{
-    title: "Hopper, local medium-replay data",
+  return {
+    title: "Local data",
     columns: [
       "dataset",
       "method",
@@ -139,7 +170,7 @@ function environmentTables(evaluations: readonly Evaluation[]): Table[] {
       "over seeds, then episodes. Data: the mean score of the dataset's own episodes; gain: score minus that.",
       ...protocol(evaluations),
     ],
-  }];
+  };
 }
 
 const columns = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
@@ -231,21 +262,21 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
 /** Scores with intervals per method and acting rule, each seed's mean as a dot, the dataset's mean as a line. */
 export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const groups = groupRules(evaluations);
-  const label = (g: typeof groups[number]) => `${title(g.algorithm)}, ${ruleName(g.candidates)}`;
+  const label = (g: RuleScores) => `${g.method}, ${g.acting}`;
   const summary = groups.map((g) => ({ method: label(g), ...bootstrapMean(g.scores) }));
   const seeds = groups.flatMap((g) => g.scores.map((scores) => ({ method: label(g), score: mean(scores) })));
   const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 260 } };
-  const scale = { domain: [0, Math.max(100, ...seeds.map((s) => s.score))] };
+  const scale = { domain: [Math.min(0, ...seeds.map((s) => s.score)), Math.max(40, ...seeds.map((s) => s.score))] };
   const { n } = summary[0];
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: {
-      text: "Hopper on local medium-replay data",
+      text: groups[0].task,
       subtitle:
         `Bars: mean over ${n} seeds and its 95 % interval; dots: seeds; dashed: the dataset's mean. Local data.`,
     },
     width: 520,
-    height: { step: 44 },
+    height: { step: 36 },
     layer: [
       {
         data: { values: summary },
@@ -268,5 +299,64 @@ export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelS
         encoding: { x: { field: "mean", type: "quantitative" } },
       },
     ],
+  } as TopLevelSpec;
+}
+
+/** Score against milliseconds per action: one-step policies, and iterative sampling at each number of calls as a line. */
+export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
+  const panels = tasks.map((task) => {
+    const groups = groupRules(evaluations.filter(({ cell }) => cell.task === task));
+    const values = groups.map((g) => {
+      const { mean: score, low, high } = bootstrapMean(g.scores);
+      const several = g.sampling && g.sampling.candidates > 1 ? ", several candidates" : "";
+      const short = g.sampling
+        ? `${g.sampling.calls}${several && ` x ${g.sampling.candidates}`}`
+        : `${g.method}${g.acting.startsWith("one") ? "" : `, ${g.acting}`}`;
+      return {
+        method: `${g.method}${several}`,
+        kind: g.sampling ? "iterative" : "own",
+        label: short,
+        ms: mean(g.actMs),
+        score,
+        low: low ?? score,
+        high: high ?? score,
+      };
+    });
+    const x = { field: "ms", type: "quantitative", title: "milliseconds per action", scale: { type: "log" } };
+    const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
+    const color = { field: "method", type: "nominal", title: null };
+    return {
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: 420,
+      height: 300,
+      data: { values },
+      layer: [
+        {
+          transform: [{ filter: "datum.kind === 'iterative'" }],
+          mark: { type: "line", strokeWidth: 1.5 },
+          encoding: { x, y, color },
+        },
+        {
+          mark: { type: "rule", strokeWidth: 1, opacity: 0.6 },
+          encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color },
+        },
+        { mark: { type: "circle", size: 60, opacity: 1 }, encoding: { x, y, color } },
+        {
+          mark: { type: "text", dx: 6, dy: -7, align: "left", fontSize: 10 },
+          encoding: { x, y, text: { field: "label" } },
+        },
+      ],
+    };
+  });
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Score against time per action",
+      subtitle:
+        "Batch 1, one machine. Lines: the same behaviour network at each number of calls. Bars: 95 % intervals. Local data.",
+    },
+    vconcat: panels,
+    resolve: { scale: { x: "shared" } },
   } as TopLevelSpec;
 }

@@ -6,7 +6,7 @@
 
 import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { backends, useBackend } from "../algorithms/core/backend.ts";
 import { algorithms, type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { runCells, runScript } from "./executor.ts";
@@ -26,7 +26,9 @@ Usage: deno task reproduce [options]
   Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
 }
                        (default: quick)
-  --only <experiment>  ${experimentNames.join(" or ")}
+  --only <experiment>  one of ${
+  experimentNames.join(", ")
+}; srpo takes half an hour, and quick leaves it out unless named
   --task <id>          one task, such as 25gaussians-far or ${hopperDataset}
   --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
   --seeds <list>       such as 0,1,2 (default: the profile's)
@@ -84,7 +86,9 @@ function parse(args: string[]) {
     fresh: flags.fresh,
     profile,
     only: known("experiment", flags.only, experimentNames),
-    task: known("task", flags.task, [...new Set(planCells(profile, {}, "onnx", "").map((cell) => cell.task))]),
+    task: known("task", flags.task, [
+      ...new Set(experimentNames.flatMap((only) => planCells(profile, { only }, "onnx", "").map((cell) => cell.task))),
+    ]),
     algorithm: known("algorithm", flags.algorithm, Object.keys(algorithms)),
     seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
     jobs: flags.jobs === undefined ? navigator.hardwareConcurrency : natural("jobs", flags.jobs, 1),
@@ -93,33 +97,34 @@ function parse(args: string[]) {
   };
 }
 
-/** Makes the local dataset unless it is there; `quiet` leaves the terminal to others. */
-async function ensureDataset(out: string, display: "shown" | "quiet", signal: AbortSignal): Promise<void> {
-  const path = join(out, "datasets", `${hopperDataset}.hdf5`);
+/** Makes a local dataset unless it is there; `quiet` leaves the terminal to others. */
+async function ensureDataset(
+  path: string,
+  out: string,
+  display: "shown" | "quiet",
+  signal: AbortSignal,
+): Promise<void> {
   try {
     await Deno.stat(path);
     return;
   } catch {
     // Made below.
   }
-  await makeFolder(join(out, "datasets"));
+  const id = basename(path, ".hdf5");
+  await makeFolder(dirname(path));
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1000;
   const shown = display === "shown" && Deno.stdout.isTerminal();
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
-  const error = await runScript("make_dataset.ts", [hopperDataset, path], out, ({ done, total }) => {
+  const error = await runScript("make_dataset.ts", [id, path], out, ({ done, total }) => {
     if (shown) {
-      write(
-        `Making ${hopperDataset}: ${done} of ${total} transitions, ${
-          formatSeconds(seconds() * (total / done - 1))
-        } left`,
-      );
+      write(`Making ${id}: ${done} of ${total} transitions, ${formatSeconds(seconds() * (total / done - 1))} left`);
     }
   }, signal);
   if (shown) write("");
   if (signal.aborted) return;
-  if (error) throw new Error(error.startsWith("Cannot") ? error : `Cannot make ${hopperDataset}: ${error}`);
-  if (display === "shown") console.log(`Made ${hopperDataset} in ${formatSeconds(seconds())}`);
+  if (error) throw new Error(error.startsWith("Cannot") ? error : `Cannot make ${id}: ${error}`);
+  if (display === "shown") console.log(`Made ${id} in ${formatSeconds(seconds())}`);
 }
 
 async function main(): Promise<number> {
@@ -129,8 +134,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const backend = await useBackend(flags.backend);
-  const datasetPath = join(flags.out, "datasets", `${hopperDataset}.hdf5`);
-  const cells = planCells(flags.profile, flags, backend, datasetPath);
+  const cells = planCells(flags.profile, flags, backend, join(flags.out, "datasets"));
   if (cells.length === 0) {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }
@@ -183,13 +187,15 @@ async function main(): Promise<number> {
       bars.stop();
     }
   };
-  // The dataset is made beside the cells that do not need it.
+  // Datasets are made beside the cells that need none.
   const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
   const display = free.length === 0 ? "shown" : "quiet";
-  await Promise.all([
-    needing.length > 0 ? ensureDataset(flags.out, display, stop.signal) : Promise.resolve(),
-    run(free, flags.jobs),
-  ]);
+  const makeDatasets = async () => {
+    for (const path of new Set(needing.map((cell) => cell.dataset!))) {
+      await ensureDataset(path, flags.out, display, stop.signal);
+    }
+  };
+  await Promise.all([makeDatasets(), run(free, flags.jobs)]);
   await run(needing, flags.jobs);
 
   const order = new Map(cells.map((cell, i) => [cellFolder(flags.out, cell), i]));

@@ -15,15 +15,18 @@ import {
   banditMetrics,
   type BanditReward,
   type BanditSet,
+  banditSets,
   drawBanditBatch,
   makeBandit,
+  type pointMixtures,
   shareNearModes,
 } from "../data/bandits.ts";
 import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
 import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
-import { algorithms, type Cell, cellConfig, cellFolder, cellLabel } from "./cell.ts";
+import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import { evaluateAgent } from "./evaluation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
+import { evaluateToy, type ToyResult } from "./toy.ts";
 
 /** What a finished cell says. */
 export interface Evaluation {
@@ -41,8 +44,9 @@ export interface Evaluation {
     physics: string;
     datasetMean: number;
     datasetTransitions: number;
-    rules: { candidates: number; episodes: Episode[]; scores: number[]; actMs: number }[];
+    rules: { candidates: number; sampling?: SamplingRule; episodes: Episode[]; scores: number[]; actMs: number }[];
   };
+  toy?: ToyResult;
 }
 
 /** Where a cell's training stands, for a progress bar. */
@@ -81,7 +85,11 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   await useBackend(cell.backend);
   const config = cellConfig(cell);
   const rng = createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`);
-  const task = cell.kind === "bandit" ? banditTask(cell, rng) : await environmentTask(cell);
+  const task = cell.kind === "bandit"
+    ? banditTask(cell, rng)
+    : cell.kind === "toy"
+    ? toyTask(cell)
+    : await environmentTask(cell);
   await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
 
   let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.agent.init(rng.child("init")));
@@ -238,6 +246,21 @@ function banditTask(cell: Cell, rng: Rng): Task {
   };
 }
 
+function toyTask(cell: Cell): Task {
+  const set = cell.task as keyof typeof pointMixtures;
+  const agent = algorithms[cell.algorithm].create(cellConfig(cell), { observationDim: 1, actionDim: 2, maxAction: 5 });
+  const zeros = (rows: number) => ndarray(new Float32Array(rows), [rows, 1]);
+  return {
+    agent,
+    drawBatch(rows, rng) { // Fresh points at every update, where the authors draw from a million.
+      const z = zeros(rows);
+      const action = ndarray(banditSets[set](rows, rng), [rows, 2]);
+      return { observation: z, action, reward: z, nextObservation: z, terminal: z };
+    },
+    evaluate: async (state, rng, onProgress) => ({ toy: await evaluateToy(set, agent, state, rng, onProgress) }),
+  };
+}
+
 async function environmentTask(cell: Cell): Promise<Task> {
   const config = cellConfig(cell);
   const data = await loadTransitions(cell.dataset!, { nextActions: true });
@@ -252,27 +275,39 @@ async function environmentTask(cell: Cell): Promise<Task> {
     drawBatch: (rows, rng) => drawBatch(data, rows, rng),
     async evaluate(state, rng, onProgress) {
       const rules = [];
-      for (const candidates of new Set([1, cell.evaluation.candidates])) {
+      const plain = [...new Set([1, cell.evaluation.candidates])].map((candidates) => ({
+        candidates,
+        sampling: undefined,
+      }));
+      const sampled = (cell.evaluation.sampling ?? []).map((sampling) => ({
+        candidates: sampling.candidates,
+        sampling,
+      }));
+      for (const { candidates, sampling } of [...plain, ...sampled]) {
+        const label = sampling ? `${sampling.sampler}, ${sampling.calls} calls` : `${candidates} candidate(s)`;
         const report = (running: number, step: number) =>
-          step % 50 === 0 && onProgress(`evaluating, ${candidates} candidate(s), step ${step}, ${running} running`);
-        const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`;
-        const { algorithm, backend, evaluation: { episodes: number } } = cell;
+          step % 50 === 0 && onProgress(`evaluating, ${label}, step ${step}, ${running} running`);
+        const algorithm = sampling ? "behaviour_sampling" as const : cell.algorithm;
+        const settings = sampling
+          ? { ...config, sampler: sampling.sampler, calls: sampling.calls, choice: sampling.choice }
+          : config;
         const job = {
           algorithm,
-          config,
+          config: settings,
           spec,
-          backend,
+          backend: cell.backend,
           state,
           task: cell.task,
           physics,
-          episodes: number,
+          episodes: cell.evaluation.episodes,
           candidates,
-          seed,
+          seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`,
         };
         const episodes = await evaluateAgent(job, report);
         const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
-        const actMs = await timeAction(agent, state, candidates, observationDim, rng);
-        rules.push({ candidates, episodes, scores, actMs });
+        const acting = sampling ? algorithms[algorithm].create(settings, spec) : agent;
+        const actMs = await timeAction(acting, state, candidates, observationDim, rng);
+        rules.push({ candidates, sampling, episodes, scores, actMs });
       }
       const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
       return { environment: { physics, datasetMean, datasetTransitions: data.count, rules } };

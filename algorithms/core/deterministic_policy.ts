@@ -30,9 +30,9 @@ export function deterministicPolicy<P>(
       return result.action;
     },
     exportPolicy(state) {
-      const params = asConstants(paramsOf(state.arrays)) as P;
+      const params = paramsOf(state.arrays);
       return exportOnnx(`${name}/policy`, { observation: [1, observationDim] }, ({ observation }) => ({
-        action: action(params, observation),
+        action: action(asConstants(params) as P, observation),
       }));
     },
   };

@@ -7,3 +7,4 @@
 export * from "./config.ts";
 export * from "./sampling.ts";
 export * from "./srpo.ts";
+export * from "./toy.ts";

@@ -101,7 +101,7 @@ export interface SrpoArrays<L = NdArray> extends IqlArrays<L> {
 }
 
 /** Noise at times uniform in `[low, high]`. */
-function drawVpNoise(rows: number, dim: number, [low, high]: readonly [number, number], rng: Rng): VpNoise {
+export function drawVpNoise(rows: number, dim: number, [low, high]: readonly [number, number], rng: Rng): VpNoise {
   const times = rng.fillUniform(new Float64Array(rows)).map((u) => low + u * (high - low));
   const of = (f: (t: number) => number) => column(Float32Array.from(times, f));
   return {
