@@ -40,6 +40,45 @@ const grid = [-4.5, -3, -1.5, 0, 1.5, 3, 4.5];
 export const toyTargets = grid.flatMap((x) => grid.map((y) => [x, y]));
 export const toyWeights = Array.from({ length: 21 }, (_, i) => i / 20);
 
+/** Where a score takes the actions of every target and weight. */
+export async function sweepToy(
+  set: keyof typeof pointMixtures,
+  model: NoiseModel,
+  rng: Rng,
+  onStep: (step: number, steps: number) => void = () => {},
+): Promise<ToySweep> {
+  const mixture = pointMixtures[set]();
+  const n = toyWeights.length * toyTargets.length;
+  const targets = ndarray(toyWeights.flatMap(() => toyTargets.flat()), [n, 2]);
+  const weights = ndarray(toyWeights.flatMap((w) => toyTargets.map(() => w)), [n, 1]);
+  const { data } = await regularizeActions(model, targets, weights, rng, onStep);
+  const size = 2 * toyTargets.length;
+  const actions = toyWeights.map((_, i) =>
+    Array.from(data.subarray(size * i, size * (i + 1)), (x) => Number(x.toFixed(4)))
+  );
+  const last = actions[actions.length - 1];
+  const gains: number[] = [];
+  let near = 0;
+  toyTargets.forEach(([x, y], i) => {
+    const [from, to] = [mixtureDensity(mixture, x, y), mixtureDensity(mixture, last[2 * i], last[2 * i + 1])];
+    const mode = to.distances.indexOf(Math.min(...to.distances));
+    if (from.distances[mode] <= Math.min(...from.distances) + 1e-4) near++; // Targets between modes have several.
+    gains.push(to.logDensity - from.logDensity);
+  });
+  return {
+    actions,
+    nearest: near / toyTargets.length,
+    denser: gains.filter((gain) => gain >= 0).length / toyTargets.length,
+    largestLoss: Math.max(0, -Math.min(...gains)),
+  };
+}
+
+/** The exact score of a set. */
+export function exactModel(set: keyof typeof pointMixtures): NoiseModel {
+  const { centres, deviation, mode } = pointMixtures[set]();
+  return exactNoise({ centres: ndarray(centres, [mode.length, 2]), deviation });
+}
+
 /** Samples the learned density and sweeps both scores. */
 export async function evaluateToy(
   set: keyof typeof pointMixtures,
@@ -48,42 +87,14 @@ export async function evaluateToy(
   rng: Rng,
   onProgress: (note: string) => void,
 ): Promise<ToyResult> {
-  const mixture = pointMixtures[set]();
-  const n = toyWeights.length * toyTargets.length;
-  const targets = ndarray(toyWeights.flatMap(() => toyTargets.flat()), [n, 2]);
-  const weights = ndarray(toyWeights.flatMap((w) => toyTargets.map(() => w)), [n, 1]);
-  const sweep = async (name: string, model: NoiseModel): Promise<ToySweep> => {
-    const { data } = await regularizeActions(
-      model,
-      targets,
-      weights,
-      rng.child(name),
-      (step, steps) => step % 20 === 0 && onProgress(`${name} score, step ${step} of ${steps}`),
-    );
-    const actions = toyWeights.map((_, i) =>
-      Array.from(data.subarray(98 * i, 98 * (i + 1)), (x) => Number(x.toFixed(4)))
-    );
-    const last = actions[actions.length - 1];
-    const gains: number[] = [];
-    let near = 0;
-    toyTargets.forEach(([x, y], i) => {
-      const [from, to] = [mixtureDensity(mixture, x, y), mixtureDensity(mixture, last[2 * i], last[2 * i + 1])];
-      const mode = to.distances.indexOf(Math.min(...to.distances));
-      if (from.distances[mode] <= Math.min(...from.distances) + 1e-4) near++; // Targets between modes have several.
-      gains.push(to.logDensity - from.logDensity);
+  const sweep = (name: string, model: NoiseModel) =>
+    sweepToy(set, model, rng.child(name), (step, steps) => {
+      if (step % 20 === 0) onProgress(`${name} score, step ${step} of ${steps}`);
     });
-    return {
-      actions,
-      nearest: near / toyTargets.length,
-      denser: gains.filter((gain) => gain >= 0).length / toyTargets.length,
-      largestLoss: Math.max(0, -Math.min(...gains)),
-    };
-  };
   const samples = await agent.act(state, ndarray(new Float32Array(2000), [2000, 1]), 1, rng.child("samples"));
-  const centres = ndarray(mixture.centres, [mixture.mode.length, 2]);
   return {
     samples: Array.from(samples.data, (x) => Number(x.toFixed(3))),
-    exact: await sweep("exact", exactNoise({ centres, deviation: mixture.deviation })),
+    exact: await sweep("exact", exactModel(set)),
     learned: await sweep("learned", learnedNoise(state)),
   };
 }

@@ -15,6 +15,7 @@ import {
   type CommonConfig,
   drawNormals,
   finishUpdate,
+  type Spec,
 } from "../core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "../core/compile.ts";
 import { fourierEmbedding, initMlp, type Linear, linear, mlp } from "../core/nn.ts";
@@ -77,7 +78,7 @@ interface Arrays<L = NdArray> {
 const sampleCalls = 25;
 
 /** Creates the diffusion model; its actions are samples of the data's density. */
-export function createToy(config: ToyConfig): Agent {
+export function createToy(config: ToyConfig, { observationDim, maxAction }: Spec): Agent {
   assertRange("SRPO's toy", "learningRate", config.learningRate, config.learningRate > 0, "positive");
   assertRange("SRPO's toy", "hidden", config.hidden, config.hidden > timeWidth * 2, `above ${timeWidth * 2}`);
   const train = compile<{ state: Arrays; batch: Batch; noise: VpNoise; step: AdamStep }>(
@@ -92,9 +93,8 @@ export function createToy(config: ToyConfig): Agent {
   );
   const sampled = (p: ToyNetwork, frequencies: Tensor, noise: Tensor) => {
     const predict = (x: Tensor, t: number) => toyNoise(p, frequencies, x, tf.fill([x.shape[0], 1], t));
-    return {
-      action: sampleDpm(predict, noise, dpmTimes(sampleCalls), { order: 2, steps: "multi", prediction: "clean" }),
-    };
+    const solver = { order: 2, steps: "multi", prediction: "clean" } as const;
+    return { action: tf.clipByValue(sampleDpm(predict, noise, dpmTimes(sampleCalls), solver), -maxAction, maxAction) };
   };
   const sample = compile<{ network: ToyNetwork<NdArray>; frequencies: NdArray; noise: NdArray }, { action: Tensor }>(
     "srpo_toy/sample",
@@ -128,7 +128,7 @@ export function createToy(config: ToyConfig): Agent {
       const { frequencies, network: { params } } = state.arrays as Arrays;
       return exportOnnx(
         "srpo_toy/policy",
-        { observation: [1, 1], noise: [1, 2] },
+        { observation: [1, observationDim], noise: [1, 2] },
         ({ noise }) => sampled(asConstants(params), asConstants(frequencies), noise),
       );
     },

@@ -44,6 +44,7 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
   if ("behaviourUpdates" in algorithm.defaults) {
     Object.assign(small, { behaviourUpdates: 2, criticUpdates: 2, behaviourHidden: 16, blocks: 2 });
   }
+  if (name === "srpo_toy") small.hidden = 80;
   const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
 
   Deno.test(`${name} trains alike on onnx and on eager cpu, pretraining included`, async () => {
