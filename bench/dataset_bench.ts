@@ -9,7 +9,7 @@ import { cachePath } from "../data/cache.ts";
 import { drawBatch, loadDataset, qlearningDataset } from "../data/mod.ts";
 import { createAgent } from "./dtql_workload.ts";
 
-// ONESTEP_BENCH_DATASET names a file of halfcheetah's size, such as `make_h5py_file.py` writes.
+// ONESTEP_BENCH_DATASET names a file of halfcheetah's size, such as `make_dataset_file.py` writes.
 const path = Deno.env.get("ONESTEP_BENCH_DATASET");
 if (path) {
   await loadDataset(path);
