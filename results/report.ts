@@ -55,6 +55,8 @@ export async function writeReport(
       ...figures,
       ...(speed ? { speed: speedFigure(environments) } : {}),
     });
+    const differences = srpoDifferences(environments);
+    if (differences.rows.length > 0) await add("srpo_differences", differences, {});
   }
   const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
   await writeAtomically(join(folder, "README.md"), text);
@@ -170,6 +172,32 @@ function environmentTable(evaluations: readonly Evaluation[]): Table {
       "over seeds, then episodes. Data: the mean score of the dataset's own episodes; gain: score minus that.",
       ...protocol(evaluations),
     ],
+  };
+}
+
+/** SRPO's score minus that of every other way to act on the same task, seed by seed and start state by start state. */
+function srpoDifferences(evaluations: readonly Evaluation[]): Table {
+  const groups = groupRules(evaluations);
+  const rows = groups.filter((g) => g.algorithm === "srpo" && !g.sampling).flatMap((own) =>
+    groups.filter((g) => g !== own && g.task === own.task && g.scores.length === own.scores.length)
+      .filter((other) => other.scores[0].length === own.scores[0].length)
+      .map((other) => {
+        const pairs = own.scores.map((seed, i) => seed.map((score, k) => score - other.scores[i][k]));
+        const difference = bootstrapMean(pairs);
+        return [
+          own.task,
+          `${other.method}, ${other.acting}`,
+          number(difference.mean, 1),
+          range(difference),
+          number(mean(other.actMs) / mean(own.actMs), 1),
+        ];
+      })
+  );
+  return {
+    title: "SRPO against the others",
+    columns: ["dataset", "SRPO minus", "score", "95 %", "times its time per action"],
+    rows,
+    notes: ["Paired by seed and start state; intervals: bootstrap over seeds, then episodes. Batch 1."],
   };
 }
 

@@ -1,7 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import { type Agent, resolveConfig, type Spec } from "../../algorithms/core/agent.ts";
+import { type Agent, type AgentState, resolveConfig, type Spec } from "../../algorithms/core/agent.ts";
 import { useBackend } from "../../algorithms/core/backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeEntries } from "../../algorithms/core/tree.ts";
@@ -29,10 +30,10 @@ function drawTransitions(seed: string) {
   };
 }
 
-async function train(agent: Agent, updates: number) {
-  let state = agent.init(createRng("init"));
+async function train(agent: Agent, updates: number, from?: AgentState) {
+  let state = from ?? agent.init(createRng("init"));
   let metrics: Record<string, number> = {};
-  for (let k = 0; k < updates; k++) {
+  for (let k = state.updates; k < updates; k++) {
     ({ state, metrics } = await agent.update(state, drawTransitions(`${k}`), createRng(`update/${k}`)));
   }
   return { state, metrics };
@@ -61,6 +62,20 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
       if (path.includes("adam")) continue;
       // Adam divides by the root of small moments, which turns float32 noise into up to a part of the learning rate.
       data.forEach((x, i) => assert(Math.abs(x - wanted.get(path)!.data[i]) <= 3e-4, `${path}[${i}]`));
+    }
+  });
+
+  Deno.test(`${name} resumed from a checkpoint at any update ends in the same bytes`, async () => {
+    const { state: whole } = await train(create(), 6);
+    const wanted = encodeCheckpoint(whole.arrays, {});
+    for (let stop = 1; stop < 6; stop++) { // In every phase of those that have several.
+      const { state } = await train(create(), stop);
+      const arrays = restoreTree(
+        create().init(createRng("other")).arrays,
+        decodeCheckpoint(encodeCheckpoint(state.arrays, {})),
+      );
+      const { state: resumed } = await train(create(), 6, { updates: stop, arrays });
+      assertEquals(encodeCheckpoint(resumed.arrays, {}), wanted, `stopped after ${stop}`);
     }
   });
 
