@@ -17,29 +17,16 @@ import {
   sequenceDataset,
   transformRewards,
 } from "../../data/d4rl.ts";
-import { type HdfArray, readHdf5, writeHdf5 } from "../../data/hdf5.ts";
+import { readHdf5, writeHdf5 } from "../../data/hdf5.ts";
 import { loadBehaviours } from "../../data/behaviours.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { findTask } from "../../environments/mod.ts";
 import { loadDataset, toDataset } from "../../data/dataset.ts";
-
-const floats = (shape: number[], data: number[]): HdfArray => ({ shape, data: Float32Array.from(data) });
-const flags = (data: number[]): HdfArray => ({ shape: [data.length], data: Int8Array.from(data) });
-
-/** Two episodes, the first ended by the environment, the second by the time limit, then one unfinished row. */
-const arrays = () =>
-  new Map<string, HdfArray>([
-    ["observations", floats([6, 2], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])],
-    ["actions", floats([6, 1], [0, 0.1, 0.2, 0.3, 0.4, 0.5])],
-    ["rewards", floats([6], [1, 2, 4, 8, 16, 32])],
-    ["terminals", flags([0, 1, 0, 0, 0, 0])],
-    ["timeouts", flags([0, 0, 0, 0, 1, 0])],
-    ["infos/qpos", floats([6, 1], [9, 8, 7, 6, 5, 4])],
-  ]);
+import { exampleArrays, floats } from "./example.ts";
 
 Deno.test("qlearningDataset() drops rows at time limits and the last row, and takes the next row as successor", () => {
-  const data = qlearningDataset(toDataset(arrays(), new Map(), "test"));
+  const data = qlearningDataset(toDataset(exampleArrays(), new Map(), "test"));
   assertEquals(data.count, 4);
   assertEquals([...data.observation], [0, 0, 1, 1, 2, 2, 3, 3]);
   assertEquals([...data.nextObservation], [1, 1, 2, 2, 3, 3, 4, 4]);
@@ -49,29 +36,29 @@ Deno.test("qlearningDataset() drops rows at time limits and the last row, and ta
 });
 
 Deno.test("toDataset() names a missing, misshapen or non-finite array", () => {
-  const without = arrays();
+  const without = exampleArrays();
   without.delete("rewards");
   assertThrows(
     () => toDataset(without, new Map(), "x"),
     Error,
     "rewards must be an array of rank 1, current is missing",
   );
-  const long = arrays().set("actions", floats([5, 1], [0, 0, 0, 0, 0]));
+  const long = exampleArrays().set("actions", floats([5, 1], [0, 0, 0, 0, 0]));
   assertThrows(
     () => toDataset(long, new Map(), "x"),
     Error,
     "actions must have 6 rows like observations, current is 5",
   );
-  const nan = arrays().set("rewards", floats([6], [1, 2, NaN, 8, 16, 32]));
+  const nan = exampleArrays().set("rewards", floats([6], [1, 2, NaN, 8, 16, 32]));
   assertThrows(() => toDataset(nan, new Map(), "x"), Error, "rewards must be finite, element 2 is NaN");
 });
 
 Deno.test("writeHdf5() and readHdf5() round-trip arrays, groups and attributes", async () => {
   const path = await Deno.makeTempFile({ suffix: ".hdf5" });
-  await writeHdf5(path, arrays(), { origin: "here" });
+  await writeHdf5(path, exampleArrays(), { origin: "here" });
   const file = await readHdf5(path);
-  assertEquals([...file.arrays.keys()].sort(), [...arrays().keys()].sort());
-  for (const [name, { shape, data }] of arrays()) {
+  assertEquals([...file.arrays.keys()].sort(), [...exampleArrays().keys()].sort());
+  for (const [name, { shape, data }] of exampleArrays()) {
     assertEquals([...file.arrays.get(name)!.shape], [...shape]);
     assertEquals([...file.arrays.get(name)!.data], [...data]);
   }
@@ -168,7 +155,7 @@ for (const size of ["umaze", "medium", "large"]) {
 }
 
 Deno.test("drawBatch() draws rows that belong together, uniformly", () => {
-  const data = qlearningDataset(toDataset(arrays(), new Map(), "test"));
+  const data = qlearningDataset(toDataset(exampleArrays(), new Map(), "test"));
   const batch = drawBatch(data, 4000, createRng("batch"));
   const counts = new Array(4).fill(0);
   for (let i = 0; i < 4000; i++) {

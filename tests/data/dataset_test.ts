@@ -8,9 +8,7 @@ import { type Dataset, loadDataset, toDataset } from "../../data/dataset.ts";
 import { renderFigure } from "../../data/figures.ts";
 import { episodesFrame, statisticsFrame, transitionsFrame } from "../../data/frames.ts";
 import { type HdfArray, writeHdf5 } from "../../data/hdf5.ts";
-
-const floats = (shape: number[], data: ArrayLike<number>): HdfArray => ({ shape, data: Float32Array.from(data) });
-const flags = (data: number[]): HdfArray => ({ shape: [data.length], data: Int8Array.from(data) });
+import { exampleArrays, flags, floats } from "./example.ts";
 
 /** Random rows with random flags, both at once included. */
 function randomDataset(rng: Rng, timeouts: "with" | "without"): Dataset {
@@ -152,20 +150,10 @@ Deno.test("loadDataset() reads Minari's layout: every row kept, with its true su
   await Deno.remove(folder, { recursive: true });
 });
 
-const example = () =>
-  new Map<string, HdfArray>([
-    ["observations", floats([6, 2], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])],
-    ["actions", floats([6, 1], [0, 0.1, 0.2, 0.3, 0.4, 0.5])],
-    ["rewards", floats([6], [1, 2, 4, 8, 16, 32])],
-    ["terminals", flags([0, 1, 0, 0, 0, 0])],
-    ["timeouts", flags([0, 0, 0, 0, 1, 0])],
-    ["infos/qpos", floats([6, 1], [9, 8, 7, 6, 5, 4])],
-  ]);
-
 Deno.test("loadDataset() reads the decoded arrays the second time, unless the file has changed or they are cut short", async () => {
   const folder = await Deno.makeTempDir();
   const path = join(folder, "x.hdf5");
-  await writeHdf5(path, example(), { origin: "first" });
+  await writeHdf5(path, exampleArrays(), { origin: "first" });
   const first = await loadDataset(path);
   assertEquals(await loadDataset(path), first);
   assertEquals([...first.others.get("infos/qpos")!.data], [9, 8, 7, 6, 5, 4]);
@@ -176,7 +164,7 @@ Deno.test("loadDataset() reads the decoded arrays the second time, unless the fi
     assertEquals(await loadDataset(path), first);
     assertEquals(await Deno.readFile(cachePath(path)), cache);
   }
-  await writeHdf5(path, example().set("rewards", floats([6], [0, 0, 0, 0, 0, 7])), { origin: "second" });
+  await writeHdf5(path, exampleArrays().set("rewards", floats([6], [0, 0, 0, 0, 0, 7])), { origin: "second" });
   await Deno.utime(path, new Date(), new Date(Date.now() + 5000));
   assertEquals((await loadDataset(path)).rewards[5], 7);
 
@@ -199,7 +187,7 @@ Deno.test("loadDataset() says how to get a local dataset that is not made yet", 
 });
 
 Deno.test("frames have one row per step, per episode and per dimension", () => {
-  const data = toDataset(example(), new Map(), "example");
+  const data = toDataset(exampleArrays(), new Map(), "example");
   const steps = transitionsFrame(data);
   assertEquals(steps.columnNames(), ["episode", "step", "s0", "s1", "a0", "reward", "terminal", "timeout"]);
   assertEquals([...steps.array("episode")], [0, 0, 1, 1, 1, 2]);
@@ -214,7 +202,7 @@ Deno.test("frames have one row per step, per episode and per dimension", () => {
 });
 
 Deno.test("datasetCard() counts flags and dropped rows, and shows itself in text, Markdown and a notebook", async () => {
-  const data = toDataset(example(), new Map([["origin", "a test"]]), "hopper-test");
+  const data = toDataset(exampleArrays(), new Map([["origin", "a test"]]), "hopper-test");
   const card = datasetCard(data);
   const value = (name: string) => card.tables[0].rows.find(([what]) => what === name)![1];
   assertEquals(value("episodes"), "2, length 2.5 ± 0.5 (2 to 3)");
@@ -231,7 +219,7 @@ Deno.test("datasetCard() counts flags and dropped rows, and shows itself in text
 });
 
 Deno.test("drawShuffled() visits every row once per pass, in another order each time, whatever was drawn before", () => {
-  const data = qlearningDataset(toDataset(example(), new Map(), "example"));
+  const data = qlearningDataset(toDataset(exampleArrays(), new Map(), "example"));
   const passOf = (pass: number) => {
     const rng = createRng("shuffle");
     return [0, 1].flatMap((i) => [...drawShuffled(data, 2, 2 * pass + i, rng).reward.data]);
