@@ -1,0 +1,133 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { fitCdfNormalizer } from "../../algorithms/stitching/cdf_normalizer.ts";
+import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
+import {
+  acceptsReturn,
+  applyWalks,
+  type Connections,
+  gaussianLogDensity,
+  type StitchPredictions,
+  type Trajectories,
+  walkTrajectories,
+} from "../../algorithms/stitching/stitcher.ts";
+
+Deno.test("buildKdTree() finds what a loop over all points finds, ties and repeated points included", () => {
+  const rng = createRng("tree");
+  for (const [n, dim] of [[1, 2], [24, 1], [25, 3], [3000, 11], [2000, 2]]) {
+    const points = rng.fillNormal(new Float32Array(n * dim)).map((x, i) => i % 5 ? x : Math.round(x));
+    if (n > 100) points.copyWithin(50 * dim, 0, 20 * dim);
+    const tree = buildKdTree(points, dim);
+    for (let trial = 0; trial < 40; trial++) {
+      const at = rng.integer(n);
+      const point = trial % 2 ? points.slice(at * dim, (at + 1) * dim) : rng.fillNormal(new Float32Array(dim));
+      const radius = [0, 0.3, 1, 3][trial % 4];
+      const wanted = [];
+      for (let i = 0; i < n; i++) {
+        let sum = 0;
+        for (let d = 0; d < dim; d++) sum += (points[i * dim + d] - point[d]) ** 2;
+        if (sum <= radius * radius) wanted.push(i);
+      }
+      assertEquals([...tree.within(point, radius)].sort((a, b) => a - b), wanted);
+    }
+  }
+});
+
+Deno.test("fitCdfNormalizer() matches golden S6, both ways", () => {
+  const { normalize, denormalize } = fitCdfNormalizer([1, 2, 2, 5]);
+  assertEquals([1, 2, 3.5, 0, 9].map(normalize), [-0.5, 0.5, 0.75, -0.5, 1]);
+  assertEquals([-1, 0, 0.75, 1].map(denormalize), [1, 1.5, 3.5, 5]);
+  assertEquals(fitCdfNormalizer([3, 3]).normalize(7), 7);
+});
+
+Deno.test("gaussianLogDensity() matches golden S8", () => {
+  const density = gaussianLogDensity(
+    Float32Array.of(1, -1),
+    0,
+    Float32Array.of(0.5, -0.5),
+    Float32Array.of(0.5, 2),
+    0,
+    2,
+  );
+  assertAlmostEquals(density, -2.3691270664093, 1e-12);
+});
+
+Deno.test("acceptsReturn() matches golden S12", () => {
+  assertEquals([[-95, -100], [-89, -100], [110, 100], [110.01, 100]].map(([a, b]) => acceptsReturn(a, b)), [
+    false,
+    true,
+    false,
+    true,
+  ]);
+});
+
+/** One-dimensional trajectories through the given points; reward and action are the difference. */
+function trajectoriesOf(paths: number[][]): Trajectories {
+  const rows = paths.flatMap((path) =>
+    path.slice(1).map((next, i) => ({ s: path[i], next, done: i === path.length - 2 ? 1 : 0 }))
+  );
+  const column = (f: (row: typeof rows[number]) => number) => Float32Array.from(rows, f);
+  return {
+    count: rows.length,
+    observationDim: 1,
+    actionDim: 1,
+    observation: column((r) => r.s),
+    action: column((r) => r.next - r.s),
+    reward: column((r) => r.next - r.s),
+    nextObservation: column((r) => r.next),
+    done: column((r) => r.done),
+  };
+}
+
+const predict = ({ observation, nextObservation }: Trajectories): StitchPredictions => ({
+  means: [0.9, 1.1].map((shift) => observation.map((s) => s + shift)),
+  deviations: [0, 1].map(() => new Float32Array(observation.length).fill(0.5)),
+  nextValue: nextObservation, // V(s) = s
+});
+const decode = ({ observation, nextObservation }: Connections) => {
+  const difference = nextObservation.map((x, i) => x - observation[i]);
+  return Promise.resolve({ action: difference, reward: difference });
+};
+const returns = ({ reward, done }: Trajectories) => {
+  const out = [0];
+  reward.forEach((r, i) => {
+    out[out.length - 1] += r;
+    if (done[i] && i + 1 < reward.length) out.push(0);
+  });
+  return out;
+};
+
+Deno.test("a pass over golden S11 splices the first trajectory into the second, and leaves the second alone", async () => {
+  const data = trajectoriesOf([[0, 0.4, 0.8, 1.2], [0.1, 1.1, 2.1, 3.1]]);
+  const walks = walkTrajectories(data, predict(data), { radius: 0.2 });
+  assertEquals(walks, [{ from: [0, 4, 5], to: [3, 4, 5] }, { from: [3, 4, 5], to: [3, 4, 5] }]);
+  const { data: next, accepted, stitches } = await applyWalks(data, walks, decode);
+  assertEquals([accepted, stitches, next.count], [1, 1, 6]);
+  [0, 1.1, 2.1].forEach((x, i) => assertAlmostEquals(next.observation[i], x, 1e-6));
+  [1.1, 2.1, 3.1].forEach((x, i) => assertAlmostEquals(next.nextObservation[i], x, 1e-6));
+  assertAlmostEquals(next.action[0], 1.1, 1e-6);
+  returns(next).forEach((x, i) => assertAlmostEquals(x, [3.1, 3][i], 1e-6));
+  assertEquals([...next.done], [0, 0, 1, 0, 0, 1]);
+});
+
+Deno.test("passes on random trajectories never lower a return, and without a radius nothing is stitched", async () => {
+  const rng = createRng("random");
+  let data = trajectoriesOf(Array.from({ length: 30 }, () => {
+    let x = 3 * rng.uniform();
+    return [x, ...Array.from({ length: 5 + rng.integer(10) }, () => x += 1.4 * rng.uniform())];
+  }));
+  const alone = walkTrajectories(data, predict(data), { radius: 0 });
+  assert(alone.every(({ from, to }) => from.every((row, i) => row === to[i])));
+  const before = returns(data);
+  let last = before;
+  for (let pass = 0; pass < 4; pass++) {
+    const walks = walkTrajectories(data, predict(data), { radius: 0.3 });
+    ({ data } = await applyWalks(data, walks, decode));
+    const now = returns(data);
+    assertEquals(now.length, before.length);
+    now.forEach((x, i) => assert(x >= last[i] - 1e-5, `pass ${pass}, trajectory ${i}: ${x} after ${last[i]}`));
+    last = now;
+  }
+  const mean = (xs: number[]) => xs.reduce((a, b) => a + b) / xs.length;
+  assert(mean(last) > 1.1 * mean(before), `${mean(last)} after ${mean(before)}`);
+});
