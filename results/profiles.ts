@@ -129,7 +129,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
       },
       source:
         "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 and 1024 policy draws in mirrored pairs for the full batch of " +
-        "10,000; DTQL 3300 updates; DQL-KL 1500, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
+        "10,000; DTQL 3300 updates; DQL-KL 1200, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
     },
@@ -151,21 +151,21 @@ export const profiles: Readonly<Record<string, Profile>> = {
           candidates: 64,
         },
         diffusion_ql: {
-          overrides: { updates: 4000, batchSize: 128, hidden: 128, learningRate: 1e-3 },
+          overrides: { updates: 3000, batchSize: 128, hidden: 128, learningRate: 1e-3 },
           candidates: 50,
         },
       },
       source:
-        "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 8000 updates, Diffusion-QL 4000, for the papers' " +
+        "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 8000 updates, Diffusion-QL 3000, for the papers' " +
         "million or two; learning rate 0.001 for 0.0003; DTQL with trust-region weight 50 for 5 and cosine decay, chosen on trial " +
         "runs of seeds 0 to 2 here",
       seeds: [0, 1, 2],
       episodes: 10,
     },
     toy: {
-      overrides: { updates: 1500, batchSize: 512, hidden: 128, learningRate: 1e-3 },
+      overrides: { updates: 1000, batchSize: 512, hidden: 128, learningRate: 1e-3 },
       source:
-        "scaled down: learned score of width 128 for 512, 1500 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
+        "scaled down: learned score of width 128 for 512, 1000 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
       seeds: [0],
       episodes: 1,
     },
@@ -331,5 +331,5 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
 const klSettings = (profile: string): Cell["overrides"] => ({
   pretrainUpdates: profile === "smoke" ? 10 : 500,
   learningRate: 1e-3,
-  ...(profile === "quick" ? { updates: 1500 } : {}),
+  ...(profile === "quick" ? { updates: 1200 } : {}),
 });

@@ -337,7 +337,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     const groups = groupRules(evaluations.filter(({ cell }) => cell.task === task));
     const values = groups.map((g) => {
       const { mean: score, low, high } = bootstrapMean(g.scores);
-      const several = g.sampling && g.sampling.candidates > 1 ? ", several candidates" : "";
+      const several = g.sampling && g.sampling.candidates > 1 ? ", best of several" : "";
       const short = g.sampling
         ? `${g.sampling.calls}${several && ` x ${g.sampling.candidates}`}`
         : `${g.method}${g.acting.startsWith("one") ? "" : `, ${g.acting}`}`;
@@ -353,7 +353,12 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     });
     const x = { field: "ms", type: "quantitative", title: "milliseconds per action", scale: { type: "log" } };
     const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-    const color = { field: "method", type: "nominal", title: null };
+    const color = {
+      field: "method",
+      type: "nominal",
+      title: null,
+      legend: { labelLimit: 300, orient: "bottom", columns: 4 },
+    };
     return {
       title: { text: task, fontSize: 12, fontWeight: "normal" },
       width: 420,
@@ -384,7 +389,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
       subtitle:
         "Batch 1, one machine. Lines: the same behaviour network at each number of calls. Bars: 95 % intervals. Local data.",
     },
-    vconcat: panels,
-    resolve: { scale: { x: "shared" } },
+    hconcat: panels,
+    resolve: { scale: { color: "shared", x: "shared" } },
   } as TopLevelSpec;
 }
