@@ -7,7 +7,7 @@
 
 import type { Batch, RewardTransform } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
-import type { Rng } from "../algorithms/core/rng.ts";
+import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { type Dataset, loadDataset } from "./dataset.ts";
 import type { FetchOptions } from "./fetch.ts";
 
@@ -183,7 +183,7 @@ export function drawBatch(data: Transitions, size: number, rng: Rng): Batch {
 }
 
 /**
- * Minibatch `index` of endless passes over the data, each pass in an order of its own (Fisher & Yates); the rest of a pass
+ * Minibatch `index` of endless passes over the data, each pass in an order of its own; the rest of a pass
  * that fills no minibatch is left out.
  *
  * @param rng The stream of the whole run: the same at every call.
@@ -196,12 +196,7 @@ export function drawShuffled(data: Transitions, size: number, index: number, rng
   const pass = Math.floor(index / perPass);
   let order = shuffled.get(data);
   if (order?.pass !== pass || order.rng !== rng) {
-    const rows = Int32Array.from({ length: data.count }, (_, i) => i);
-    const stream = rng.child(`pass/${pass}`);
-    for (let i = rows.length - 1; i > 0; i--) {
-      const j = stream.integer(i + 1);
-      [rows[i], rows[j]] = [rows[j], rows[i]];
-    }
+    const rows = shuffle(Int32Array.from({ length: data.count }, (_, i) => i), rng.child(`pass/${pass}`));
     shuffled.set(data, order = { pass, rng, rows });
   }
   const at = index % perPass * size;

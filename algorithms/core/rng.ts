@@ -67,6 +67,15 @@ export function createRng(seed: number | string): Rng {
   };
 }
 
+/** Puts `rows` in a random order (Fisher & Yates), in place. */
+export function shuffle(rows: Int32Array, rng: Rng): Int32Array {
+  for (let i = rows.length - 1; i > 0; i--) {
+    const j = rng.integer(i + 1);
+    [rows[i], rows[j]] = [rows[j], rows[i]];
+  }
+  return rows;
+}
+
 // The ziggurat: 128 layers of equal area over half a Gaussian, the lowest with the tail beyond `edge`.
 const [layers, edge, area] = [128, 3.442619855899, 9.91256303526217e-3];
 const density = (x: number) => Math.exp(-x * x / 2);

@@ -1,9 +1,10 @@
 /**
- * Trajectory stitching: the parts that need no network.
+ * Trajectory stitching: dynamics ensemble, stitcher, normalizer.
  *
  * @module
  */
 
 export * from "./cdf_normalizer.ts";
+export * from "./dynamics.ts";
 export * from "./kd_tree.ts";
 export * from "./stitcher.ts";

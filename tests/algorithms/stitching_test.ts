@@ -1,6 +1,18 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { useBackend } from "../../algorithms/core/backend.ts";
+import type { NdArray } from "../../algorithms/core/compile.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
+import { mapTree } from "../../algorithms/core/tree.ts";
 import { fitCdfNormalizer } from "../../algorithms/stitching/cdf_normalizer.ts";
+import {
+  dynamicsDefaults,
+  dynamicsLoss,
+  type DynamicsNetwork,
+  initDynamics,
+  nextStateGaussian,
+  trainDynamics,
+} from "../../algorithms/stitching/dynamics.ts";
 import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
 import {
   acceptsReturn,
@@ -130,4 +142,59 @@ Deno.test("passes on random trajectories never lower a return, and without a rad
   }
   const mean = (xs: number[]) => xs.reduce((a, b) => a + b) / xs.length;
   assert(mean(last) > 1.1 * mean(before), `${mean(last)} after ${mean(before)}`);
+});
+
+Deno.test("dynamicsLoss() is minus the mean log density", async () => {
+  await useBackend("cpu");
+  const p = initDynamics(2, { hidden: 8, depth: 2 }, createRng("p"));
+  const eager = mapTree<NdArray, Tensor>(p, ({ data, shape }) => tf.tensor(data, [...shape])) as DynamicsNetwork;
+  const [s, next] = [tf.tensor2d([[0.1, -1], [2, 0.5]]), tf.tensor2d([[0, 1], [-1, 0.3]])];
+  const { mean, deviation } = nextStateGaussian(eager, s);
+  const [m, d, x] = [mean, deviation, next].map((t) => t.dataSync() as Float32Array);
+  const wanted = [0, 1].reduce((sum, row) => sum - gaussianLogDensity(x, row, m, d, row, 2) / 2, 0);
+  assertAlmostEquals(dynamicsLoss(eager, s, next).dataSync()[0], wanted, 1e-5);
+});
+
+Deno.test("trainDynamics() learns mean and spread of a noisy map, and keeps the best networks", async () => {
+  await useBackend("onnx");
+  const [rng, count] = [createRng("map"), 2000];
+  const observation = rng.fillUniform(new Float32Array(count)).map((u) => 4 * u - 2);
+  const noise = rng.fillNormal(new Float32Array(count));
+  const nextObservation = observation.map((s, i) => Math.sin(s) + (s > 0 ? 0.3 : 0.1) * noise[i]);
+  const config = {
+    ...dynamicsDefaults,
+    members: 3,
+    kept: 2,
+    hidden: 32,
+    depth: 2,
+    learningRate: 3e-3,
+    epochs: 40,
+    patience: 10,
+  };
+  const ensemble = await trainDynamics(
+    { count, observationDim: 1, observation, nextObservation },
+    config,
+    rng.child("fit"),
+  );
+  assertEquals([ensemble.networks.length, ensemble.losses.length], [2, 3]);
+  assert(ensemble.losses[0] <= ensemble.losses[1] && ensemble.losses[1] <= ensemble.losses[2]);
+  const { means, deviations } = await ensemble.predict(Float32Array.of(-1, 1), 2);
+  for (const [mean, deviation] of means.map((m, e) => [m, deviations[e]])) {
+    [-1, 1].forEach((s, i) => assertAlmostEquals(mean[i], Math.sin(s), 0.1));
+    [0.1, 0.3].forEach((sd, i) => assertAlmostEquals(deviation[i], sd, 0.35 * sd));
+  }
+});
+
+Deno.test("trainDynamics() says how many rows it needs", async () => {
+  const data = {
+    count: 10,
+    observationDim: 1,
+    observation: new Float32Array(10),
+    nextObservation: new Float32Array(10),
+  };
+  await assertRejects(
+    () => trainDynamics(data, dynamicsDefaults, createRng("few")),
+    RangeError,
+    "data must have at least 321 rows, current number is 10",
+  );
 });
