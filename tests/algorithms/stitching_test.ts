@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { useBackend } from "../../algorithms/core/backend.ts";
 import type { NdArray } from "../../algorithms/core/compile.ts";
-import { createRng } from "../../algorithms/core/rng.ts";
+import { createRng, type Rng } from "../../algorithms/core/rng.ts";
 import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
 import { mapTree } from "../../algorithms/core/tree.ts";
 import { fitCdfNormalizer } from "../../algorithms/stitching/cdf_normalizer.ts";
@@ -14,6 +14,7 @@ import {
   trainDynamics,
 } from "../../algorithms/stitching/dynamics.ts";
 import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
+import { stitch, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
 import {
   acceptsReturn,
   applyWalks,
@@ -197,4 +198,74 @@ Deno.test("trainDynamics() says how many rows it needs", async () => {
     RangeError,
     "data must have at least 321 rows, current number is 10",
   );
+});
+
+/** Walks of a point in the plane: from the west to the south for nothing, from the north to the goal in the east. */
+function crossing(rng: Rng): { data: Trajectories; terminal: Float32Array } {
+  const rows: { s: number[]; next: number[]; reward: number; done: number }[] = [];
+  const noisy = (x: number) => x + 0.06 * rng.fillNormal(new Float64Array(1))[0];
+  for (let k = 0; k < 60; k++) {
+    const [from, to] = k % 2 ? [[0, 2], [2, 0]] : [[-2, 0], [0, -2]];
+    const path = Array.from({ length: 17 }, (_, i) => {
+      const [base, u] = i <= 8 ? [from, 1 - i / 8] : [to, (i - 8) / 8];
+      return [noisy(base[0] * u), noisy(base[1] * u)];
+    });
+    path.slice(1).forEach((next, i) => {
+      const done = i === 15 ? 1 : 0;
+      rows.push({ s: path[i], next, reward: done && k % 2 ? 1 : 0, done });
+    });
+  }
+  const flat = (f: (row: typeof rows[number]) => number[]) => Float32Array.from(rows.flatMap(f));
+  const done = flat((r) => [r.done]);
+  return {
+    data: {
+      count: rows.length,
+      observationDim: 2,
+      actionDim: 2,
+      observation: flat((r) => r.s),
+      action: flat((r) => [r.next[0] - r.s[0], r.next[1] - r.s[1]]),
+      reward: flat((r) => [r.reward]),
+      nextObservation: flat((r) => r.next),
+      done,
+    },
+    terminal: done,
+  };
+}
+
+Deno.test("stitch() finds the way from the west to the goal, which no trajectory takes, and no pass lowers the mean return", async () => {
+  await useBackend("onnx");
+  const { data, terminal } = crossing(createRng("crossing"));
+  const small = { updates: 1500, batchSize: 64, learningRate: 3e-3, hidden: 32 };
+  const config = {
+    ...stitchingDefaults,
+    radius: 0.2,
+    passes: 2,
+    dynamics: {
+      ...dynamicsDefaults,
+      members: 3,
+      kept: 2,
+      hidden: 32,
+      depth: 2,
+      learningRate: 3e-3,
+      epochs: 40,
+      patience: 10,
+    },
+    value: small,
+    reward: small,
+    inverse: small,
+  };
+  const { data: stitched, passes } = await stitch(data, terminal, config, createRng("stitch"));
+  console.log("     ", passes.map((p) => `${p.accepted} accepted, mean return ${p.meanReturn.toFixed(3)}`).join("; "));
+  assert(passes[0].accepted > 3 && passes[0].meanReturn > 0.5 && passes[1].meanReturn >= passes[0].meanReturn - 1e-5);
+  const found = (set: Trajectories) => {
+    let [start, crossings] = [0, 0];
+    for (let i = 0; i < set.count; i++) {
+      if (!set.done[i]) continue;
+      if (set.observation[2 * start] < -1.5 && set.nextObservation[2 * i] > 1.5) crossings++;
+      start = i + 1;
+    }
+    return crossings;
+  };
+  assertEquals(found(data), 0);
+  assert(found(stitched) > 3, `${found(stitched)} ways found`);
 });
