@@ -128,43 +128,52 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
   assertSrpo(config);
   const { behaviourUpdates, criticUpdates } = config;
   const policyUpdates = config.updates - behaviourUpdates - criticUpdates;
-  type Inputs = { state: SrpoArrays; batch: Batch; step: AdamStep };
+  // Each phase's state is what it trains; what is frozen goes in beside it, so that it is not copied at every update.
+  type Inputs<State> = { state: State; batch: Batch; step: AdamStep };
+  type BehaviourInputs = Inputs<Pick<SrpoArrays, "behaviour">> & {
+    frequencies: NdArray;
+    noise: VpNoise;
+    masks: NdArray[];
+  };
+  type PolicyInputs = Inputs<Pick<SrpoArrays, "policy">> & {
+    behaviour: BehaviourNetwork<NdArray>;
+    frequencies: NdArray;
+    criticTarget: TwinCritic<NdArray>;
+    noise: VpNoise;
+  };
 
-  const trainBehaviour = compile<Inputs & { noise: VpNoise; masks: NdArray[] }>(
+  const trainBehaviour = compile<BehaviourInputs>(
     "srpo/behaviour",
-    ({ state, batch, step, noise, masks }) => {
+    ({ state, frequencies, batch, step, noise, masks }) => {
       const used = config.dropout > 0 ? masks : null;
-      const loss = (p: BehaviourNetwork) => behaviourLoss(p, state.frequencies, batch, noise, used);
+      const loss = (p: BehaviourNetwork) => behaviourLoss(p, frequencies, batch, noise, used);
       const { value, next } = trainStep(state.behaviour, loss, step, { decays: "weights" });
-      return { state: { ...state, behaviour: next }, metrics: { behaviourLoss: value } };
+      return { state: { behaviour: next }, metrics: { behaviourLoss: value } };
     },
   );
 
-  const trainCritic = compile<Inputs>("srpo/critic", ({ state, batch, step }) => {
+  const trainCritic = compile<Inputs<IqlArrays>>("srpo/critic", ({ state, batch, step }) => {
     const { next, metrics } = iqlStep(state, batch, step, config);
-    return { state: { ...state, ...next }, metrics };
+    return { state: next, metrics };
   });
 
-  const trainPolicy = compile<Inputs & { noise: VpNoise }>("srpo/policy", ({ state, batch, step, noise }) => {
-    const s = batch.observation;
-    const action = srpoAction(state.policy.params, s);
-    const direction = stopGradient(srpoActionGradient(
-      state.behaviour.params,
-      state.frequencies,
-      state.criticTarget,
-      s,
-      action,
-      noise,
-      config,
-    ));
-    // The loss whose gradient is Eq. 15's.
-    const policy = trainStep(state.policy, (p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), step);
-    const q = tf.mul(tf.add(...twinValues(state.criticTarget, s, action)), 0.5);
-    return {
-      state: { ...state, policy: policy.next },
-      metrics: { policyLoss: policy.value, policyValue: tf.mean(q) },
-    };
-  });
+  const trainPolicy = compile<PolicyInputs>(
+    "srpo/policy",
+    ({ state, behaviour, frequencies, criticTarget, batch, step, noise }) => {
+      const s = batch.observation;
+      const action = srpoAction(state.policy.params, s);
+      const direction = stopGradient(
+        srpoActionGradient(behaviour, frequencies, criticTarget, s, action, noise, config),
+      );
+      // The loss whose gradient is Eq. 15's.
+      const policy = trainStep(state.policy, (p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), step);
+      const q = tf.mul(tf.add(...twinValues(criticTarget, s, action)), 0.5);
+      return {
+        state: { policy: policy.next },
+        metrics: { policyLoss: policy.value, policyValue: tf.mean(q) },
+      };
+    },
+  );
 
   return {
     batchRows: (updates) => updates < behaviourUpdates ? config.behaviourBatchSize : config.batchSize,
@@ -186,22 +195,27 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       const rows = batch.action.shape[0];
       const k = state.updates - behaviourUpdates; // Of the critic's phase.
       const { learningRate } = config;
+      const finish = (result: { state?: object; metrics?: Record<string, NdArray> }) =>
+        finishUpdate(state, { ...result, state: { ...arrays, ...result.state } });
       if (k < 0) {
         const step = adamStep(state.updates + 1, { learningRate, weightDecay: config.weightDecay });
         const noise = drawVpNoise(rows, spec.actionDim, behaviourTimes, rng);
         const masks = config.dropout > 0 ? drawMasks(rows, config, rng.child("dropout")) : [];
-        return finishUpdate(state, await trainBehaviour({ state: arrays, batch, step, noise, masks }));
+        const { behaviour, frequencies } = arrays;
+        return finish(await trainBehaviour({ state: { behaviour }, frequencies, batch, step, noise, masks }));
       }
       if (k < criticUpdates) {
-        return finishUpdate(
-          state,
-          await trainCritic({ state: arrays, batch, step: adamStep(k + 1, { learningRate }) }),
-        );
+        const { critic, criticTarget, value } = arrays;
+        const step = adamStep(k + 1, { learningRate });
+        return finish(await trainCritic({ state: { critic, criticTarget, value }, batch, step }));
       }
       const n = k - criticUpdates;
       const step = adamStep(n + 1, { learningRate: cosineDecay(learningRate, n, policyUpdates) });
       const noise = drawVpNoise(rows, spec.actionDim, policyTimes, rng);
-      return finishUpdate(state, await trainPolicy({ state: arrays, batch, step, noise }));
+      const { policy, behaviour: { params: behaviour }, frequencies, criticTarget } = arrays;
+      return finish(
+        await trainPolicy({ state: { policy }, behaviour, frequencies, criticTarget, batch, step, noise }),
+      );
     },
 
     ...deterministicPolicy("srpo", spec, (arrays) => (arrays as SrpoArrays).policy.params, srpoAction),
