@@ -14,6 +14,8 @@ import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cel
 import { writeFigure } from "../../results/figures.ts";
 import { writeAtomically, writeError } from "../../results/files.ts";
 import { fromFileUrl } from "../../results/paths.ts";
+import { makeLocalDataset } from "../../data/local.ts";
+import { localRecipes } from "../../data/recipes.ts";
 import { planCells } from "../../results/profiles.ts";
 import { bootstrapMean } from "../../results/statistics.ts";
 import { toCsv, toMarkdown, toText } from "../../data/table.ts";
@@ -206,6 +208,28 @@ Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
     }
     const again = new TextDecoder().decode((await reproduce(...args).output()).stdout);
     assertStringIncludes(again, "2 of 2 cells are done already");
+  }));
+
+Deno.test("reproduce of SRPO samples its behaviour model too, compares it with the baselines and draws both studies", () =>
+  withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "datasets"));
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, join(folder, "datasets", `${recipe.id}.hdf5`));
+    const runs = [
+      { only: "srpo", table: "SRPO against the others", files: ["srpo_differences.csv", "hopper.png", "speed.svg"] },
+      { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
+    ];
+    for (const { only, table, files, more = [] } of runs) {
+      const args = ["--profile", "smoke", "--only", only, "--out", folder];
+      const { code, stdout, stderr } = await reproduce(...args, ...more).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      assertStringIncludes(new TextDecoder().decode(stdout), table);
+      for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
+    }
+    const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
+    for (const other of ["Behaviour diffusion, 5 calls", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
+      assertStringIncludes(differences, other);
+    }
   }));
 
 Deno.test("reproduce stops on Ctrl-C with one line, leaves no half-written file, and goes on later", () =>
