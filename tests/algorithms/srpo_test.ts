@@ -16,7 +16,7 @@ import {
   trainStep,
 } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { bellmanTarget, expectileLoss, polyakAverage } from "../../algorithms/core/td.ts";
+import { bellmanTarget, expectileLoss } from "../../algorithms/core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
 import { treeLeaves } from "../../algorithms/core/tree.ts";
 import { type DpmSolver, dpmTimes, sampleDpm, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
