@@ -8,6 +8,7 @@ export * from "./agent.ts";
 export * from "./backend.ts";
 export * from "./checkpoint.ts";
 export * from "./compile.ts";
+export * from "./conv.ts";
 export * from "./deterministic_policy.ts";
 export * from "./edm.ts";
 export * from "./iql.ts";

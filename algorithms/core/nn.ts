@@ -9,6 +9,7 @@
 
 import type { NdArray } from "./compile.ts";
 import { ndarray } from "./compile.ts";
+import { sumRows, withGradient } from "./gradient.ts";
 import type { Rng } from "./rng.ts";
 import { stopGradient, type Tensor, tf } from "./tensor.ts";
 import { tracedLayerNormalization } from "./trace.ts";
@@ -34,25 +35,6 @@ export function linear({ weight, bias }: Linear, x: Tensor): Tensor {
 function addRow(x: Tensor, row: Tensor): Tensor {
   return addRowOp(x, row);
 }
-
-/** `[batch, n] -> [n]`; a product with a row of ones, which is several times faster than a strided reduction. */
-function sumRows(x: Tensor): Tensor {
-  return tf.reshape(tf.matMul(tf.ones([1, x.shape[0]]), x as tf.Tensor2D), [-1]);
-}
-
-type Save = (tensors: Tensor[]) => void;
-type Custom = (...tensors: (Tensor | Save)[]) => {
-  value: Tensor;
-  gradFunc: (dy: Tensor, saved: Tensor[]) => Tensor | Tensor[];
-};
-const withGradient = (f: (xs: Tensor[]) => Tensor, gradient: (dy: Tensor, xs: Tensor[]) => Tensor | Tensor[]) => {
-  const custom: Custom = (...args) => {
-    const xs = args.slice(0, -1) as Tensor[];
-    (args.at(-1) as Save)(xs);
-    return { value: f(xs), gradFunc: gradient };
-  };
-  return tf.customGrad(custom as never) as (...xs: Tensor[]) => Tensor;
-};
 
 const addRowOp = withGradient(([x, row]) => tf.add(x, row), (dy) => [dy, sumRows(dy)]);
 
@@ -95,7 +77,7 @@ export function relu(x: Tensor): Tensor {
 
 const reluOp = withGradient(
   ([x]) => tf.relu(x),
-  (dy, [x]) => tf.mul(dy, tf.sign(stopGradient(tf.relu(x)))), // Of the output, so that the runtime can fuse relu.
+  (dy, [x]) => tf.mul(dy, tf.step(stopGradient(tf.relu(x)))), // Of the output, so that the runtime can fuse relu.
 );
 
 const layerNormEpsilon = 1e-5; // PyTorch's default.

@@ -99,13 +99,13 @@ export function initTrained<P>(params: P): Trained<P> {
 /**
  * One Adam step on `loss`: the value, its terms, and the parameters with their moments afterwards.
  *
- * @param options AdamW's decay of weights, and the global norm that gradients are clipped to.
+ * @param options Adam's decay rates, AdamW's decay of weights, and the global norm that gradients are clipped to.
  */
 export function trainStep<P>(
   trained: Trained<P, Tensor>,
   loss: (params: P) => Tensor | LossTerms,
   step: AdamStep<Tensor>,
-  options: { decays?: "weights"; clipNorm?: number } = {},
+  options: { betas?: readonly [number, number]; decays?: "weights"; clipNorm?: number } = {},
 ): { value: Tensor; terms: Record<string, Tensor>; next: Trained<P, Tensor> } {
   const { value, grad, terms } = valueAndGrad(loss, trained.params);
   const used = options.clipNorm === undefined ? grad : clipByGlobalNorm(grad, options.clipNorm);

@@ -29,10 +29,22 @@ export function vpSchedule(steps: number, betaMin = 0.1, betaMax = 10): VpSchedu
   if (!Number.isInteger(steps) || steps < 1) {
     throw new RangeError(`Cannot create VP schedule: steps must be a positive integer, current value is ${steps}`);
   }
-  const beta = Array.from(
+  return tabulate(Array.from(
     { length: steps },
     (_, i) => 1 - Math.exp(-betaMin / steps - (betaMax - betaMin) * (2 * i + 1) / (2 * steps ** 2)),
-  );
+  ));
+}
+
+/**
+ * The cosine schedule (Nichol & Dhariwal 2021, arXiv 2102.09672, Eq. 17): alphaBar falls as
+ * `cos^2((t / T + 0.008) / 1.008 pi / 2)`, beta is at most 0.999.
+ */
+export function cosineSchedule(steps: number): VpSchedule {
+  const level = (t: number) => Math.cos((t / steps + 0.008) / 1.008 * Math.PI / 2) ** 2;
+  return tabulate(Array.from({ length: steps }, (_, t) => Math.min(1 - level(t + 1) / level(t), 0.999)));
+}
+
+function tabulate(beta: number[]): VpSchedule {
   let product = 1;
   const alphaBar = beta.map((b) => product *= 1 - b);
   const posterior = beta.map((b, t) => {

@@ -12,6 +12,7 @@ import { initLinear, initMlp, type Linear, linear, mlp, relu } from "../core/nn.
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Rng, shuffle } from "../core/rng.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
+import { takeRows } from "./rows.ts";
 
 /** Settings of {@linkcode trainDynamics}. */
 export interface DynamicsConfig {
@@ -77,9 +78,7 @@ export function dynamicsLoss(p: DynamicsNetwork, s: Tensor, next: Tensor): Tenso
 export interface DynamicsEnsemble {
   networks: DynamicsNetwork<NdArray>[];
   /** Validation losses, those of networks that were not kept included. */
-  losses: number[];
-  /** Means and standard deviations of every network's next states, each `[count, S]`. */
-  predict(observation: Float32Array, count: number): Promise<{ means: Float32Array[]; deviations: Float32Array[] }>;
+  losses: NdArray;
 }
 
 const predictionRows = 4096;
@@ -117,14 +116,10 @@ export async function trainDynamics(
     "stitching/dynamics_loss",
     ({ p, s, next }) => ({ loss: dynamicsLoss(p, s, next) }),
   );
-  const gather = (rows: Int32Array): Pair => {
-    const take = (source: Float32Array) => {
-      const out = new Float32Array(rows.length * dim);
-      rows.forEach((row, i) => out.set(source.subarray(row * dim, (row + 1) * dim), i * dim));
-      return ndarray(out, [rows.length, dim]);
-    };
-    return { s: take(data.observation), next: take(data.nextObservation) };
-  };
+  const gather = (rows: Int32Array): Pair => ({
+    s: takeRows(data.observation, dim, rows),
+    next: takeRows(data.nextObservation, dim, rows),
+  });
 
   const trained: { network: DynamicsNetwork<NdArray>; loss: number }[] = [];
   for (let member = 0; member < config.members; member++) {
@@ -161,30 +156,36 @@ export async function trainDynamics(
     trained.push(best);
   }
   trained.sort((a, b) => a.loss - b.loss);
-  const networks = trained.slice(0, config.kept).map(({ network }) => network);
-
-  const predict = compile<{ p: DynamicsNetwork<NdArray>; s: NdArray }, { mean: Tensor; deviation: Tensor }>(
-    "stitching/dynamics_predict",
-    ({ p, s }) => nextStateGaussian(p, s),
-  );
   return {
-    networks,
-    losses: trained.map(({ loss }) => loss),
-    async predict(observation, count) {
-      const means = networks.map(() => new Float32Array(count * dim));
-      const deviations = networks.map(() => new Float32Array(count * dim));
-      for (let at = 0; at < count; at += predictionRows) {
-        const n = Math.min(predictionRows, count - at);
-        const s = ndarray(observation.subarray(at * dim, (at + n) * dim), [n, dim]);
-        for (const [e, p] of networks.entries()) {
-          const { mean, deviation } = await predict({ p, s });
-          means[e].set(mean.data, at * dim);
-          deviations[e].set(deviation.data, at * dim);
-        }
-      }
-      return { means, deviations };
-    },
+    networks: trained.slice(0, config.kept).map(({ network }) => network),
+    losses: ndarray(trained.map(({ loss }) => loss), [trained.length]),
   };
+}
+
+const predictGaussian = compile<{ p: DynamicsNetwork<NdArray>; s: NdArray }, { mean: Tensor; deviation: Tensor }>(
+  "stitching/dynamics_predict",
+  ({ p, s }) => nextStateGaussian(p, s),
+);
+
+/** Means and standard deviations of every network's next states, each `[count, S]`, for observations `[count, S]`. */
+export async function predictDynamics(
+  { networks }: DynamicsEnsemble,
+  observation: Float32Array,
+  count: number,
+): Promise<{ means: Float32Array[]; deviations: Float32Array[] }> {
+  const dim = observation.length / count;
+  const means = networks.map(() => new Float32Array(count * dim));
+  const deviations = networks.map(() => new Float32Array(count * dim));
+  for (let at = 0; at < count; at += predictionRows) {
+    const n = Math.min(predictionRows, count - at);
+    const s = ndarray(observation.subarray(at * dim, (at + n) * dim), [n, dim]);
+    for (const [e, p] of networks.entries()) {
+      const { mean, deviation } = await predictGaussian({ p, s });
+      means[e].set(mean.data, at * dim);
+      deviations[e].set(deviation.data, at * dim);
+    }
+  }
+  return { means, deviations };
 }
 
 /** Fresh parameters. */

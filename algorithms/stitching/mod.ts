@@ -1,12 +1,19 @@
 /**
- * Trajectory stitching: dynamics ensemble, stitcher, normalizer.
+ * Trajectory stitching: planner, generators, dynamics ensemble, stitcher.
  *
  * @module
  */
 
+export * from "./action_vae.ts";
 export * from "./cdf_normalizer.ts";
 export * from "./dynamics.ts";
+export * from "./generate.ts";
 export * from "./kd_tree.ts";
+export * from "./planner.ts";
 export * from "./regression.ts";
+export * from "./reward_gan.ts";
+export * from "./rows.ts";
 export * from "./stitch.ts";
 export * from "./stitcher.ts";
+export * from "./temporal_unet.ts";
+export * from "./windows.ts";

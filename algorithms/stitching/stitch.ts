@@ -2,21 +2,28 @@
  * Stitching as a whole: models of the data, then passes of the stitcher with values trained anew.
  *
  * Source: a reconstruction of the stitching in Li & Zhang 2024, arXiv 2402.00807, with the steps of Hepburn & Montana 2022,
- * arXiv 2211.11603, and the inverse dynamics that the former's reviews name as its decoder.
+ * arXiv 2211.11603. Actions are decoded by inverse dynamics, which the former's reviews name, or by the latter's autoencoder; rewards
+ * by the latter's regression or its Wasserstein GAN.
  *
  * @module
  */
 
+import { type NdArray, ndarray } from "../core/compile.ts";
 import type { Rng } from "../core/rng.ts";
-import { type DynamicsConfig, dynamicsDefaults, trainDynamics } from "./dynamics.ts";
+import { actionVaeDefaults, actionVaeFunction, trainActionVae } from "./action_vae.ts";
+import { type DynamicsConfig, dynamicsDefaults, predictDynamics, trainDynamics } from "./dynamics.ts";
 import {
   inverseDefaults,
   type RegressionConfig,
+  regressionFunction,
   rewardDefaults,
   trainRegression,
   trainValue,
   valueDefaults,
+  valueFunction,
 } from "./regression.ts";
+import { rewardGanDefaults, rewardGanFunction, trainRewardGan } from "./reward_gan.ts";
+import { joinColumns } from "./rows.ts";
 import { applyWalks, type Connections, type StitchConfig, type Trajectories, walkTrajectories } from "./stitcher.ts";
 
 /** Settings of {@linkcode stitch}. */
@@ -25,8 +32,14 @@ export interface StitchingConfig extends StitchConfig {
   passes: number;
   dynamics: DynamicsConfig;
   value: RegressionConfig;
-  reward: RegressionConfig;
+  /** What makes the actions of stitched steps. */
+  decoder: "inverse" | "vae";
   inverse: RegressionConfig;
+  vae: RegressionConfig;
+  /** What makes their rewards. */
+  rewards: "regression" | "gan";
+  reward: RegressionConfig;
+  gan: RegressionConfig;
 }
 
 /** Defaults, but for the radius, which is the task's: Hopper 0.1, HalfCheetah 3, Walker2d 1. */
@@ -34,8 +47,12 @@ export const stitchingDefaults: Omit<StitchingConfig, "radius"> = {
   passes: 5, // Hepburn & Montana clone the data of the fifth.
   dynamics: dynamicsDefaults,
   value: valueDefaults,
-  reward: rewardDefaults,
+  decoder: "inverse",
   inverse: inverseDefaults,
+  vae: actionVaeDefaults,
+  rewards: "regression",
+  reward: rewardDefaults,
+  gan: rewardGanDefaults,
 };
 
 /** What a pass did. */
@@ -46,76 +63,159 @@ export interface PassReport {
   meanReturn: number;
 }
 
+/** A step of long work whose result, a tree of arrays, may be kept and read back by name. */
+export type Stage = <T>(name: string, compute: (onProgress: (share: number) => void) => Promise<T>) => Promise<T>;
+
+const computeAlways: Stage = (_, compute) => compute(() => {});
+
+/** Trajectories as a tree of arrays, and back. */
+interface TrajectoryArrays {
+  observation: NdArray;
+  action: NdArray;
+  reward: NdArray;
+  nextObservation: NdArray;
+  done: NdArray;
+}
+
+/** Trajectories as arrays that a {@linkcode Stage} can keep. */
+export function trajectoryArrays(t: Trajectories): TrajectoryArrays {
+  const { count, observationDim: s, actionDim: a } = t;
+  return {
+    observation: ndarray(t.observation, [count, s]),
+    action: ndarray(t.action, [count, a]),
+    reward: ndarray(t.reward, [count]),
+    nextObservation: ndarray(t.nextObservation, [count, s]),
+    done: ndarray(t.done, [count]),
+  };
+}
+
+/** Undoes {@linkcode trajectoryArrays}. */
+export function trajectoriesOf({ observation, action, reward, nextObservation, done }: TrajectoryArrays): Trajectories {
+  const floats = ({ data }: NdArray) => data as Float32Array;
+  return {
+    count: done.data.length,
+    observationDim: observation.shape[1],
+    actionDim: action.shape[1],
+    observation: floats(observation),
+    action: floats(action),
+    reward: floats(reward),
+    nextObservation: floats(nextObservation),
+    done: floats(done),
+  };
+}
+
+type Decoder = (connections: Connections) => Promise<{ action: Float32Array; reward: Float32Array }>;
+
+/** Trains what decodes stitched connections, their actions and the rewards of these; what is random in it has a stream per pass. */
+async function trainDecoder(
+  data: Trajectories,
+  config: StitchingConfig,
+  rng: Rng,
+  stage: Stage,
+): Promise<(pass: number) => Decoder> {
+  const { observationDim: s, actionDim: a, count, observation, nextObservation, action, reward } = data;
+  const connections = joinColumns(count, [observation, s], [nextObservation, s]);
+  const bound = action.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const trainInverse = async () => {
+    const fit = { inputs: connections, targets: action, count };
+    const apply = regressionFunction(
+      await stage(
+        "inverse dynamics",
+        (said) => trainRegression(fit, config.inverse, bound, rng.child("inverse"), said),
+      ),
+      bound,
+    );
+    return () => apply;
+  };
+  const trainVae = async () => {
+    const p = await stage(
+      "action autoencoder",
+      (said) => trainActionVae({ connections, action, count }, config.vae, bound, rng.child("vae"), said),
+    );
+    return (pass: number) => actionVaeFunction(p, bound, rng.child(`vae/${pass}`));
+  };
+  const actions = await (config.decoder === "vae" ? trainVae() : trainInverse());
+
+  const transitions = {
+    inputs: joinColumns(count, [observation, s], [action, a], [nextObservation, s]),
+    targets: reward,
+    count,
+  };
+  const trainGan = async () => {
+    const p = await stage("reward GAN", (said) => trainRewardGan(transitions, config.gan, rng.child("gan"), said));
+    return (pass: number) => rewardGanFunction(p, rng.child(`gan/${pass}`));
+  };
+  const trainReward = async () => {
+    const apply = regressionFunction(
+      await stage(
+        "rewards",
+        (said) => trainRegression(transitions, config.reward, Infinity, rng.child("reward"), said),
+      ),
+      Infinity,
+    );
+    return () => apply;
+  };
+  const rewards = await (config.rewards === "gan" ? trainGan() : trainReward());
+
+  return (pass) => {
+    const [actionsOf, rewardsOf] = [actions(pass), rewards(pass)];
+    return async ({ observation, nextObservation }) => {
+      const rows = observation.length / s;
+      const action = await actionsOf(joinColumns(rows, [observation, s], [nextObservation, s]), rows);
+      const transition = joinColumns(rows, [observation, s], [action, a], [nextObservation, s]);
+      return { action, reward: await rewardsOf(transition, rows) };
+    };
+  };
+}
+
 /**
  * Stitches a dataset.
  *
  * @param terminal `[count]`, 1 where the environment ended the episode; the first pass's values know these, later ones take every
  * end for one (authors' code).
- * @param onProgress Called with what is being done and the share of it that is done.
+ * @param stage Called with every step that takes long; it may keep results and report progress.
  */
 export async function stitch(
   start: Trajectories,
   terminal: Float32Array,
   config: StitchingConfig,
   rng: Rng,
-  onProgress: (stage: string, share: number) => void = () => {},
+  stage: Stage = computeAlways,
 ): Promise<{ data: Trajectories; passes: PassReport[] }> {
-  const { observationDim: s, actionDim: a, count } = start;
   const { members, epochs } = config.dynamics;
-  const dynamics = await trainDynamics(start, config.dynamics, rng.child("dynamics"), (member, epoch) => {
-    onProgress("dynamics", (member + epoch / epochs) / members);
-  });
-  const joined = (rows: number, ...parts: [Float32Array, number][]) => {
-    const dim = parts.reduce((sum, [, d]) => sum + d, 0);
-    const out = new Float32Array(rows * dim);
-    let offset = 0;
-    for (const [source, d] of parts) {
-      for (let i = 0; i < rows; i++) out.set(source.subarray(i * d, (i + 1) * d), i * dim + offset);
-      offset += d;
-    }
-    return out;
-  };
-  const { observation, nextObservation, action, reward } = start;
-  const connections = joined(count, [observation, s], [nextObservation, s]);
-  const bound = action.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  const inverse = await trainRegression(
-    { inputs: connections, targets: action, count },
-    config.inverse,
-    bound,
-    rng.child("inverse"),
-    (k) => onProgress("inverse dynamics", k / config.inverse.updates),
+  const dynamics = await stage(
+    "dynamics",
+    (said) =>
+      trainDynamics(start, config.dynamics, rng.child("dynamics"), (member, epoch) => {
+        said((member + epoch / epochs) / members);
+      }),
   );
-  const rewards = await trainRegression(
-    { inputs: joined(count, [observation, s], [action, a], [nextObservation, s]), targets: reward, count },
-    config.reward,
-    Infinity,
-    rng.child("reward"),
-    (k) => onProgress("rewards", k / config.reward.updates),
-  );
-  const decode = async ({ observation, nextObservation }: Connections) => {
-    const rows = observation.length / s;
-    const action = await inverse(joined(rows, [observation, s], [nextObservation, s]), rows);
-    return { action, reward: await rewards(joined(rows, [observation, s], [action, a], [nextObservation, s]), rows) };
-  };
+  const decoderOf = await trainDecoder(start, config, rng, stage);
 
   let data = start;
   const passes: PassReport[] = [];
   for (let pass = 0; pass < config.passes; pass++) {
-    const ends = pass === 0 ? terminal : data.done;
-    const stage = `pass ${pass + 1} of ${config.passes}`;
-    const value = await trainValue(data, ends, config.value, rng.child(`value/${pass}`), (k) => {
-      onProgress(`${stage}, values`, k / config.value.updates);
+    const name = `pass ${pass + 1} of ${config.passes}`;
+    const before = data;
+    const ends = pass === 0 ? terminal : before.done;
+    const value = await stage(
+      `${name}, values`,
+      (said) => trainValue(before, ends, config.value, rng.child(`value/${pass}`), said),
+    );
+    const { trajectories, report } = await stage(name, async (said) => {
+      const predictions = {
+        ...await predictDynamics(dynamics, before.observation, before.count),
+        nextValue: await valueFunction(value)(before.nextObservation, before.count),
+      };
+      const starts = before.done.reduce((sum, x) => sum + x, 0);
+      const walks = walkTrajectories(before, predictions, config, (k) => said(k / starts));
+      const { data: after, stitches, accepted } = await applyWalks(before, walks, decoderOf(pass));
+      const meanReturn = after.reward.reduce((sum, r) => sum + r, 0) / walks.length;
+      return { trajectories: trajectoryArrays(after), report: ndarray([stitches, accepted, meanReturn], [3]) };
     });
-    const predictions = {
-      ...await dynamics.predict(data.observation, data.count),
-      nextValue: await value(data.nextObservation, data.count),
-    };
-    const trajectories = data.done.reduce((sum, x) => sum + x, 0);
-    const walks = walkTrajectories(data, predictions, config, (k) => onProgress(`${stage}, walks`, k / trajectories));
-    const result = await applyWalks(data, walks, decode);
-    data = result.data;
-    const meanReturn = data.reward.reduce((sum, r) => sum + r, 0) / walks.length;
-    passes.push({ stitches: result.stitches, accepted: result.accepted, meanReturn });
+    data = trajectoriesOf(trajectories);
+    const [stitches, accepted, meanReturn] = report.data;
+    passes.push({ stitches, accepted, meanReturn });
   }
   return { data, passes };
 }

@@ -1,20 +1,41 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { useBackend } from "../../algorithms/core/backend.ts";
 import type { NdArray } from "../../algorithms/core/compile.ts";
+import { bc } from "../../algorithms/bc.ts";
+import { initMlp, type Linear } from "../../algorithms/core/nn.ts";
 import { createRng, type Rng } from "../../algorithms/core/rng.ts";
 import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { mapTree } from "../../algorithms/core/tree.ts";
-import { fitCdfNormalizer } from "../../algorithms/stitching/cdf_normalizer.ts";
+import { mapTree, treeLeaves } from "../../algorithms/core/tree.ts";
+import {
+  actionVaeDefaults,
+  actionVaeFunction,
+  actionVaeLoss,
+  initActionVae,
+  meanKl,
+  trainActionVae,
+} from "../../algorithms/stitching/action_vae.ts";
+import { denormalize, fitCdf, normalize } from "../../algorithms/stitching/cdf_normalizer.ts";
 import {
   dynamicsDefaults,
   dynamicsLoss,
   type DynamicsNetwork,
   initDynamics,
   nextStateGaussian,
+  predictDynamics,
   trainDynamics,
 } from "../../algorithms/stitching/dynamics.ts";
 import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
-import { stitch, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
+import { rewardDefaults, valueDefaults } from "../../algorithms/stitching/regression.ts";
+import {
+  criticLoss,
+  generatorLoss,
+  initRewardGan,
+  rewardGanDefaults,
+  rewardGanFunction,
+  trainRewardGan,
+} from "../../algorithms/stitching/reward_gan.ts";
+import { joinColumns } from "../../algorithms/stitching/rows.ts";
+import { type Stage, stitch, type StitchingConfig, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
 import {
   acceptsReturn,
   applyWalks,
@@ -46,11 +67,21 @@ Deno.test("buildKdTree() finds what a loop over all points finds, ties and repea
   }
 });
 
-Deno.test("fitCdfNormalizer() matches golden S6, both ways", () => {
-  const { normalize, denormalize } = fitCdfNormalizer([1, 2, 2, 5]);
-  assertEquals([1, 2, 3.5, 0, 9].map(normalize), [-0.5, 0.5, 0.75, -0.5, 1]);
-  assertEquals([-1, 0, 0.75, 1].map(denormalize), [1, 1.5, 3.5, 5]);
-  assertEquals(fitCdfNormalizer([3, 3]).normalize(7), 7);
+Deno.test("normalize() and denormalize() match golden S6", () => {
+  const cdf = fitCdf([1, 2, 2, 5]);
+  assertEquals([1, 2, 3.5, 0, 9].map((x) => normalize(cdf, x)), [-0.5, 0.5, 0.75, -0.5, 1]);
+  assertEquals([-1, 0, 0.75, 1].map((y) => denormalize(cdf, y)), [1, 1.5, 3.5, 5]);
+  assertEquals(normalize(fitCdf([3, 3]), 7), 7);
+});
+
+Deno.test("fitCdf() of many samples keeps 4096 points and moves no share by more than one in 4096", () => {
+  const samples = createRng("many").fillNormal(new Float64Array(50_000));
+  const cdf = fitCdf(samples);
+  assertEquals(cdf.values.length, 4096);
+  const sorted = samples.toSorted();
+  for (let i = 0; i < sorted.length; i += 97) {
+    assertAlmostEquals(normalize(cdf, sorted[i]), 2 * (i + 1) / sorted.length - 1, 2 / 4096);
+  }
 });
 
 Deno.test("gaussianLogDensity() matches golden S8", () => {
@@ -177,9 +208,10 @@ Deno.test("trainDynamics() learns mean and spread of a noisy map, and keeps the 
     config,
     rng.child("fit"),
   );
-  assertEquals([ensemble.networks.length, ensemble.losses.length], [2, 3]);
-  assert(ensemble.losses[0] <= ensemble.losses[1] && ensemble.losses[1] <= ensemble.losses[2]);
-  const { means, deviations } = await ensemble.predict(Float32Array.of(-1, 1), 2);
+  const losses = ensemble.losses.data;
+  assertEquals([ensemble.networks.length, losses.length], [2, 3]);
+  assert(losses[0] <= losses[1] && losses[1] <= losses[2]);
+  const { means, deviations } = await predictDynamics(ensemble, Float32Array.of(-1, 1), 2);
   for (const [mean, deviation] of means.map((m, e) => [m, deviations[e]])) {
     [-1, 1].forEach((s, i) => assertAlmostEquals(mean[i], Math.sin(s), 0.1));
     [0.1, 0.3].forEach((sd, i) => assertAlmostEquals(deviation[i], sd, 0.35 * sd));
@@ -268,4 +300,130 @@ Deno.test("stitch() finds the way from the west to the goal, which no trajectory
   };
   assertEquals(found(data), 0);
   assert(found(stitched) > 3, `${found(stitched)} ways found`);
+});
+
+Deno.test("the stitcher's networks have the sizes of the specification's table", () => {
+  const count = (p: unknown) => treeLeaves<NdArray>(p).reduce((sum, { data }) => sum + data.length, 0);
+  const rng = createRng(0);
+  for (
+    const [s, a, dynamics, vae, small, reward, gan, critic, value, policy] of [
+      [11, 3, 127_422, 591_762 + 587_253, 21_388 + 20_611, 276_481, 277_505, 276_993, 138_242, 69_635],
+      [17, 6, 131_034, 612_024 + 603_006, 24_856 + 23_302, 284_161, 285_185, 284_673, 141_314, 71_942],
+    ]
+  ) {
+    assertEquals(count(initDynamics(s, dynamicsDefaults, rng)), dynamics);
+    assertEquals([750, 128].map((hidden) => count(initActionVae(s, a, hidden, rng))), [vae, small]);
+    assertEquals(count(initMlp([2 * s + a, rewardDefaults.hidden, rewardDefaults.hidden, 1], rng)), reward);
+    const pair = initRewardGan(2 * s + a, rewardGanDefaults.hidden, rng);
+    assertEquals([count(pair.generator), count(pair.critic)], [gan, critic]);
+    assertEquals(2 * count(initMlp([s, valueDefaults.hidden, valueDefaults.hidden, 1], rng)), value);
+    const agent = bc.create(bc.defaults, { observationDim: s, actionDim: a, maxAction: 1 }); // Golden S14.
+    assertEquals(count((agent.init(rng).arrays as { policy: { params: unknown } }).policy.params), policy);
+  }
+});
+
+Deno.test("actionVaeLoss() and meanKl() match golden S9", async () => {
+  await useBackend("cpu");
+  const kl = meanKl(tf.tensor2d([[0.5, -1]]), tf.tensor2d([[0.5, 2]]));
+  assertAlmostEquals(kl.dataSync()[0], 0.875, 1e-6);
+  assertAlmostEquals(actionVaeLoss(tf.scalar(0.04), kl).total.dataSync()[0], 0.4575, 1e-6);
+});
+
+/** Connections of one-dimensional states by actions of either sign and size |s' - s|, with rewards of two kinds. */
+function ambiguous(count: number, rng: Rng) {
+  const s = rng.fillUniform(new Float32Array(count));
+  const action = rng.fillUniform(new Float32Array(count)).map((u) => (u < 0.5 ? -0.3 : 0.7) + 0.1 * u);
+  const next = s.map((x, i) => x + Math.abs(action[i]));
+  const reward = action.map((x) => x > 0 ? 2 : -1);
+  return { s, action, next, reward, connections: joinColumns(count, [s, 1], [next, 1]) };
+}
+
+Deno.test("trainActionVae() learns the action between two states", async () => {
+  await useBackend("onnx");
+  const rng = createRng("vae");
+  const { s, action, next, connections } = ambiguous(2000, rng);
+  const config = { ...actionVaeDefaults, updates: 1500, learningRate: 3e-3, hidden: 32 };
+  const p = await trainActionVae({ connections, action, count: 2000 }, config, 1, rng.child("train"));
+  const decode = actionVaeFunction(p, 1, rng.child("act"));
+  const found = await decode(connections, 2000);
+  const error = found.reduce((sum, x, i) => sum + Math.abs(x - action[i]), 0) / 2000;
+  assert(error < 0.1, `${error}`);
+  assertEquals(await actionVaeFunction(p, 1, rng.child("act"))(connections, 2000), found); // A stream, not a state.
+  assert(s.length === next.length);
+});
+
+Deno.test("criticLoss() and generatorLoss() are their sums, written out", async () => {
+  await useBackend("cpu");
+  const eager = (p: unknown): Linear[] => mapTree<NdArray, Tensor>(p, ({ data, shape }) => tf.tensor(data, [...shape]));
+  const pair = initRewardGan(3, 4, createRng("gan"));
+  const [generator, critic] = [eager(pair.generator), eager(pair.critic)];
+  const plain = (layers: Linear<NdArray>[], input: number[]) =>
+    layers.reduce((h, { weight, bias }, l) =>
+      Array.from(bias.data, (b, j) => {
+        const y = h.reduce((sum, x, i) => sum + x * weight.data[i * bias.data.length + j], b);
+        return l < layers.length - 1 ? Math.max(y, 0) : y;
+      }), input)[0];
+  const rows = [[0.1, -0.5, 2], [1, 0.3, -0.7]];
+  const [z, r] = [[[0.2, -1], [0.5, 0.4]], [[1], [-2]]];
+  const made = rows.map((row, i) => plain(pair.generator, [...z[i], ...row]));
+  const verdict = (rewards: number[]) =>
+    rows.reduce((sum, row, i) => sum + plain(pair.critic, [...row, rewards[i]]) / 2, 0);
+  const squares = treeLeaves<NdArray>(pair.critic).flatMap(({ data }) => [...data]).reduce((sum, x) => sum + x * x, 0);
+  const x = tf.tensor2d(rows);
+  const generated = tf.tensor2d(made.map((y) => [y]));
+  assertAlmostEquals(
+    criticLoss(critic, x, tf.tensor2d(r), generated).dataSync()[0],
+    verdict(r.flat()) - verdict(made) + 1e-4 * squares,
+    1e-5,
+  );
+  assertAlmostEquals(generatorLoss(generator, critic, x, tf.tensor2d(z)).dataSync()[0], verdict(made), 1e-5);
+});
+
+Deno.test("trainRewardGan() tells rewards of two kinds of actions apart", async () => {
+  await useBackend("onnx");
+  const rng = createRng("gan");
+  const { s, action, next, reward } = ambiguous(2000, rng);
+  const inputs = joinColumns(2000, [s, 1], [action, 1], [next, 1]);
+  const config = { ...rewardGanDefaults, updates: 1500, batchSize: 64, learningRate: 1e-3, hidden: 32 };
+  const pair = await trainRewardGan({ inputs, targets: reward, count: 2000 }, config, rng.child("train"));
+  const found = await rewardGanFunction(pair, rng.child("reward"))(inputs, 2000);
+  const mean = (kind: number) => {
+    const rows = [...found].filter((_, i) => reward[i] === kind);
+    return rows.reduce((a, b) => a + b) / rows.length;
+  };
+  assert(mean(2) > mean(-1) + 1.5, `${mean(2)}, ${mean(-1)}`);
+});
+
+Deno.test("stitch() with the autoencoder and the GAN goes on from what a stage kept as if it had not stopped", async () => {
+  await useBackend("onnx");
+  const { data, terminal } = crossing(createRng("crossing"));
+  const tiny = { updates: 60, batchSize: 32, learningRate: 3e-3, hidden: 16 };
+  const config: StitchingConfig = {
+    ...stitchingDefaults,
+    radius: 0.2,
+    passes: 2,
+    dynamics: { ...dynamicsDefaults, members: 2, kept: 1, hidden: 16, depth: 2, epochs: 3 },
+    value: tiny,
+    decoder: "vae",
+    vae: tiny,
+    rewards: "gan",
+    gan: tiny,
+  };
+  const kept = new Map<string, unknown>();
+  const keep: Stage = async (name, compute) => {
+    if (!kept.has(name)) kept.set(name, await compute(() => {}));
+    return kept.get(name) as never;
+  };
+  const whole = await stitch(data, terminal, config, createRng("stitch"), keep);
+  assertEquals([...kept.keys()], [
+    "dynamics",
+    "action autoencoder",
+    "reward GAN",
+    "pass 1 of 2, values",
+    "pass 1 of 2",
+    "pass 2 of 2, values",
+    "pass 2 of 2",
+  ]);
+  for (const name of ["pass 2 of 2", "pass 2 of 2, values"]) kept.delete(name);
+  assertEquals(await stitch(data, terminal, config, createRng("stitch"), keep), whole);
 });

@@ -1,0 +1,65 @@
+/**
+ * What the stitcher's networks share: minibatches of rows, and functions of rows.
+ *
+ * @module
+ */
+
+import { type NdArray, ndarray } from "../core/compile.ts";
+import type { Rng } from "../core/rng.ts";
+
+/** A function of rows: `[n, in]` to `[n, out]`, row-major. */
+export type RowFunction = (inputs: Float32Array, rows: number) => Promise<Float32Array>;
+
+/** Some rows of `source [n, dim]`. */
+export function takeRows(source: Float32Array, dim: number, rows: Int32Array): NdArray {
+  const out = new Float32Array(rows.length * dim);
+  rows.forEach((row, i) => out.set(source.subarray(row * dim, (row + 1) * dim), i * dim));
+  return ndarray(out, [rows.length, dim]);
+}
+
+/** Arrays `[rows, dim]` side by side. */
+export function joinColumns(rows: number, ...parts: readonly [source: Float32Array, dim: number][]): Float32Array {
+  const dim = parts.reduce((sum, [, d]) => sum + d, 0);
+  const out = new Float32Array(rows * dim);
+  let offset = 0;
+  for (const [source, d] of parts) {
+    for (let i = 0; i < rows; i++) out.set(source.subarray(i * d, (i + 1) * d), i * dim + offset);
+    offset += d;
+  }
+  return out;
+}
+
+const chunk = 4096;
+
+/** Applies a compiled function to rows, part by part. */
+export async function overRows(
+  inputs: Float32Array,
+  rows: number,
+  outputs: number,
+  f: (x: NdArray) => Promise<NdArray>,
+): Promise<Float32Array> {
+  const [dim, out] = [inputs.length / Math.max(rows, 1), new Float32Array(rows * outputs)];
+  for (let at = 0; at < rows; at += chunk) {
+    const n = Math.min(chunk, rows - at);
+    out.set((await f(ndarray(inputs.subarray(at * dim, (at + n) * dim), [n, dim]))).data, at * outputs);
+  }
+  return out;
+}
+
+/** A minibatch loop: rows drawn with replacement, update by update. */
+export async function trainOnRows<S>(
+  first: S,
+  count: number,
+  { updates, batchSize }: { updates: number; batchSize: number },
+  rng: Rng,
+  update: (state: S, rows: Int32Array, k: number) => Promise<S>,
+  onProgress: (share: number) => void,
+): Promise<S> {
+  let state = first;
+  for (let k = 0; k < updates; k++) {
+    const stream = rng.child(`batch/${k}`);
+    state = await update(state, Int32Array.from({ length: batchSize }, () => stream.integer(count)), k);
+    onProgress((k + 1) / updates);
+  }
+  return state;
+}
