@@ -17,4 +17,5 @@ export * from "./frames.ts";
 export * from "./hdf5.ts";
 export * from "./local.ts";
 export * from "./recipes.ts";
+export * from "./trajectories.ts";
 export * from "./waypoints.ts";

@@ -15,6 +15,7 @@ import { iql } from "../algorithms/iql.ts";
 import { rebrac } from "../algorithms/rebrac.ts";
 import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
+import { stitchingStudy } from "./stitching_config.ts";
 
 /** Every algorithm by name. */
 export const algorithms = {
@@ -28,10 +29,11 @@ export const algorithms = {
   bc: bc as unknown as Algorithm<CommonConfig>,
   td3_bc: td3Bc as unknown as Algorithm<CommonConfig>,
   rebrac: rebrac as unknown as Algorithm<CommonConfig>,
+  stitching: stitchingStudy as unknown as Algorithm<CommonConfig>,
 };
 
 /** What an experiment does with a trained agent. */
-export type ExperimentKind = "bandit" | "environment" | "toy";
+export type ExperimentKind = "bandit" | "environment" | "toy" | "stitching";
 
 /** A way to sample SRPO's behaviour model; see its settings of the same names. */
 export interface SamplingRule {
@@ -51,7 +53,7 @@ export interface Cell {
   seed: number;
   backend: Backend;
   /** Settings that differ from the algorithm's own for this task. */
-  overrides: Record<string, number | string>;
+  overrides: Record<string, unknown>;
   /** Why they do. */
   overridesSource: string;
   evaluation: {

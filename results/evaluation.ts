@@ -7,7 +7,8 @@
 import type { Agent, CommonConfig, Spec } from "../algorithms/core/agent.ts";
 import { type Backend, useBackend } from "../algorithms/core/backend.ts";
 import type { NdArray } from "../algorithms/core/compile.ts";
-import { createRng } from "../algorithms/core/rng.ts";
+import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import { createPlanner, type PlannerConfig, type PlannerSpec } from "../algorithms/stitching/mod.ts";
 import {
   createEnvironment,
   type Episode,
@@ -23,6 +24,8 @@ export interface EvaluationJob {
   algorithm: keyof typeof algorithms;
   config: CommonConfig;
   spec: Spec;
+  /** Instead of the algorithm's agent, the planner whose state `state` is. */
+  planner?: { config: PlannerConfig; spec: PlannerSpec };
   backend: Backend;
   /** The agent's state. */
   state: { updates: number; arrays: unknown };
@@ -39,6 +42,14 @@ export interface EvaluationJob {
 /** Episodes that are played side by side; fixed, so that results do not depend on the number of cores. */
 const blockSize = 5;
 
+/** The job's policy for some episodes from their start. */
+function startActing(job: EvaluationJob, episodes: number, rng: Rng): (observation: NdArray) => Promise<NdArray> {
+  if (job.planner) return createPlanner(job.planner.config, job.planner.spec).startActing(job.state, episodes, rng);
+  const agent: Agent = algorithms[job.algorithm].create(job.config, job.spec);
+  let calls = 0;
+  return (observation) => agent.act(job.state, observation, job.candidates, rng.child(`${calls++}`));
+}
+
 /** Plays block `block` of a job: its episodes start as those of every other job do, whatever their training seed. */
 export async function playBlock(
   job: EvaluationJob,
@@ -46,13 +57,11 @@ export async function playBlock(
   onProgress: (running: number, step: number) => void = () => {},
 ): Promise<Episode[]> {
   await useBackend(job.backend);
-  const agent: Agent = algorithms[job.algorithm].create(job.config, job.spec);
   const first = block * blockSize;
   const seeds = Array.from({ length: Math.min(blockSize, job.episodes - first) }, (_, i) => evaluationSeed(first + i));
   const environments = await Promise.all(seeds.map(() => createEnvironment(findTask(job.task), job.physics)));
   const rng = createRng(`${job.seed}/${block}`);
-  let calls = 0;
-  const act = (observation: NdArray) => agent.act(job.state, observation, job.candidates, rng.child(`${calls++}`));
+  const act = startActing(job, seeds.length, rng);
   try {
     return await evaluatePolicy(environments, act, { seeds, onStep: onProgress });
   } finally {

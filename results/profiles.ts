@@ -6,6 +6,13 @@
 
 import { join } from "node:path";
 import type { Backend } from "../algorithms/core/backend.ts";
+import {
+  dynamicsDefaults,
+  inverseDefaults,
+  type PlannerConfig,
+  rewardDefaults,
+  valueDefaults,
+} from "../algorithms/stitching/mod.ts";
 import type { algorithms, Cell, SamplingRule } from "./cell.ts";
 import { toySets } from "./toy.ts";
 
@@ -37,12 +44,13 @@ export interface Profile {
   hopper: EnvironmentBudget;
   toy: Budget & { overrides: Cell["overrides"] };
   srpo: EnvironmentBudget;
+  stitching: Budget & { tasks: string[]; overrides: Cell["overrides"] };
   /** Experiments that run only when `--only` names them. */
   onRequest?: readonly ExperimentName[];
 }
 
 /** The experiments that every profile has. */
-export const experimentNames = ["bandits", "toy", "hopper", "srpo"] as const;
+export const experimentNames = ["bandits", "toy", "hopper", "srpo", "stitching"] as const;
 type ExperimentName = typeof experimentNames[number];
 
 /** The local datasets of the experiments. */
@@ -55,6 +63,16 @@ const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): SamplingRu
   candidates,
   choice: "argmax",
 });
+
+/** A planner that a laptop can train; returns of the local data divided so that the best are about 1. */
+const smallPlanner: Partial<PlannerConfig> = {
+  width: 32,
+  multipliers: [1, 2, 4],
+  horizon: 32,
+  context: 4,
+  diffusionSteps: 10,
+  learningRate: 1e-3,
+};
 
 const banditTasks = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
 
@@ -110,6 +128,28 @@ export const profiles: Readonly<Record<string, Profile>> = {
         ),
       },
       source: "smoke test: 40 updates, batch 64, width 32",
+      seeds: [0],
+      episodes: 2,
+    },
+    stitching: {
+      tasks: [hopperDataset],
+      overrides: {
+        updates: 30,
+        batchSize: 16,
+        rows: 4000,
+        generated: 2,
+        planner: { ...smallPlanner, width: 8, multipliers: [1, 2], horizon: 8, context: 2, diffusionSteps: 3 },
+        stitcher: {
+          passes: 2,
+          dynamics: { ...dynamicsDefaults, members: 2, kept: 1, hidden: 32, depth: 2, epochs: 2 },
+          value: { updates: 40, batchSize: 64, learningRate: 1e-3, hidden: 32 },
+          inverse: { updates: 40, batchSize: 64, learningRate: 1e-3, hidden: 32 },
+          reward: { updates: 40, batchSize: 64, learningRate: 1e-3, hidden: 32 },
+        },
+        cloning: { updates: 40, batchSize: 64, hidden: 32 },
+      },
+      source:
+        "smoke test: 4000 rows, planner of width 8 with 30 updates, 2 generated trajectories, 2 passes, 40 updates of the rest",
       seeds: [0],
       episodes: 2,
     },
@@ -195,7 +235,38 @@ export const profiles: Readonly<Record<string, Profile>> = {
       seeds: [0, 1, 2],
       episodes: 10,
     },
-    onRequest: ["srpo"],
+    stitching: {
+      tasks: [hopperDataset, cheetahDataset],
+      overrides: {
+        updates: 4000,
+        batchSize: 32,
+        generated: 20,
+        planner: smallPlanner,
+        stitcher: {
+          dynamics: {
+            ...dynamicsDefaults,
+            members: 4,
+            kept: 3,
+            hidden: 128,
+            depth: 3,
+            learningRate: 1e-3,
+            epochs: 8,
+            patience: 2,
+          },
+          value: { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 },
+          inverse: { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 },
+          reward: { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 },
+        },
+        cloning: { updates: 8000 },
+      },
+      source:
+        "scaled down: planner of width 32 in levels of 1, 2, 4 for 128 in 1, 4, 8, horizon 32 for 100, context 4 for 20, 10 denoising steps " +
+        "for 200, 4000 updates of 32 for a million of 64; 20 generated trajectories; stitcher of width 128, 3 of 4 dynamics networks for 5 " +
+        "of 7 with 8 passes over the data at most, 10,000 updates for up to a million; policy as published with 8000 updates for 101,000",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    },
+    onRequest: ["srpo", "stitching"],
   },
   full: {
     description: "the papers' networks on local data, three seeds; hours",
@@ -236,6 +307,27 @@ export const profiles: Readonly<Record<string, Profile>> = {
       source:
         "scaled down: 50,000 updates per phase of SRPO with behaviour batches of 512 for 2048, 100,000 of the others; networks and " +
         "rates as published",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    },
+    stitching: {
+      tasks: [hopperDataset, cheetahDataset, "hopper-medium-local", "halfcheetah-medium-local"],
+      overrides: {
+        updates: 50_000,
+        batchSize: 32,
+        generated: 50,
+        planner: { ...smallPlanner, width: 64, multipliers: [1, 4, 8], context: 8 },
+        stitcher: {
+          dynamics: { ...dynamicsDefaults, epochs: 50, patience: 5 },
+          value: { ...valueDefaults, updates: 50_000 },
+          inverse: { ...inverseDefaults, updates: 50_000 },
+          reward: { ...rewardDefaults, updates: 50_000 },
+        },
+      },
+      source:
+        "scaled down: planner of width 64 for 128, horizon 32 for 100, context 8 for 20, 10 denoising steps for 200, 50,000 updates of 32 " +
+        "for a million of 64; 50 generated trajectories; stitcher's networks as published with 50,000 updates for up to a million; policy " +
+        "as published",
       seeds: [0, 1, 2],
       episodes: 10,
     },
@@ -320,7 +412,21 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
       )
     );
   });
-  return [...bandits, ...toys, ...environments].filter((cell) =>
+  const stitchings = profile.stitching.tasks.flatMap((task) =>
+    seedsOf(profile.stitching).map((seed): Cell => ({
+      ...common,
+      experiment: "stitching",
+      kind: "stitching",
+      task,
+      algorithm: "stitching",
+      seed,
+      overrides: profile.stitching.overrides,
+      overridesSource: profile.stitching.source,
+      evaluation: { episodes: profile.stitching.episodes, candidates: 1 },
+      dataset: join(datasets, `${task}.hdf5`),
+    }))
+  );
+  return [...bandits, ...toys, ...environments, ...stitchings].filter((cell) =>
     (selection.only ? cell.experiment === selection.only : !profile.onRequest?.some((e) => e === cell.experiment)) &&
     (!selection.task || cell.task === selection.task) &&
     (!selection.algorithm || cell.algorithm === selection.algorithm)

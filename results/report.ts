@@ -15,6 +15,7 @@ import { writeFigure } from "./figures.ts";
 import { writeAtomically } from "./files.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
 import { type Table, toCsv, toMarkdown } from "../data/table.ts";
+import { exampleFigure, passesTable, returnsFigure, stitchingTable } from "./stitching_report.ts";
 import { toyFigure, toyTable } from "./toy.ts";
 import type { Evaluation } from "./train.ts";
 
@@ -57,6 +58,14 @@ export async function writeReport(
     });
     const differences = srpoDifferences(environments);
     if (differences.rows.length > 0) await add("srpo_differences", differences, {});
+  }
+  const stitchings = evaluations.filter((e) => e.stitching);
+  if (stitchings.length > 0) {
+    await add("stitching", stitchingTable(stitchings, protocol(stitchings)), {
+      stitching_returns: returnsFigure(stitchings),
+      stitching_example: exampleFigure(stitchings),
+    });
+    await add("stitching_passes", passesTable(stitchings), {});
   }
   const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
   await writeAtomically(join(folder, "README.md"), text);
@@ -119,8 +128,8 @@ function actingName(algorithm: string, candidates: number, sampling?: SamplingRu
 function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
   const groups = new Map<string, RuleScores>();
   for (const { cell, environment } of evaluations) {
-    for (const { candidates, sampling, scores, actMs } of environment!.rules) {
-      const acting = actingName(cell.algorithm, candidates, sampling);
+    for (const { candidates, sampling, acting: said, scores, actMs } of environment!.rules) {
+      const acting = said ?? actingName(cell.algorithm, candidates, sampling);
       const method = sampling ? algorithms.behaviour_sampling.title : title(cell.algorithm);
       const key = `${cell.task}/${method}/${acting}`;
       const datasetMean = normalizedScore(cell.task, environment!.datasetMean);

@@ -26,7 +26,8 @@ Usage: deno task reproduce [options]
   Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
 }
                        (default: quick)
-  --only <experiment>  one of ${experimentNames.join(", ")}; srpo takes an hour, and quick leaves it out unless named
+  --only <experiment>  one of ${experimentNames.join(", ")}; srpo and stitching take an hour each, and quick leaves
+                       them out unless named
   --task <id>          one task, such as 25gaussians-far or ${hopperDataset}
   --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
   --seeds <list>       such as 0,1,2 (default: the profile's)

@@ -21,11 +21,14 @@ import {
   type pointMixtures,
   shareNearModes,
 } from "../data/bandits.ts";
+import type { WindowBatch } from "../algorithms/stitching/mod.ts";
 import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
 import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import { evaluateAgent } from "./evaluation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
+import { type StitchingResult, stitchingTask } from "./stitching.ts";
+import { timeCalls } from "./timing.ts";
 import { evaluateToy, type ToyResult } from "./toy.ts";
 
 /** What a finished cell says. */
@@ -44,9 +47,21 @@ export interface Evaluation {
     physics: string;
     datasetMean: number;
     datasetTransitions: number;
-    rules: { candidates: number; sampling?: SamplingRule; episodes: Episode[]; scores: number[]; actMs: number }[];
+    rules: RuleResult[];
   };
   toy?: ToyResult;
+  stitching?: StitchingResult;
+}
+
+/** How one way of acting did. */
+export interface RuleResult {
+  candidates: number;
+  sampling?: SamplingRule;
+  /** In words, where the policy is not the algorithm's own. */
+  acting?: string;
+  episodes: Episode[];
+  scores: number[];
+  actMs: number;
 }
 
 /** Where a cell's training stands, for a progress bar. */
@@ -57,13 +72,34 @@ export interface Progress {
 }
 
 interface Task {
-  agent: Agent;
-  drawBatch(rows: number, rng: Rng): Batch;
+  init(rng: Rng): AgentState;
+  /** One gradient step; `state` is spent by the call. The batch comes back for messages. */
+  update(
+    state: AgentState,
+    batchRng: Rng,
+    rng: Rng,
+  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: Batch | WindowBatch }>;
+  /** What the finished cell says, and its policy. */
   evaluate(
     state: AgentState,
     rng: Rng,
     onProgress: (note: string) => void,
-  ): Promise<Omit<Evaluation, "cell" | "trainingMs">>;
+  ): Promise<Omit<Evaluation, "cell" | "trainingMs"> & { policy: Uint8Array }>;
+}
+
+/** The training of an agent from minibatches of transitions. */
+function agentTraining(
+  agent: Agent,
+  batchSize: number,
+  draw: (rows: number, rng: Rng) => Batch,
+): Pick<Task, "init" | "update"> {
+  return {
+    init: agent.init,
+    async update(state, batchRng, rng) {
+      const batch = draw(agent.batchRows?.(state.updates) ?? batchSize, batchRng);
+      return { ...await agent.update(state, batch, rng), batch };
+    },
+  };
 }
 
 const logsPerRun = 100;
@@ -89,21 +125,21 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     ? banditTask(cell, rng)
     : cell.kind === "toy"
     ? toyTask(cell)
+    : cell.kind === "stitching"
+    ? await plannerTask(cell, folder)
     : await environmentTask(cell);
   await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
 
-  let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.agent.init(rng.child("init")));
+  let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.init(rng.child("init")));
   await keepMetricsUntil(at("metrics.jsonl"), state.updates);
   const every = Math.max(Math.floor(config.updates / logsPerRun), 1);
   let sums: Record<string, number> = {};
   let [last, lastSave] = [performance.now(), performance.now()];
   while (state.updates < config.updates) {
     const k = state.updates;
-    const rows = task.agent.batchRows?.(k) ?? config.batchSize;
-    const batch = task.drawBatch(rows, rng.child(`batch/${k}`));
-    const result = await task.agent.update(state, batch, rng.child(`update/${k}`));
+    const result = await task.update(state, rng.child(`batch/${k}`), rng.child(`update/${k}`));
     for (const [name, value] of Object.entries(result.metrics)) {
-      if (!Number.isFinite(value)) throw divergenceError(cell, k, name, value, batch);
+      if (!Number.isFinite(value)) throw divergenceError(cell, k, name, value, result.batch);
       sums[name] = (sums[name] ?? 0) + value;
     }
     state = result.state;
@@ -121,8 +157,8 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   }
 
   const note = (text: string) => onProgress({ done: config.updates, total: config.updates, note: text });
-  const outcome = await task.evaluate(state, rng.child("evaluation"), note);
-  await writeAtomically(at("policy.onnx"), task.agent.exportPolicy(state));
+  const { policy, ...outcome } = await task.evaluate(state, rng.child("evaluation"), note);
+  await writeAtomically(at("policy.onnx"), policy);
   const evaluation: Evaluation = { cell, trainingMs, ...outcome };
   await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
   return evaluation;
@@ -178,7 +214,13 @@ async function save(path: string, cell: Cell, state: AgentState, trainingMs: num
 }
 
 /** Why training stopped at a metric that is not finite: the batch's tensor that holds such a value, or the loss itself. */
-export function divergenceError(cell: Cell, update: number, name: string, value: number, batch: Batch): Error {
+export function divergenceError(
+  cell: Cell,
+  update: number,
+  name: string,
+  value: number,
+  batch: Batch | WindowBatch,
+): Error {
   const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
   const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
   return new Error(
@@ -233,14 +275,14 @@ function banditTask(cell: Cell, rng: Rng): Task {
     maxAction: bandit.maxAction,
   });
   return {
-    agent,
-    drawBatch: (rows, batchRng) => drawBanditBatch(bandit, rows, batchRng),
+    ...agentTraining(agent, config.batchSize, (rows, rng) => drawBanditBatch(bandit, rows, rng)),
     async evaluate(state) {
       const n = cell.evaluation.episodes;
       const { data } = await agent.act(state, ndarray(new Float32Array(n), [n, 1]), 1, rng.child("samples"));
       const modes = set === "25gaussians" ? shareNearModes(data, 1) : null;
       return {
         bandit: { samples: Array.from(data, (x) => Number(x.toFixed(4))), ...banditMetrics(bandit, data), modes },
+        policy: agent.exportPolicy(state),
       };
     },
   };
@@ -248,16 +290,32 @@ function banditTask(cell: Cell, rng: Rng): Task {
 
 function toyTask(cell: Cell): Task {
   const set = cell.task as keyof typeof pointMixtures;
-  const agent = algorithms[cell.algorithm].create(cellConfig(cell), { observationDim: 1, actionDim: 2, maxAction: 5 });
-  const zeros = (rows: number) => ndarray(new Float32Array(rows), [rows, 1]);
+  const config = cellConfig(cell);
+  const agent = algorithms[cell.algorithm].create(config, { observationDim: 1, actionDim: 2, maxAction: 5 });
+  const draw = (rows: number, rng: Rng): Batch => { // Fresh points at every update, where the authors draw from a million.
+    const z = ndarray(new Float32Array(rows), [rows, 1]);
+    const action = ndarray(banditSets[set](rows, rng), [rows, 2]);
+    return { observation: z, action, reward: z, nextObservation: z, terminal: z };
+  };
   return {
-    agent,
-    drawBatch(rows, rng) { // Fresh points at every update, where the authors draw from a million.
-      const z = zeros(rows);
-      const action = ndarray(banditSets[set](rows, rng), [rows, 2]);
-      return { observation: z, action, reward: z, nextObservation: z, terminal: z };
+    ...agentTraining(agent, config.batchSize, draw),
+    evaluate: async (state, rng, onProgress) => ({
+      toy: await evaluateToy(set, agent, state, rng, onProgress),
+      policy: agent.exportPolicy(state),
+    }),
+  };
+}
+
+async function plannerTask(cell: Cell, folder: string): Promise<Task> {
+  const { batchSize } = cellConfig(cell);
+  const { planner, drawBatch, evaluate } = await stitchingTask(cell);
+  return {
+    init: planner.init,
+    async update(state, batchRng, rng) {
+      const batch = drawBatch(batchSize, batchRng);
+      return { ...await planner.update(state, batch, rng), batch };
     },
-    evaluate: async (state, rng, onProgress) => ({ toy: await evaluateToy(set, agent, state, rng, onProgress) }),
+    evaluate: (state, rng, onProgress) => evaluate(state, folder, rng, onProgress),
   };
 }
 
@@ -271,10 +329,9 @@ async function environmentTask(cell: Cell): Promise<Task> {
   if (!agent.needsNextAction) delete data.nextAction;
   const physics: Physics = "d4rl";
   return {
-    agent,
-    drawBatch: (rows, rng) => drawBatch(data, rows, rng),
+    ...agentTraining(agent, config.batchSize, (rows, rng) => drawBatch(data, rows, rng)),
     async evaluate(state, rng, onProgress) {
-      const rules = [];
+      const rules: RuleResult[] = [];
       const plain = [...new Set([1, cell.evaluation.candidates])].map((candidates) => ({
         candidates,
         sampling: undefined,
@@ -306,24 +363,15 @@ async function environmentTask(cell: Cell): Promise<Task> {
         const episodes = await evaluateAgent(job, report);
         const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
         const acting = sampling ? algorithms[algorithm].create(settings, spec) : agent;
-        const actMs = await timeAction(acting, state, candidates, observationDim, rng);
+        const one = ndarray(new Float32Array(observationDim), [1, observationDim]);
+        const actMs = await timeCalls((i) => acting.act(state, one, candidates, rng.child(`time/${i}`)), 50, 200);
         rules.push({ candidates, sampling, episodes, scores, actMs });
       }
       const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
-      return { environment: { physics, datasetMean, datasetTransitions: data.count, rules } };
+      return {
+        environment: { physics, datasetMean, datasetTransitions: data.count, rules },
+        policy: agent.exportPolicy(state),
+      };
     },
   };
-}
-
-/** Median milliseconds of one action at batch 1, after a warm-up. */
-async function timeAction(agent: Agent, state: AgentState, candidates: number, dim: number, rng: Rng): Promise<number> {
-  const observation = ndarray(new Float32Array(dim), [1, dim]);
-  const times: number[] = [];
-  for (let i = 0; i < 250; i++) {
-    const stream = rng.child(`time/${i}`);
-    const start = performance.now();
-    await agent.act(state, observation, candidates, stream);
-    if (i >= 50) times.push(performance.now() - start);
-  }
-  return times.sort((a, b) => a - b)[100];
 }

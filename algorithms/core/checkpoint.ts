@@ -90,3 +90,22 @@ export function restoreTree<T>(like: T, { tensors }: Checkpoint): T {
   });
   return treeLike<NdArray, T>(like, leaves);
 }
+
+/** The tensors of a checkpoint as the tree that their paths tell; a branch whose keys count from 0 is an array. */
+export function nestTensors({ tensors }: Checkpoint): unknown {
+  const root: Record<string, unknown> = {};
+  for (const [path, tensor] of tensors) {
+    const keys = path.split("/");
+    const last = keys.pop()!;
+    let node = root;
+    for (const key of keys) node = (node[key] ??= {}) as Record<string, unknown>;
+    node[last] = tensor;
+  }
+  const settle = (node: unknown): unknown => {
+    if (typeof node !== "object" || node === null || "shape" in node) return node;
+    const children = Object.entries(node).map(([key, child]) => [key, settle(child)] as const);
+    const counts = children.every(([key], i) => key === `${i}`);
+    return counts ? children.map(([, child]) => child) : Object.fromEntries(children);
+  };
+  return settle(root);
+}

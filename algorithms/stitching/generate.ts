@@ -147,22 +147,25 @@ export async function imagineTrajectories(
   return assemble(episodes, dim, actionDim);
 }
 
-/** Trajectories one set after the other. */
-export function joinTrajectories(a: Trajectories, b: Trajectories): Trajectories {
-  const join = (f: (t: Trajectories) => Float32Array) => {
+/** One set of trajectories after the other. */
+export function joinTrajectories(a: GeneratedTrajectories, b: GeneratedTrajectories): GeneratedTrajectories {
+  const join = (f: (t: GeneratedTrajectories) => Float32Array) => {
     const out = new Float32Array(f(a).length + f(b).length);
     out.set(f(a));
     out.set(f(b), f(a).length);
     return out;
   };
   return {
-    count: a.count + b.count,
-    observationDim: a.observationDim,
-    actionDim: a.actionDim,
-    observation: join((t) => t.observation),
-    action: join((t) => t.action),
-    reward: join((t) => t.reward),
-    nextObservation: join((t) => t.nextObservation),
-    done: join((t) => t.done),
+    data: {
+      count: a.data.count + b.data.count,
+      observationDim: a.data.observationDim,
+      actionDim: a.data.actionDim,
+      observation: join((t) => t.data.observation),
+      action: join((t) => t.data.action),
+      reward: join((t) => t.data.reward),
+      nextObservation: join((t) => t.data.nextObservation),
+      done: join((t) => t.data.done),
+    },
+    terminal: join((t) => t.terminal),
   };
 }

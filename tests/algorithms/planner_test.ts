@@ -370,6 +370,7 @@ Deno.test("generateTrajectories() and imagineTrajectories() take down what happe
   for (let i = 0; i < 21; i++) {
     if (!imagined.data.done[i]) assertEquals(imagined.data.observation[i + 1], imagined.data.nextObservation[i]);
   }
-  const both = joinTrajectories(made.data, imagined.data);
+  const { data: both, terminal: ended } = joinTrajectories(made, imagined);
   assertEquals([both.count, both.done.reduce((a, b) => a + b), both.reward[19]], [41, 4, imagined.data.reward[0]]);
+  assertEquals([ended.length, ended[6]], [41, 1]);
 });

@@ -1,0 +1,286 @@
+/**
+ * Trajectory stitching as a cell: planner, generated trajectories, stitched data, shallow policies, their scores.
+ *
+ * The cell's training is the planner's; what follows it is kept step by step.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Agent, AgentState } from "../algorithms/core/agent.ts";
+import { column, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import type { Rng } from "../algorithms/core/rng.ts";
+import { treeLeaves } from "../algorithms/core/tree.ts";
+import {
+  createPlanner,
+  createWindows,
+  fitNormalizers,
+  type GeneratedTrajectories,
+  generateTrajectories,
+  joinTrajectories,
+  type PassReport,
+  type Planner,
+  type PlannerArrays,
+  type PlannerSpec,
+  type Stage,
+  stitch,
+  type Trajectories,
+  trajectoriesOf,
+  trajectoryArrays,
+  trajectoryStarts,
+  type WindowBatch,
+} from "../algorithms/stitching/mod.ts";
+import { loadDataset } from "../data/dataset.ts";
+import { datasetTrajectories } from "../data/trajectories.ts";
+import { createEnvironment, findTask, normalizedScore } from "../environments/mod.ts";
+import { type Cell, cellConfig } from "./cell.ts";
+import { evaluateAgent, type EvaluationJob } from "./evaluation.ts";
+import { keepStages } from "./stages.ts";
+import { mean } from "./statistics.ts";
+import { stitchingStudy, type StitchingStudyConfig, studySettings } from "./stitching_config.ts";
+import { timeCalls } from "./timing.ts";
+import type { Evaluation, RuleResult } from "./train.ts";
+
+/** What a stitching cell says beside its scores. */
+export interface StitchingResult {
+  parameters: { planner: number; policy: number };
+  /** Passes over the data alone, and over the data with what was generated. */
+  passes: { stitched: PassReport[]; both: PassReport[] };
+  /** Returns of trajectories in each set, by the data's rewards or the models'. */
+  returns: Record<"data" | "generated" | "stitched" | "both", number[]>;
+  /** What the environment would have paid for the generated ones. */
+  trueReturns: number[];
+  /** First two dimensions of one trajectory before and after stitching, point by point. */
+  example: { before: [number, number][]; after: [number, number][] };
+}
+
+/** What the planner's training needs. */
+export interface StitchingTask {
+  planner: Planner;
+  drawBatch(rows: number, rng: Rng): WindowBatch;
+  evaluate(
+    state: AgentState,
+    folder: string,
+    rng: Rng,
+    onProgress: (note: string) => void,
+  ): Promise<{ environment: NonNullable<Evaluation["environment"]>; stitching: StitchingResult; policy: Uint8Array }>;
+}
+
+/** Trajectories made side by side. */
+const generationBlock = 10;
+/** Start states of generated trajectories, far from those of datasets and evaluations. */
+const generationSeed = (i: number) => 2_000_000 + i;
+
+/** Loads the data of a stitching cell and creates its planner. */
+export async function stitchingTask(cell: Cell): Promise<StitchingTask> {
+  const config = cellConfig(cell) as StitchingStudyConfig;
+  const settings = studySettings(config, cell.task);
+  const dataset = await loadDataset(cell.dataset!);
+  const offline = datasetTrajectories(dataset, config.rows);
+  const { observationDim, actionDim } = offline.data;
+  const normalizers = fitNormalizers(offline.data);
+  const spec: PlannerSpec = { observationDim, actionDim, maxAction: 1, normalizers };
+  const planner = createPlanner(settings.planner, spec);
+  return {
+    planner,
+    drawBatch: createWindows(offline.data, offline.terminal, normalizers, settings.planner),
+    evaluate: (state, folder, rng, onProgress) =>
+      evaluateStitching({ cell, config, offline, spec, planner, state, folder, rng, onProgress }),
+  };
+}
+
+interface Work {
+  cell: Cell;
+  config: StitchingStudyConfig;
+  offline: GeneratedTrajectories;
+  spec: PlannerSpec;
+  planner: Planner;
+  state: AgentState;
+  folder: string;
+  rng: Rng;
+  onProgress: (note: string) => void;
+}
+
+async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate"]> {
+  const { cell, config, offline, state, spec, rng, onProgress } = work;
+  const settings = studySettings(config, cell.task);
+  const stage = await keepStages(join(work.folder, "stages"), onProgress);
+  const made = await generate(work, stage);
+  const pool = joinTrajectories(offline, made);
+  const stitchSet = (name: string, set: GeneratedTrajectories) =>
+    stitch(
+      set.data,
+      set.terminal,
+      settings.stitcher,
+      rng.child(`stitch/${name}`),
+      (part, compute) => stage(`${name}, ${part}`, compute),
+    );
+  const stitched = await stitchSet("stitched", offline);
+  const both = await stitchSet("both", pool);
+
+  const agent = stitchingStudy.create(config, spec);
+  const clone = (name: string, data: Trajectories) =>
+    stage(`policy, ${name}`, (said) => trainClone(agent, data, settings.cloning, rng.child("clone"), said));
+  const students = [
+    { acting: "BC of the data", arrays: await clone("data", offline.data) },
+    { acting: "BC of stitched data", arrays: await clone("stitched", stitched.data) },
+    { acting: "BC of generated and stitched data", arrays: await clone("both", both.data) },
+  ];
+  const rules: RuleResult[] = [];
+  const add = async (acting: string, job: Pick<EvaluationJob, "state" | "planner">, actMs: number) => {
+    const report = (running: number, step: number) =>
+      step % 50 === 0 && onProgress(`evaluating ${acting}, step ${step}, ${running} running`);
+    const { task, backend } = cell;
+    const common = { algorithm: cell.algorithm, config, spec, backend, task, physics: "d4rl" as const, candidates: 1 };
+    const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${acting}`;
+    const episodes = await evaluateAgent({ ...common, ...job, episodes: cell.evaluation.episodes, seed }, report);
+    const scores = episodes.map(({ episodeReturn }) => normalizedScore(task, episodeReturn));
+    rules.push({ candidates: 1, acting, episodes, scores, actMs });
+  };
+  const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
+  const acts = work.planner.startActing(state, 1, rng.child("time"));
+  const plannerState = { updates: state.updates, arrays: { average: (state.arrays as PlannerArrays).average } };
+  await add(
+    "planner",
+    { state: plannerState, planner: { config: settings.planner, spec } },
+    await timeCalls(() => acts(one), settings.planner.context + 1, 20),
+  );
+  for (const { acting, arrays } of students) {
+    const own = { updates: 0, arrays };
+    await add(acting, { state: own }, await timeCalls(() => agent.act(own, one, 1, rng), 50, 200));
+  }
+  const sizeOf = (tree: unknown) => treeLeaves<NdArray>(tree).reduce((sum, { data }) => sum + data.length, 0);
+  const last = students[2].arrays;
+  return {
+    environment: {
+      physics: "d4rl",
+      datasetMean: mean(returnsOf(offline.data)),
+      datasetTransitions: offline.data.count,
+      rules,
+    },
+    stitching: {
+      parameters: {
+        planner: sizeOf((state.arrays as PlannerArrays).average),
+        policy: sizeOf((last as { policy: { params: unknown } }).policy.params),
+      },
+      passes: { stitched: stitched.passes, both: both.passes },
+      returns: {
+        data: rounded(returnsOf(offline.data)),
+        generated: rounded(returnsOf(made.data)),
+        stitched: rounded(returnsOf(stitched.data)),
+        both: rounded(returnsOf(both.data)),
+      },
+      trueReturns: rounded(made.trueReturns),
+      example: largestGain(offline.data, stitched.data),
+    },
+    policy: agent.exportPolicy({ updates: 0, arrays: last }),
+  };
+}
+
+const rounded = (xs: number[]) => xs.map((x) => Number(x.toFixed(1)));
+
+/** The planner's trajectories, some at a time; `trueReturns` are for the report alone. */
+async function generate(
+  { cell, config, planner, state, offline, rng, onProgress }: Work,
+  stage: Stage,
+): Promise<GeneratedTrajectories & { trueReturns: number[] }> {
+  let all = noTrajectories(offline.data);
+  const trueReturns: number[] = [];
+  for (let from = 0; from < config.generated; from += generationBlock) {
+    const n = Math.min(generationBlock, config.generated - from);
+    const name = `generated, ${from + 1} to ${from + n} of ${config.generated}`;
+    const block = await stage(name, async () => {
+      const environments = await Promise.all(
+        Array.from({ length: n }, () => createEnvironment(findTask(cell.task), "d4rl")),
+      );
+      const sums = new Float32Array(n);
+      try {
+        const blind = environments.map((env, i) => ({
+          reset: (seed: number) => env.reset(seed),
+          step(action: ArrayLike<number>) {
+            const { reward, ...rest } = env.step(action);
+            sums[i] += reward;
+            return rest;
+          },
+        }));
+        const seeds = blind.map((_, i) => generationSeed(from + i));
+        const stream = rng.child(`generate/${from}`);
+        const result = await generateTrajectories(planner, state, blind, seeds, stream, (running, step) => {
+          if (step % 20 === 0) onProgress(`${name}, step ${step}, ${running} running`);
+        });
+        return {
+          trajectories: trajectoryArrays(result.data),
+          terminal: column(result.terminal),
+          trueReturns: column(sums),
+        };
+      } finally {
+        for (const env of environments) env[Symbol.dispose]();
+      }
+    });
+    const made = { data: trajectoriesOf(block.trajectories), terminal: block.terminal.data as Float32Array };
+    all = joinTrajectories(all, made);
+    trueReturns.push(...block.trueReturns.data);
+  }
+  return { ...all, trueReturns };
+}
+
+function noTrajectories({ observationDim, actionDim }: Trajectories): GeneratedTrajectories {
+  const empty = new Float32Array(0);
+  const rows = { observation: empty, action: empty, reward: empty, nextObservation: empty, done: empty };
+  return { data: { count: 0, observationDim, actionDim, ...rows }, terminal: empty };
+}
+
+/** Behaviour cloning of trajectories; the policy's arrays. */
+async function trainClone(
+  agent: Agent,
+  data: Trajectories,
+  { updates, batchSize }: { updates: number; batchSize: number },
+  rng: Rng,
+  onProgress: (share: number) => void,
+): Promise<unknown> {
+  const { observationDim: s, actionDim: a, count } = data;
+  let state = agent.init(rng.child("init"));
+  const zeros = column(new Float32Array(batchSize));
+  for (let k = 0; k < updates; k++) {
+    const stream = rng.child(`batch/${k}`);
+    const [observation, action] = [new Float32Array(batchSize * s), new Float32Array(batchSize * a)];
+    for (let i = 0; i < batchSize; i++) {
+      const row = stream.integer(count);
+      observation.set(data.observation.subarray(row * s, (row + 1) * s), i * s);
+      action.set(data.action.subarray(row * a, (row + 1) * a), i * a);
+    }
+    const rows = ndarray(observation, [batchSize, s]);
+    const batch = {
+      observation: rows,
+      action: ndarray(action, [batchSize, a]),
+      reward: zeros,
+      nextObservation: rows,
+      terminal: zeros,
+    };
+    ({ state } = await agent.update(state, batch, stream));
+    if (k % 100 === 0) onProgress(k / updates);
+  }
+  return state.arrays;
+}
+
+/** Return of each trajectory. */
+function returnsOf(t: Trajectories): number[] {
+  const starts = trajectoryStarts(t);
+  return starts.map((start, i) => t.reward.subarray(start, starts[i + 1] ?? t.count).reduce((sum, r) => sum + r, 0));
+}
+
+/** The trajectory whose return grew most, before and after, in the first two dimensions. */
+function largestGain(before: Trajectories, after: Trajectories): StitchingResult["example"] {
+  const [old, now] = [before, after].map(returnsOf);
+  const gains = old.map((x, i) => now[i] - x);
+  const best = gains.indexOf(gains.reduce((a, b) => Math.max(a, b)));
+  const path = (t: Trajectories): [number, number][] => {
+    const starts = trajectoryStarts(t);
+    const rows = Array.from({ length: (starts[best + 1] ?? t.count) - starts[best] }, (_, i) => starts[best] + i);
+    return rows.map((row) => [0, 1].map((d) => Number(t.observation[row * t.observationDim + d].toFixed(4)))) as [
+      number,
+      number,
+    ][];
+  };
+  return { before: path(before), after: path(after) };
+}

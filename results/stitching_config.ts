@@ -1,0 +1,86 @@
+/**
+ * Trajectory stitching as an entry of the registry: the shallow policy, and the settings of all that makes its data.
+ *
+ * @module
+ */
+
+import { bc } from "../algorithms/bc.ts";
+import type { Algorithm, CommonConfig } from "../algorithms/core/agent.ts";
+import {
+  dynamicsDefaults,
+  type PlannerConfig,
+  plannerDefaults,
+  type StitchingConfig,
+  stitchingDefaults,
+} from "../algorithms/stitching/mod.ts";
+
+/** Settings of the shallow policy. */
+export interface CloningConfig {
+  updates: number;
+  batchSize: number;
+  learningRate: number;
+  hidden: number;
+}
+
+/** Settings of the study; what `planner`, `stitcher` and `cloning` leave out is the default. */
+export interface StitchingStudyConfig extends CommonConfig {
+  planner: Partial<PlannerConfig>;
+  stitcher: Partial<StitchingConfig>;
+  cloning: Partial<CloningConfig>;
+  /** Rows of the dataset that are used, from its start; 0 for all. */
+  rows: number;
+  /** Trajectories that the planner makes. */
+  generated: number;
+}
+
+const cloningDefaults: CloningConfig = { updates: 101_000, batchSize: 256, learningRate: 1e-3, hidden: 256 };
+
+// Hepburn & Montana's, by the robot's observation.
+const radii: Readonly<Record<string, number>> = { hopper: 0.1, halfcheetah: 3, walker2d: 1 };
+
+/** The full settings of each part; updates and batches of the planner are the study's own. */
+export function studySettings(config: StitchingStudyConfig, task: string): {
+  planner: PlannerConfig;
+  stitcher: StitchingConfig;
+  cloning: CloningConfig;
+} {
+  const { updates, batchSize } = config;
+  const robot = task.split("-")[0];
+  if (config.stitcher.radius === undefined && !(robot in radii)) {
+    throw new RangeError(`Cannot stitch ${task}: set stitcher.radius; known are ${Object.keys(radii).join(", ")}`);
+  }
+  return {
+    planner: { ...plannerDefaults, ...config.planner, updates, batchSize },
+    stitcher: {
+      ...stitchingDefaults,
+      radius: radii[robot],
+      ...config.stitcher,
+      dynamics: { ...dynamicsDefaults, ...config.stitcher.dynamics },
+    },
+    cloning: { ...cloningDefaults, ...config.cloning },
+  };
+}
+
+/** The study; as an agent, its shallow policy. */
+export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
+  name: "stitching",
+  title: "Trajectory stitching",
+  source:
+    "Li & Zhang 2024, arXiv 2402.00807, a reconstruction, with the stitcher of Hepburn & Montana 2022, arXiv 2211.11603",
+  defaults: {
+    updates: plannerDefaults.updates,
+    batchSize: plannerDefaults.batchSize,
+    candidates: 1,
+    rewardTransform: "none",
+    planner: {},
+    stitcher: {},
+    cloning: {},
+    rows: 0,
+    generated: 100, // Ours: about a tenth of a million rows; the paper's number is not known.
+  },
+  presets: {},
+  create(config, spec) {
+    const { hidden, learningRate, updates, batchSize } = { ...cloningDefaults, ...config.cloning };
+    return bc.create({ ...bc.defaults, hidden, learningRate, updates, batchSize }, spec);
+  },
+};
