@@ -118,7 +118,13 @@ export function returnsFigure(evaluations: readonly Evaluation[]): TopLevelSpec 
       encoding: {
         x: { field: "return", type: "quantitative", title: "return" },
         y: { field: "density", type: "quantitative", title: "density", axis: { format: ".1e" } },
-        color: { field: "set", type: "nominal", title: null, sort: order, legend: { orient: "bottom" } },
+        color: {
+          field: "set",
+          type: "nominal",
+          title: null,
+          sort: order,
+          legend: { orient: "bottom", labelLimit: 260 },
+        },
         strokeDash: { field: "set", type: "nominal", title: null, sort: order },
       },
     })),

@@ -5,6 +5,7 @@ import { cachePath } from "../../data/cache.ts";
 import { datasetCard } from "../../data/card.ts";
 import { drawShuffled, qlearningDataset, sequenceDataset } from "../../data/d4rl.ts";
 import { type Dataset, loadDataset, toDataset } from "../../data/dataset.ts";
+import { datasetTrajectories } from "../../data/trajectories.ts";
 import { renderFigure } from "../../data/figures.ts";
 import { episodesFrame, statisticsFrame, transitionsFrame } from "../../data/frames.ts";
 import { type HdfArray, writeHdf5 } from "../../data/hdf5.ts";
@@ -229,4 +230,18 @@ Deno.test("drawShuffled() visits every row once per pass, in another order each 
   assert(new Set(passes.map(String)).size > 1);
   assertEquals(passOf(2), passes[2]);
   assertThrows(() => drawShuffled(data, 9, 0, createRng(0)), RangeError, "size must be at most 4, current value is 9");
+});
+
+Deno.test("datasetTrajectories() keeps whole episodes, and in D4RL's layout all of their steps that have a successor", () => {
+  const data = toDataset(exampleArrays(), new Map(), "example");
+  const { data: cut, terminal } = datasetTrajectories(data);
+  assertEquals([...cut.observation], [0, 0, 2, 2, 3, 3]);
+  assertEquals([...cut.nextObservation], [1, 1, 3, 3, 4, 4]);
+  assertEquals([...cut.reward], [1, 4, 8]);
+  assertEquals([[...cut.done], [...terminal]], [[1, 0, 1], [1, 0, 0]]);
+  assertEquals(datasetTrajectories(data, 4).data.count, 1);
+  const successors = data.observations.map((x) => x + 0.5);
+  const full = datasetTrajectories({ ...data, successors });
+  assertEquals([full.data.count, full.data.nextObservation[2 * 1], full.terminal[1]], [5, 1.5, 1]);
+  assertThrows(() => datasetTrajectories(data, 1), RangeError, "it must have a finished episode of two steps or more");
 });

@@ -210,7 +210,7 @@ Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
     assertStringIncludes(again, "2 of 2 cells are done already");
   }));
 
-Deno.test("reproduce of SRPO samples its behaviour model too, compares it with the baselines and draws both studies", () =>
+Deno.test("reproduce of SRPO samples its behaviour model too, compares it with the baselines, and every study is drawn", () =>
   withFolder(async (folder) => {
     await Deno.mkdir(join(folder, "datasets"));
     const recipe = localRecipes["hopper-medium-replay-local"];
@@ -218,6 +218,11 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     const runs = [
       { only: "srpo", table: "SRPO against the others", files: ["srpo_differences.csv", "hopper.png", "speed.svg"] },
       { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
+      {
+        only: "stitching",
+        table: "Trajectory stitching: passes",
+        files: ["stitching.csv", "stitching_passes.csv", "stitching_returns.png", "stitching_example.png"],
+      },
     ];
     for (const { only, table, files, more = [] } of runs) {
       const args = ["--profile", "smoke", "--only", only, "--out", folder];
@@ -230,6 +235,39 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     for (const other of ["Behaviour diffusion, 5 calls", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
       assertStringIncludes(differences, other);
     }
+  }));
+
+Deno.test("a stitching cell that lost some stages ends as one left alone, and a stage that diverges is named", () =>
+  withFolder(async (folder) => {
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 1000 }, join(folder, `${recipe.id}.hdf5`));
+    const [cell] = planCells("smoke", { only: "stitching" }, "onnx", folder);
+    const [alone, stopped] = [join(folder, "alone"), join(folder, "stopped")];
+    const whole = await trainCell(cell, alone, () => {});
+    const own = cellFolder(stopped, cell);
+    await Deno.mkdir(join(own, "stages"), { recursive: true });
+    await Deno.copyFile(
+      join(cellFolder(alone, cell), "checkpoint.safetensors"),
+      join(own, "checkpoint.safetensors"),
+    );
+    const stages = [...Deno.readDirSync(join(cellFolder(alone, cell), "stages"))].map(({ name }) => name).sort();
+    assertEquals(stages.length, 1 + 2 * (3 + 2 * 2) + 3);
+    for (const name of stages.filter((name) => /generated|stitched_(dynamics|rewards|pass_1)/.test(name))) {
+      await Deno.copyFile(join(cellFolder(alone, cell), "stages", name), join(own, "stages", name));
+    }
+    const resumed = await trainCell(cell, stopped, () => {});
+    assertEquals(resumed.stitching, whole.stitching);
+    const scores = (e: typeof whole) => e.environment!.rules.map(({ acting, scores }) => ({ acting, scores }));
+    assertEquals(scores(resumed), scores(whole));
+    const policy = (root: string) => Deno.readFile(join(cellFolder(root, cell), "policy.onnx"));
+    assertEquals(await policy(stopped), await policy(alone));
+
+    const wild = {
+      ...cell,
+      seed: 1,
+      overrides: { ...cell.overrides, cloning: { updates: 40, hidden: 8, learningRate: 1e30 } },
+    };
+    await assertRejects(() => trainCell(wild, alone, () => {}), Error, 'Cannot go on after "policy, data"');
   }));
 
 Deno.test("reproduce stops on Ctrl-C with one line, leaves no half-written file, and goes on later", () =>
