@@ -164,7 +164,7 @@ async function main(): Promise<number> {
   const waiting: Cell[] = [];
   for (const cell of cells) {
     const evaluation = await readJson<Evaluation>(join(cellFolder(flags.out, cell), "evaluation.json"));
-    if (evaluation) finished.push(evaluation);
+    if (evaluation) finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
     else waiting.push(cell);
   }
   if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);
