@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Tensor, tf } from "./tensor.ts";
+import { stopGradient, type Tensor, tf } from "./tensor.ts";
 
 type Save = (tensors: Tensor[]) => void;
 type Custom = (...tensors: (Tensor | Save)[]) => {
@@ -28,4 +28,32 @@ export function withGradient(
 /** `[batch, n] -> [n]`; a product with a row of ones, which is several times faster than a strided reduction. */
 export function sumRows(x: Tensor): Tensor {
   return tf.reshape(tf.matMul(tf.ones([1, x.shape[0]]), x as tf.Tensor2D), [-1]);
+}
+
+/**
+ * `tanh(x)` that can be differentiated twice: TF.js's own saves its output for the gradient, and a second derivative through what an
+ * operation saved of its output is lost there.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { tanh } from "./gradient.ts";
+ * import { tf } from "./tensor.ts";
+ * await tf.setBackend("cpu");
+ * const second = tf.grad(tf.grad((x) => tanh(x)));
+ * assert(Math.abs(second(tf.scalar(1)).dataSync()[0] + 0.639700) < 1e-5);
+ * ```
+ */
+export const tanh: (x: Tensor) => Tensor = withGradient(
+  ([x]) => tf.tanh(x),
+  (dy, [x]) => tf.mul(dy, tf.sub(1, tf.square(tanh(x)))),
+);
+
+/** `exp(x)` that can be differentiated twice. */
+export const exp: (x: Tensor) => Tensor = withGradient(([x]) => tf.exp(x), (dy, [x]) => tf.mul(dy, exp(x)));
+
+/** `x` clipped to `[low, high]`, that can be differentiated twice; the gradient outside is 0. */
+export function clip(x: Tensor, low: number, high: number): Tensor {
+  const inside = (x: Tensor) => stopGradient(tf.mul(tf.step(tf.sub(x, low)), tf.step(tf.sub(high, x))));
+  return withGradient(([x]) => tf.clipByValue(x, low, high), (dy, [x]) => tf.mul(dy, inside(x)))(x);
 }

@@ -1,7 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
-import { drawOrthogonal, fourierEmbedding, initLinear } from "../../algorithms/core/nn.ts";
+import { useBackend } from "../../algorithms/core/backend.ts";
+import { clip, exp, tanh } from "../../algorithms/core/gradient.ts";
+import { drawOrthogonal, fourierEmbedding, initLinear, layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
 import { adamStep, adamUpdate, clipByGlobalNorm, initAdam } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, expectileLoss, polyakAverage } from "../../algorithms/core/td.ts";
@@ -181,4 +183,32 @@ Deno.test("encodeCheckpoint() refuses values that are not finite, decodeCheckpoi
     Error,
     'tensor "w": it must be [1], current is [2, 2]',
   );
+});
+
+Deno.test("second derivatives of tanh(), exp(), clip(), mish(), relu() and layerNorm() are those of finite differences", async () => {
+  await useBackend("cpu");
+  const row = (xs: readonly number[]) => tf.tensor2d([[...xs]]);
+  const ones = tf.ones([4]);
+  const operations: Record<string, (x: Tensor) => Tensor> = {
+    tanh,
+    exp,
+    clip: (x) => tf.square(clip(x, -0.5, 1)),
+    mish,
+    relu: (x) => tf.square(relu(x)),
+    layerNorm: (x) => tf.square(layerNorm({ scale: ones, shift: ones }, x)),
+  };
+  const point = [0.3, -1.2, 0.8, 1.7];
+  const weights = row([1, -0.5, 0.7, 0.2]);
+  for (const [name, f] of Object.entries(operations)) {
+    const first = tf.grad((x: Tensor) => tf.sum(tf.mul(f(x), weights)));
+    const second = tf.grad((x: Tensor) => tf.sum(tf.mul(first(x), weights)))(row(point)).dataSync();
+    point.forEach((_, i) => {
+      const along = (h: number) => {
+        const g = first(row(point.map((x, j) => j === i ? x + h : x))).dataSync();
+        return [...weights.dataSync()].reduce((sum, w, j) => sum + w * g[j], 0);
+      };
+      const wanted = (along(1e-2) - along(-1e-2)) / 2e-2;
+      assertAlmostEquals(second[i], wanted, 5e-3 * Math.max(1, Math.abs(wanted)), `${name}, ${i}`);
+    });
+  }
 });
