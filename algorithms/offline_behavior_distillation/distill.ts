@@ -26,8 +26,11 @@ export interface DistillationConfig extends CommonConfig, InnerConfig {
   pairs: number;
   /** Steps that a policy trains on them (T). */
   innerUpdates: number;
-  /** Backward noise: drawn anew as the authors do, or that of training, which gives the exact gradient. */
-  backwardNoise: "fresh" | "replayed";
+  /**
+   * Noise of the policy's actions going backwards: drawn anew as the authors do, or that of training, which gives the exact gradient;
+   * or none at all, in either direction.
+   */
+  noise: "fresh" | "replayed" | "none";
   /** Outer gradient descent. */
   learningRate: number;
   momentum: number;
@@ -49,7 +52,7 @@ export const distillationDefaults: DistillationConfig = {
   innerUpdates: 100,
   innerLearningRate: 0.1,
   innerMomentum: 0,
-  backwardNoise: "fresh",
+  noise: "fresh",
   learningRate: 0.1,
   momentum: 0.9,
   clipNorm: 2,
@@ -145,8 +148,12 @@ export function createDistillation(
     "obd/act",
     ({ p, observation }) => ({ action: meanAction(p, observation) }),
   );
+  const drawNoise = (rows: number, rng: Rng) =>
+    config.noise === "none"
+      ? ndarray(new Float32Array(rows * actionDim), [rows, actionDim])
+      : drawNormals(rows, actionDim, rng);
   const noises = (rows: number, rng: Rng) =>
-    Array.from({ length: config.innerUpdates }, (_, k) => drawNormals(rows, actionDim, rng.child(`${k}`)));
+    Array.from({ length: config.innerUpdates }, (_, k) => drawNoise(rows, rng.child(`${k}`)));
   const init = (rng: Rng) => initPolicy(observationDim, actionDim, config, rng);
 
   return {
@@ -166,9 +173,9 @@ export function createDistillation(
       const rows = pairs.observation.shape[0];
       const forward = noises(rows, rng.child("forward"));
       const { path, losses } = await unroll.train(init(rng.child("init")), pairs, forward);
-      const outerNoise = drawNormals(batch.observation.shape[0], actionDim, rng.child("outer"));
+      const outerNoise = drawNoise(batch.observation.shape[0], rng.child("outer"));
       const { loss, grad } = await measure({ p: path[path.length - 1], batch, noise: outerNoise });
-      const backward = config.backwardNoise === "fresh" ? noises(rows, rng.child("backward")) : forward;
+      const backward = config.noise === "fresh" ? noises(rows, rng.child("backward")) : forward;
       const { pairs: gradient } = await unroll.pullBack(path, pairs, backward, grad);
       const clipped = clipPairs(gradient, config.clipNorm);
       const descend = (name: keyof Pairs) => {

@@ -535,10 +535,11 @@ Deno.test("distillation of a linear teacher cuts the outer loss of fresh policie
   const config = {
     ...distillationDefaults,
     objective: "pbc" as const,
+    noise: "none" as const,
     pairs: 8,
     innerUpdates: 10,
-    hidden: 32,
-    depth: 2,
+    hidden: 128,
+    depth: 1,
     updates: 200,
     batchSize: 64,
   };
