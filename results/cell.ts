@@ -12,6 +12,7 @@ import { bc } from "../algorithms/bc.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";
 import { dqlKl, dtql } from "../algorithms/dtql/mod.ts";
 import { iql } from "../algorithms/iql.ts";
+import { avPbc, dbc, pbc, sdwObd } from "../algorithms/offline_behavior_distillation/mod.ts";
 import { rebrac } from "../algorithms/rebrac.ts";
 import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
@@ -29,11 +30,15 @@ export const algorithms = {
   bc: bc as unknown as Algorithm<CommonConfig>,
   td3_bc: td3Bc as unknown as Algorithm<CommonConfig>,
   rebrac: rebrac as unknown as Algorithm<CommonConfig>,
+  dbc: dbc as unknown as Algorithm<CommonConfig>,
+  pbc: pbc as unknown as Algorithm<CommonConfig>,
+  av_pbc: avPbc as unknown as Algorithm<CommonConfig>,
+  sdw_obd: sdwObd as unknown as Algorithm<CommonConfig>,
   stitching: stitchingStudy as unknown as Algorithm<CommonConfig>,
 };
 
 /** What an experiment does with a trained agent. */
-export type ExperimentKind = "bandit" | "environment" | "toy" | "stitching";
+export type ExperimentKind = "bandit" | "environment" | "toy" | "stitching" | "distillation";
 
 /** A way to sample SRPO's behaviour model; see its settings of the same names. */
 export interface SamplingRule {

@@ -47,12 +47,13 @@ export interface Profile {
   toy: Budget & { overrides: Cell["overrides"] };
   srpo: EnvironmentBudget;
   stitching: Budget & { tasks: string[]; overrides: Cell["overrides"] };
+  distillation: Budget & { tasks: string[]; overrides: Cell["overrides"] };
   /** Experiments that run only when `--only` names them. */
   onRequest?: readonly ExperimentName[];
 }
 
 /** The experiments that every profile has. */
-export const experimentNames = ["bandits", "toy", "hopper", "srpo", "stitching"] as const;
+export const experimentNames = ["bandits", "toy", "hopper", "srpo", "stitching", "distillation"] as const;
 type ExperimentName = typeof experimentNames[number];
 
 /** The local datasets of the experiments. */
@@ -152,6 +153,23 @@ export const profiles: Readonly<Record<string, Profile>> = {
       },
       source:
         "smoke test: 4000 rows, planner of width 8 with 30 updates, 2 generated trajectories, 2 passes, 40 updates of the rest",
+      seeds: [0],
+      episodes: 2,
+    },
+    distillation: {
+      tasks: [hopperDataset],
+      overrides: {
+        updates: 6,
+        pairs: 8,
+        innerUpdates: 4,
+        hidden: 16,
+        batchSize: 64,
+        teacherUpdates: 20,
+        teacherHidden: 16,
+        densityEpochs: 1,
+        students: 2,
+      },
+      source: "smoke test: 8 pairs, 4 inner steps, width 16, 6 outer updates",
       seeds: [0],
       episodes: 2,
     },
@@ -268,7 +286,27 @@ export const profiles: Readonly<Record<string, Profile>> = {
       seeds: [0, 1, 2],
       episodes: 10,
     },
-    onRequest: ["srpo", "stitching"],
+    distillation: {
+      tasks: [hopperDataset, cheetahDataset],
+      overrides: {
+        updates: 2000,
+        pairs: 64,
+        innerUpdates: 50,
+        hidden: 64,
+        batchSize: 1024,
+        teacherUpdates: 20_000,
+        teacherHidden: 128,
+        teacherLearningRate: 1e-3,
+        densityEpochs: 2,
+        students: 5,
+      },
+      source:
+        "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 2000 outer updates on 1024 states for " +
+        "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; density model with 2 passes for 50",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    },
+    onRequest: ["srpo", "stitching", "distillation"],
   },
   full: {
     description: "the papers' networks on local data, three seeds; hours",
@@ -330,6 +368,14 @@ export const profiles: Readonly<Record<string, Profile>> = {
         "scaled down: planner of width 64 for 128, horizon 32 for 100, context 8 for 20, 10 denoising steps for 200, 50,000 updates of 32 " +
         "for a million of 64; 50 generated trajectories; stitcher's networks as published with 50,000 updates for up to a million; policy " +
         "as published",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    },
+    distillation: {
+      tasks: [hopperDataset, cheetahDataset, "hopper-expert-local", "halfcheetah-expert-local"],
+      overrides: { updates: 2000, teacherUpdates: 100_000, densityEpochs: 10 },
+      source:
+        "scaled down: 2000 outer updates for 50,000; teacher IQL with 100,000 updates for Cal-QL's million; networks as published",
       seeds: [0, 1, 2],
       episodes: 10,
     },
@@ -432,7 +478,23 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
       dataset: join(datasets, `${task}.hdf5`),
     }))
   );
-  return [...bandits, ...toys, ...environments, ...stitchings].filter((cell) =>
+  const distillations = profile.distillation.tasks.flatMap((task) =>
+    (["dbc", "pbc", "av_pbc", "sdw_obd"] as const).flatMap((algorithm) =>
+      seedsOf(profile.distillation).map((seed): Cell => ({
+        ...common,
+        experiment: "distillation",
+        kind: "distillation",
+        task,
+        algorithm,
+        seed,
+        overrides: profile.distillation.overrides,
+        overridesSource: profile.distillation.source,
+        evaluation: { episodes: profile.distillation.episodes, candidates: 1 },
+        dataset: join(datasets, `${task}.hdf5`),
+      }))
+    )
+  );
+  return [...bandits, ...toys, ...environments, ...stitchings, ...distillations].filter((cell) =>
     (selection.only ? cell.experiment === selection.only : !profile.onRequest?.some((e) => e === cell.experiment)) &&
     (!selection.task || cell.task === selection.task) &&
     (!selection.algorithm || cell.algorithm === selection.algorithm)

@@ -11,6 +11,7 @@ import { type BanditReward, banditRewards, type BanditSet, banditSets } from "..
 import { normalizedScore } from "../environments/scores.ts";
 import { findTask } from "../environments/tasks.ts";
 import { algorithms, type SamplingRule } from "./cell.ts";
+import { curvesFigure, distillationTable, projectionFigure } from "./distillation_report.ts";
 import { writeFigure } from "./figures.ts";
 import { writeAtomically } from "./files.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
@@ -66,6 +67,13 @@ export async function writeReport(
       stitching_example: exampleFigure(stitchings),
     });
     await add("stitching_passes", passesTable(stitchings), {});
+  }
+  const distillations = evaluations.filter((e) => e.distillation);
+  if (distillations.length > 0) {
+    await add("distillation", distillationTable(distillations, protocol(distillations)), {
+      distillation_curves: curvesFigure(distillations),
+      distillation_states: projectionFigure(distillations),
+    });
   }
   const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
   await writeAtomically(join(folder, "README.md"), text);

@@ -21,10 +21,12 @@ import {
   type pointMixtures,
   shareNearModes,
 } from "../data/bandits.ts";
+import type { OuterBatch } from "../algorithms/offline_behavior_distillation/mod.ts";
 import type { WindowBatch } from "../algorithms/stitching/mod.ts";
 import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
 import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
+import { type DistillationResult, distillationTask } from "./distillation.ts";
 import { evaluateAgent } from "./evaluation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
 import { type StitchingResult, stitchingTask } from "./stitching.ts";
@@ -51,6 +53,7 @@ export interface Evaluation {
   };
   toy?: ToyResult;
   stitching?: StitchingResult;
+  distillation?: DistillationResult;
 }
 
 /** How one way of acting did. */
@@ -78,7 +81,7 @@ interface Task {
     state: AgentState,
     batchRng: Rng,
     rng: Rng,
-  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: Batch | WindowBatch }>;
+  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: Batch | WindowBatch | OuterBatch }>;
   /** What the finished cell says, and its policy. */
   evaluate(
     state: AgentState,
@@ -127,6 +130,8 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     ? toyTask(cell)
     : cell.kind === "stitching"
     ? await plannerTask(cell, folder)
+    : cell.kind === "distillation"
+    ? await distillationTask(cell, folder, (note) => onProgress({ done: 0, total: config.updates, note }))
     : await environmentTask(cell);
   await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
 
@@ -219,7 +224,7 @@ export function divergenceError(
   update: number,
   name: string,
   value: number,
-  batch: Batch | WindowBatch,
+  batch: Batch | WindowBatch | OuterBatch,
 ): Error {
   const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
   const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";

@@ -6,5 +6,6 @@
 
 export * from "./distill.ts";
 export * from "./policy.ts";
+export * from "./student.ts";
 export * from "./unroll.ts";
 export * from "./weights.ts";

@@ -73,6 +73,25 @@ export function gaussianLogDensity(
   return sum;
 }
 
+/** Which transition (state, next state) each row is, and the first row of each. */
+function distinctTransitions({ count, observationDim: dim, observation, nextObservation }: Trajectories) {
+  const known = new Map<string, number>();
+  const rows: number[] = [];
+  const text = new TextDecoder("latin1");
+  const pair = new Float32Array(2 * dim);
+  const bytes = new Uint8Array(pair.buffer);
+  const ids = Int32Array.from({ length: count }, (_, row) => {
+    pair.set(observation.subarray(row * dim, (row + 1) * dim));
+    pair.set(nextObservation.subarray(row * dim, (row + 1) * dim), dim);
+    const key = text.decode(bytes);
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    known.set(key, rows.length);
+    return rows.push(row) - 1;
+  });
+  return { ids, rows };
+}
+
 /**
  * One pass over all trajectories, read from the data as they are at its start.
  *
@@ -88,19 +107,29 @@ export function walkTrajectories(
   { radius, maxSteps = 999 }: StitchConfig,
   onProgress: (done: number) => void = () => {},
 ): Walk[] {
-  const { count, observationDim: dim, observation, nextObservation, done } = data;
-  const [states, nexts] = [observation, nextObservation].map((points) => ({ points, tree: buildKdTree(points, dim) }));
-  const successors = new Int32Array(count).fill(-1); // A row's choice does not depend on how the walk came there.
+  const { count, observationDim: dim, nextObservation, done } = data;
+  // Stitched data repeat transitions: neighbours are looked for, and choices made, once for all equal ones. [Ours]
+  const { ids, rows } = distinctTransitions(data);
+  const [states, nexts] = [data.observation, nextObservation].map((source) => {
+    const points = new Float32Array(rows.length * dim);
+    rows.forEach((row, id) => points.set(source.subarray(row * dim, (row + 1) * dim), id * dim));
+    return { points, tree: buildKdTree(points, dim) };
+  });
   const densities = (row: number, of: number) =>
     means.map((mean, e) => gaussianLogDensity(nextObservation, of, mean, deviations[e], row, dim));
-  const choose = (row: number): number => {
-    const own = densities(row, row);
+  const [unknown, stay] = [-2, -1];
+  const choices = new Int32Array(rows.length).fill(unknown); // A choice does not depend on how the walk came there.
+  const choose = (id: number): number => {
+    const own = densities(rows[id], rows[id]);
     const top = Math.max(...own);
     const base = top + Math.log(own.reduce((sum, x) => sum + Math.exp(x - top), 0) / own.length);
-    let [best, value] = [row, nextValue[row]];
+    let [best, value] = [stay, nextValue[rows[id]]];
     for (const { points, tree } of [states, nexts]) {
-      for (const k of tree.within(points.subarray(row * dim, (row + 1) * dim), radius)) {
-        if (nextValue[k] > value && Math.min(...densities(row, k)) > base) [best, value] = [k, nextValue[k]];
+      for (const k of tree.within(points.subarray(id * dim, (id + 1) * dim), radius)) {
+        const row = rows[k];
+        if (nextValue[row] > value && Math.min(...densities(rows[id], row)) > base) {
+          [best, value] = [row, nextValue[row]];
+        }
       }
     }
     return best;
@@ -109,8 +138,9 @@ export function walkTrajectories(
   return starts.map((start, i) => {
     const walk: Walk = { from: [], to: [] };
     for (let row = start; row < count && walk.from.length < maxSteps;) {
-      if (successors[row] < 0) successors[row] = choose(row);
-      const next = successors[row];
+      const id = ids[row];
+      if (choices[id] === unknown) choices[id] = choose(id);
+      const next = choices[id] === stay ? row : choices[id];
       walk.from.push(row);
       walk.to.push(next);
       if (done[next] === 1) break;

@@ -24,6 +24,7 @@ import {
   predictDynamics,
   trainDynamics,
 } from "../../algorithms/stitching/dynamics.ts";
+import { joinTrajectories } from "../../algorithms/stitching/generate.ts";
 import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
 import { rewardDefaults, valueDefaults } from "../../algorithms/stitching/regression.ts";
 import {
@@ -152,6 +153,17 @@ Deno.test("a pass over golden S11 splices the first trajectory into the second, 
   assertAlmostEquals(next.action[0], 1.1, 1e-6);
   returns(next).forEach((x, i) => assertAlmostEquals(x, [3.1, 3][i], 1e-6));
   assertEquals([...next.done], [0, 0, 1, 0, 0, 1]);
+});
+
+Deno.test("a walk over repeated transitions stays on its own rows where nothing better is near", () => {
+  const once = trajectoriesOf([[0, 0.4, 0.8, 1.2], [0.1, 1.1, 2.1, 3.1]]);
+  const { data: twice } = joinTrajectories({ data: once, terminal: once.done }, { data: once, terminal: once.done });
+  assertEquals(walkTrajectories(twice, predict(twice), { radius: 0.2 }), [
+    { from: [0, 4, 5], to: [3, 4, 5] },
+    { from: [3, 4, 5], to: [3, 4, 5] },
+    { from: [6, 4, 5], to: [3, 4, 5] },
+    { from: [9, 10, 11], to: [9, 10, 11] },
+  ]);
 });
 
 Deno.test("passes on random trajectories never lower a return, and without a radius nothing is stitched", async () => {

@@ -1,0 +1,110 @@
+/**
+ * What distillation cells say, as tables and figures.
+ *
+ * @module
+ */
+
+import type { TopLevelSpec } from "vega-lite";
+import type { Table } from "../data/table.ts";
+import { algorithms } from "./cell.ts";
+import type { Evaluation } from "./train.ts";
+
+const title = (e: Evaluation) => algorithms[e.cell.algorithm].title;
+
+/** Settings of each distillation, its loss, and its time. */
+export function distillationTable(evaluations: readonly Evaluation[], notes: string[]): Table {
+  return {
+    title: "Offline behavior distillation",
+    columns: ["dataset", "method", "seed", "pairs", "effective rows, %", "first loss", "last loss", "distilling, s"],
+    rows: evaluations.map((e) => {
+      const { pairs, effectiveShare, curve } = e.distillation!;
+      return [
+        e.cell.task,
+        title(e),
+        `${e.cell.seed}`,
+        `${pairs}`,
+        (100 * effectiveShare).toFixed(0),
+        curve[0]?.[1].toFixed(4) ?? "",
+        curve.at(-1)?.[1].toFixed(4) ?? "",
+        (e.trainingMs / 1000).toFixed(0),
+      ];
+    }),
+    notes: [
+      "Losses are each method's own, on states of the data. SDW-OBD's exponent of the reciprocal density, its clipping and cap are " +
+      "ours: the paper's text was not at hand.",
+      ...notes,
+    ],
+  };
+}
+
+/** Outer loss over updates, one line per seed. */
+export function curvesFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: { text: "Distillation", subtitle: "Outer loss relative to its first value, one line per seed." },
+    hconcat: tasks.map((task) => ({
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: 340,
+      height: 220,
+      data: {
+        values: evaluations.filter(({ cell }) => cell.task === task).flatMap((e) =>
+          e.distillation!.curve.map(([update, loss]) => ({
+            method: title(e),
+            seed: e.cell.seed,
+            update,
+            loss: loss / e.distillation!.curve[0][1],
+          }))
+        ),
+      },
+      mark: { type: "line", strokeWidth: 1.5, opacity: 0.8 },
+      encoding: {
+        x: { field: "update", type: "quantitative", title: "outer update" },
+        y: { field: "loss", type: "quantitative", title: "loss, relative", scale: { zero: true } },
+        color: { field: "method", type: "nominal", title: null, legend: { orient: "bottom" } },
+        detail: { field: "seed" },
+      },
+    })),
+  } as TopLevelSpec;
+}
+
+/** Distilled states over the data's, first seed of each method. */
+export function projectionFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const first = evaluations.filter((e) =>
+    !evaluations.some(({ cell }) =>
+      cell.task === e.cell.task && cell.algorithm === e.cell.algorithm && cell.seed < e.cell.seed
+    )
+  );
+  const tasks = [...new Set(first.map(({ cell }) => cell.task))];
+  const panel = (e: Evaluation) => {
+    const { data, before, after } = e.distillation!.projection;
+    const points = (kind: string, values: [number, number][]) => values.map(([x, y]) => ({ kind, x, y }));
+    return {
+      title: { text: `${title(e)}, ${e.cell.task}`, fontSize: 12, fontWeight: "normal" },
+      width: 260,
+      height: 220,
+      data: { values: [...points("data", data), ...points("start", before), ...points("distilled", after)] },
+      mark: { type: "circle", size: 14, opacity: 0.75, clip: true },
+      encoding: {
+        x: { field: "x", type: "quantitative", title: "first component" },
+        y: { field: "y", type: "quantitative", title: "second" },
+        color: {
+          field: "kind",
+          type: "nominal",
+          title: null,
+          scale: { domain: ["data", "start", "distilled"], range: ["#c8d0d8", "#3182bd", "#d94801"] },
+          legend: { orient: "bottom" },
+        },
+      },
+    };
+  };
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Distilled states",
+      subtitle:
+        "Normalized states in the data's first two principal components; the pairs that distillation started from, and ended at.",
+    },
+    vconcat: tasks.map((task) => ({ hconcat: first.filter(({ cell }) => cell.task === task).map(panel) })),
+  } as TopLevelSpec;
+}
