@@ -46,6 +46,10 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     Object.assign(small, { behaviourUpdates: 2, criticUpdates: 2, behaviourHidden: 16, blocks: 2 });
   }
   if (name === "srpo_toy") small.hidden = 80;
+  if (name === "stitching") {
+    delete small.hidden;
+    small.cloning = { hidden: 16 };
+  }
   const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
 
   Deno.test(`${name} trains alike on onnx and on eager cpu, pretraining included`, async () => {

@@ -223,6 +223,11 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
         table: "Trajectory stitching: passes",
         files: ["stitching.csv", "stitching_passes.csv", "stitching_returns.png", "stitching_example.png"],
       },
+      {
+        only: "distillation",
+        table: "Offline behavior distillation",
+        files: ["distillation.csv", "distillation_curves.png", "distillation_states.png"],
+      },
     ];
     for (const { only, table, files, more = [] } of runs) {
       const args = ["--profile", "smoke", "--only", only, "--out", folder];
