@@ -16,6 +16,7 @@ export * from "./figures.ts";
 export * from "./frames.ts";
 export * from "./hdf5.ts";
 export * from "./local.ts";
+export * from "./pairs.ts";
 export * from "./recipes.ts";
 export * from "./trajectories.ts";
 export * from "./waypoints.ts";

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Agent, AgentState, Spec } from "../algorithms/core/agent.ts";
 import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/iql.ts";
+import { fitGaussian, gaussianLogLikelihood } from "../algorithms/core/gaussian.ts";
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
 import { createRng, type Rng, shuffle } from "../algorithms/core/rng.ts";
 import type { Tensor } from "../algorithms/core/tensor.ts";
@@ -34,10 +35,13 @@ import {
   type Transitions,
 } from "../data/d4rl.ts";
 import { type Dataset, loadDataset } from "../data/dataset.ts";
+import { writeHdf5 } from "../data/hdf5.ts";
+import { pairsArrays, pairsCsv } from "../data/pairs.ts";
 import { datasetTrajectories } from "../data/trajectories.ts";
 import { normalizedScore } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { evaluateAgent } from "./evaluation.ts";
+import { writeAtomically } from "./files.ts";
 import { keepStages } from "./stages.ts";
 import { mean } from "./statistics.ts";
 import { timeCalls } from "./timing.ts";
@@ -48,6 +52,8 @@ export interface DistillationResult {
   pairs: number;
   /** Share of rows that the weights leave effective; 1 without. */
   effectiveShare: number;
+  /** Mean log density of held-out states under the flow and under a Gaussian, in nats; null without weights. */
+  heldOut: { flow: number; gaussian: number } | null;
   /** `[update, outer loss]`, means over a hundredth of the run. */
   curve: [number, number][];
   /** Normalized states in the data's first two principal components. */
@@ -104,8 +110,8 @@ export async function distillationTask(
   const teacher = config.objective === "dbc"
     ? null
     : await trainTeacher(data, config, spec, rng.child("teacher"), stage);
-  const weights = config.densityExponent === 0
-    ? new Float64Array(count).fill(1)
+  const { weights, heldOut } = config.densityExponent === 0
+    ? { weights: new Float64Array(count).fill(1), heldOut: null }
     : await densityWeights(normalized, count, config, rng.child("density"), stage);
   const distillation = createDistillation(config, spec);
   const pairsOf = (rows: Int32Array): Pairs => ({
@@ -145,6 +151,7 @@ export async function distillationTask(
         spec,
         teacher,
         weights,
+        heldOut,
         distillation,
         pairsOf,
         state,
@@ -206,20 +213,31 @@ async function trainTeacher(
   };
 }
 
+/** Weights, and how well flow and Gaussian describe states that neither saw. */
 async function densityWeights(
   normalized: Float32Array,
   count: number,
   config: BehaviorDistillationConfig,
   rng: Rng,
   stage: Stage,
-): Promise<Float64Array> {
+): Promise<{ weights: Float64Array; heldOut: { flow: number; gaussian: number } }> {
   const settings = { ...mafDefaults, epochs: config.densityEpochs };
-  const flow = await stage(
-    "density model",
-    (said) => trainMaf(normalized, count, settings, rng, (epoch) => said((epoch + 1) / settings.epochs)),
-  );
-  const densities = await logDensities(flow as Maf<NdArray>, normalized, count);
-  return stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent });
+  const dim = normalized.length / count;
+  const kept = await stage("density model", async (said) => {
+    const order = distinctRows(count, count, rng.child("split"));
+    const held = Math.floor(count / 20);
+    const [test, train] = [order.subarray(0, held), order.subarray(held)].map((rows) =>
+      take(normalized, dim, rows).data as Float32Array
+    );
+    const n = count - held;
+    const flow = await trainMaf(train, n, settings, rng, (epoch) => said((epoch + 1) / settings.epochs));
+    const gaussian = gaussianLogLikelihood(fitGaussian(train, n), test, held);
+    return { flow, heldOut: ndarray([mean([...await logDensities(flow, test, held)]), gaussian], [2]) };
+  });
+  const [flow, gaussian] = kept.heldOut.data;
+  const densities = await logDensities(kept.flow as Maf<NdArray>, normalized, count);
+  const weights = stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent });
+  return { weights, heldOut: { flow, gaussian } };
 }
 
 interface Work {
@@ -232,6 +250,7 @@ interface Work {
   spec: Spec;
   teacher: Teacher | null;
   weights: Float64Array;
+  heldOut: DistillationResult["heldOut"];
   distillation: Distillation;
   pairsOf(rows: Int32Array): Pairs;
   /** The pairs that distillation started from. */
@@ -285,6 +304,7 @@ async function evaluateDistillation(work: Work): ReturnType<DistillationTask["ev
       actMs,
     });
   };
+  await exportPairs(work.folder, pairs, spec, cell);
   const students = await train(() => pairs, "distilled pairs");
   await addEach("distilled pairs", students);
   const together = stateOf(students);
@@ -320,11 +340,26 @@ async function evaluateDistillation(work: Work): ReturnType<DistillationTask["ev
     distillation: {
       pairs: config.pairs,
       effectiveShare: effectiveSampleSize(weights) / weights.length,
+      heldOut: work.heldOut,
       curve: await readCurve(join(work.folder, "metrics.jsonl")),
       projection: project(work.normalized, data.count, first.observation, pairs.observation),
     },
     policy: agent.exportPolicy(together),
   };
+}
+
+/** Writes the pairs, observations in raw units, as `pairs.hdf5` (D4RL's layout) and `pairs.csv`. */
+async function exportPairs(folder: string, { observation, action }: Pairs, spec: Spec, cell: Cell) {
+  const { mean: center, deviation } = spec.observationStatistics!;
+  const [count, dim] = observation.shape;
+  const raw = (observation.data as Float32Array).map((x, i) => x * deviation[i % dim] + center[i % dim]);
+  const pairs = { observation: raw, action: action.data as Float32Array, count };
+  await writeHdf5(join(folder, "pairs.hdf5"), pairsArrays(pairs), {
+    id: `${cell.task}-${cell.algorithm}-${cell.seed}`,
+    origin: `distilled from ${cell.task}; not a D4RL file`,
+    method: algorithms[cell.algorithm].source,
+  });
+  await writeAtomically(join(folder, "pairs.csv"), pairsCsv(pairs));
 }
 
 /** Draws pairs from the best episodes, as many of these as hold ten times the pairs. */

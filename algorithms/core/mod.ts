@@ -11,6 +11,7 @@ export * from "./compile.ts";
 export * from "./conv.ts";
 export * from "./deterministic_policy.ts";
 export * from "./edm.ts";
+export * from "./gaussian.ts";
 export * from "./gradient.ts";
 export * from "./iql.ts";
 export * from "./ln_resnet.ts";

@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { useBackend } from "../../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import {
@@ -12,6 +12,7 @@ import {
   trainMaf,
 } from "../../algorithms/core/maf.ts";
 import type { Linear } from "../../algorithms/core/nn.ts";
+import { fitGaussian, gaussianLogLikelihood } from "../../algorithms/core/gaussian.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
 import { mapTree, treeLeaves } from "../../algorithms/core/tree.ts";
@@ -163,4 +164,15 @@ Deno.test("trainMaf() learns a bent density: its held-out likelihood comes near 
   console.log("     ", mean.toFixed(3), "of", truth.toFixed(3));
   assert(mean > truth - 0.15 && values.length === 12, `${mean}, ${truth}`);
   await assertRejects(() => trainMaf(data, 50, config, rng), RangeError, "there must be at least 113 rows");
+});
+
+Deno.test("fitGaussian() and gaussianLogLikelihood() are those of a correlated pair", () => {
+  const z = createRng("pair").fillNormal(new Float64Array(40_000));
+  const rows = z.map((x, i) => i % 2 ? 1 + 0.6 * z[i - 1] + 0.8 * x : 2 * x);
+  const fitted = fitGaussian(rows, 20_000);
+  near(fitted.mean, [0, 1], 0.03);
+  near(fitted.factor, [2, 0, 0.6, 0.8], 0.03);
+  const entropy = Math.log(2) + Math.log(0.8) + Math.log(2 * Math.PI) + 1;
+  assertAlmostEquals(gaussianLogLikelihood(fitted, rows, 20_000), -entropy, 0.03);
+  assertThrows(() => fitGaussian([1, 2, 2, 4, 3, 6], 3), RangeError, "dimension 1 must not be a linear function");
 });

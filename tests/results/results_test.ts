@@ -9,6 +9,7 @@ import {
 import { join } from "node:path";
 import { decodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { drawBatch, loadTransitions } from "../../data/d4rl.ts";
 import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
 import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
 import { writeFigure } from "../../results/figures.ts";
@@ -41,6 +42,11 @@ async function withFolder(f: (folder: string) => Promise<void>) {
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+const near = (got: readonly number[], wanted: readonly number[]) => {
+  assertEquals(got.length, wanted.length);
+  got.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-6 * Math.max(1, Math.abs(wanted[i]))));
+};
 
 /** What training a cell left: its weights' bytes, its metrics and its samples. */
 async function outcome(root: string, cell: Cell) {
@@ -273,6 +279,45 @@ Deno.test("a stitching cell that lost some stages ends as one left alone, and a 
       overrides: { ...cell.overrides, cloning: { updates: 40, hidden: 8, learningRate: 1e30 } },
     };
     await assertRejects(() => trainCell(wild, alone, () => {}), Error, 'Cannot go on after "policy, data"');
+  }));
+
+Deno.test("a distillation cell that was stopped ends as one left alone, and BC learns from its exported pairs", () =>
+  withFolder(async (folder) => {
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 4000 }, join(folder, `${recipe.id}.hdf5`));
+    const [cell] = planCells("smoke", { only: "distillation", algorithm: "sdw_obd" }, "onnx", folder);
+    const [alone, stopped] = [join(folder, "alone"), join(folder, "stopped")];
+    const whole = await trainCell(cell, alone, () => {});
+    const half = { ...cell, overrides: { ...cell.overrides, updates: 3 }, checkpointMs: 0 };
+    await trainCell(half, stopped, () => {});
+    await Deno.mkdir(cellFolder(stopped, cell), { recursive: true });
+    await Deno.copyFile(
+      join(cellFolder(stopped, half), "checkpoint.safetensors"),
+      join(cellFolder(stopped, cell), "checkpoint.safetensors"),
+    );
+    const resumed = await trainCell(cell, stopped, () => {});
+    assertEquals(resumed.distillation!.projection, whole.distillation!.projection);
+    const policy = (root: string) => Deno.readFile(join(cellFolder(root, cell), "policy.onnx"));
+    assertEquals(await policy(stopped), await policy(alone));
+    const { heldOut, effectiveShare } = whole.distillation!;
+    assert(Number.isFinite(heldOut!.flow) && Number.isFinite(heldOut!.gaussian) && effectiveShare < 1);
+
+    const path = join(cellFolder(alone, cell), "pairs.hdf5");
+    const data = await loadTransitions(path);
+    assertEquals([data.count, data.observationDim, data.actionDim], [8, 11, 3]);
+    const lines = (await Deno.readTextFile(path.replace(".hdf5", ".csv"))).trim().split("\n");
+    assertEquals(lines.length, 9);
+    near(lines[8].split(",").map(Number), [...data.observation.slice(-11), ...data.action.slice(-3)]);
+    const bounded = { ...data, action: data.action.map((x) => Math.min(Math.max(x, -0.9), 0.9)) };
+    const agent = algorithms.bc.create({ ...algorithms.bc.defaults }, { ...data, maxAction: 1 });
+    let state = agent.init(createRng("bc"));
+    const losses: number[] = [];
+    for (let k = 0; k < 200; k++) {
+      const result = await agent.update(state, drawBatch(bounded, 64, createRng(`${k}`)), createRng("noise"));
+      state = result.state;
+      losses.push(result.metrics.policyLoss);
+    }
+    assert(losses[199] < losses[0] / 5, `${losses[0]} to ${losses[199]}`);
   }));
 
 Deno.test("reproduce stops on Ctrl-C with one line, leaves no half-written file, and goes on later", () =>
