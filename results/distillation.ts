@@ -8,25 +8,21 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Agent, AgentState, Spec } from "../algorithms/core/agent.ts";
 import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
-import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/iql.ts";
 import { fitGaussian, gaussianLogLikelihood } from "../algorithms/core/gaussian.ts";
+import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/iql.ts";
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
-import { createRng, type Rng, shuffle } from "../algorithms/core/rng.ts";
+import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Tensor } from "../algorithms/core/tensor.ts";
 import {
   type BehaviorDistillationConfig,
   createDistillation,
   densityWeightDefaults,
-  type Distillation,
-  type DistillationArrays,
-  effectiveSampleSize,
   type OuterBatch,
   type Pairs,
   stateDensityWeights,
-  type StudentArrays,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
 import type { Stage } from "../algorithms/stitching/mod.ts";
-import { trajectoryStarts } from "../algorithms/stitching/stitcher.ts";
 import {
   drawBatch,
   observationStatistics,
@@ -34,18 +30,12 @@ import {
   transformRewards,
   type Transitions,
 } from "../data/d4rl.ts";
-import { type Dataset, loadDataset } from "../data/dataset.ts";
-import { writeHdf5 } from "../data/hdf5.ts";
-import { pairsArrays, pairsCsv } from "../data/pairs.ts";
-import { datasetTrajectories } from "../data/trajectories.ts";
-import { normalizedScore } from "../environments/mod.ts";
+import { loadDataset } from "../data/dataset.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
-import { evaluateAgent } from "./evaluation.ts";
-import { writeAtomically } from "./files.ts";
+import { evaluateDistillation } from "./distillation_evaluation.ts";
 import { keepStages } from "./stages.ts";
 import { mean } from "./statistics.ts";
-import { timeCalls } from "./timing.ts";
-import type { Evaluation, RuleResult } from "./train.ts";
+import type { Evaluation } from "./train.ts";
 
 /** What a distillation cell says beside its scores. */
 export interface DistillationResult {
@@ -61,7 +51,7 @@ export interface DistillationResult {
 }
 
 /** Says which actions are wanted, and what they are worth; raw observations. */
-interface Teacher {
+export interface Teacher {
   agent: Agent;
   state: AgentState;
   value(observation: NdArray, action: NdArray): Promise<NdArray>;
@@ -115,17 +105,17 @@ export async function distillationTask(
     : await densityWeights(normalized, count, config, rng.child("density"), stage);
   const distillation = createDistillation(config, spec);
   const pairsOf = (rows: Int32Array): Pairs => ({
-    observation: take(normalized, observationDim, rows),
-    action: take(data.action, actionDim, rows),
+    observation: takeRows(normalized, observationDim, rows),
+    action: takeRows(data.action, actionDim, rows),
   });
   const drawRows = (n: number, stream: Rng) => Int32Array.from({ length: n }, () => stream.integer(count));
   const draw = async (stream: Rng): Promise<OuterBatch> => {
     const rows = drawRows(config.batchSize, stream);
-    const raw = take(data.observation, observationDim, rows);
-    const observation = take(normalized, observationDim, rows);
+    const raw = takeRows(data.observation, observationDim, rows);
+    const observation = takeRows(normalized, observationDim, rows);
     const weight = Float32Array.from(rows, (row) => weights[row]);
     if (!teacher) {
-      return { observation, action: take(data.action, actionDim, rows), weight: ndarray(weight, [rows.length, 1]) };
+      return { observation, action: takeRows(data.action, actionDim, rows), weight: ndarray(weight, [rows.length, 1]) };
     }
     const action = await teacher.agent.act(teacher.state, raw, 1, stream.child("teacher"));
     if (config.objective === "av-pbc") {
@@ -135,7 +125,7 @@ export async function distillationTask(
     return { observation, action, weight: ndarray(weight, [rows.length, 1]) };
   };
   return {
-    init: (stream) => distillation.start(pairsOf(distinctRows(count, config.pairs, stream))),
+    init: (stream) => distillation.start(pairsOf(distinctRows(count, config.pairs, stream.child("rows")))),
     async update(state, batchRng, stream) {
       const batch = await draw(batchRng);
       return { ...await distillation.update(state, batch, stream), batch };
@@ -157,21 +147,15 @@ export async function distillationTask(
         state,
         rng: stream,
         first: pairsOf(
-          distinctRows(count, config.pairs, createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`).child("init")),
+          distinctRows(
+            count,
+            config.pairs,
+            createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`).child("init").child("rows"),
+          ),
         ),
         onProgress: report,
       }),
   };
-}
-
-function take(source: Float32Array, dim: number, rows: Int32Array): NdArray {
-  const out = new Float32Array(rows.length * dim);
-  rows.forEach((row, i) => out.set(source.subarray(row * dim, (row + 1) * dim), i * dim));
-  return ndarray(out, [rows.length, dim]);
-}
-
-function distinctRows(count: number, n: number, rng: Rng): Int32Array {
-  return shuffle(Int32Array.from({ length: count }, (_, i) => i), rng.child("rows")).slice(0, n);
 }
 
 const criticValue = compile<{ critic: TwinCritic<NdArray>; s: NdArray; a: NdArray }, { value: Tensor }>(
@@ -227,7 +211,7 @@ async function densityWeights(
     const order = distinctRows(count, count, rng.child("split"));
     const held = Math.floor(count / 20);
     const [test, train] = [order.subarray(0, held), order.subarray(held)].map((rows) =>
-      take(normalized, dim, rows).data as Float32Array
+      takeRows(normalized, dim, rows).data as Float32Array
     );
     const n = count - held;
     const flow = await trainMaf(train, n, settings, rng, (epoch) => said((epoch + 1) / settings.epochs));
@@ -238,195 +222,4 @@ async function densityWeights(
   const densities = await logDensities(kept.flow as Maf<NdArray>, normalized, count);
   const weights = stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent });
   return { weights, heldOut: { flow, gaussian } };
-}
-
-interface Work {
-  cell: Cell;
-  config: BehaviorDistillationConfig;
-  folder: string;
-  dataset: Dataset;
-  data: Transitions;
-  normalized: Float32Array;
-  spec: Spec;
-  teacher: Teacher | null;
-  weights: Float64Array;
-  heldOut: DistillationResult["heldOut"];
-  distillation: Distillation;
-  pairsOf(rows: Int32Array): Pairs;
-  /** The pairs that distillation started from. */
-  first: Pairs;
-  state: AgentState;
-  rng: Rng;
-  onProgress(note: string): void;
-}
-
-async function evaluateDistillation(work: Work): ReturnType<DistillationTask["evaluate"]> {
-  const { cell, config, data, spec, teacher, weights, distillation, rng, first } = work;
-  const { pairs } = work.state.arrays as DistillationArrays;
-  const agent = algorithms[cell.algorithm].create(config, spec);
-  const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
-  const rules: RuleResult[] = [];
-  const play = async (name: string, algorithm: Cell["algorithm"], state: AgentState, settings = config as object) => {
-    const episodes = await evaluateAgent({
-      algorithm,
-      config: settings as BehaviorDistillationConfig,
-      spec,
-      backend: cell.backend,
-      state,
-      task: cell.task,
-      physics: "d4rl",
-      episodes: cell.evaluation.episodes,
-      candidates: 1,
-      seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${name}`,
-    }, (running, step) => {
-      if (step % 50 === 0) work.onProgress(`evaluating ${name}, step ${step}, ${running} running`);
-    });
-    return { episodes, scores: episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn)) };
-  };
-  const train = async (set: (k: number) => Pairs, name: string) => {
-    const policies: StudentArrays["policies"] = [];
-    for (let k = 0; k < config.students; k++) {
-      policies.push(await distillation.trainPolicy(set(k), rng.child(`students/${k}`)));
-      work.onProgress(`training policies on ${name}, ${k + 1} of ${config.students}`);
-    }
-    return policies;
-  };
-  const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
-  const addEach = async (acting: string, policies: StudentArrays["policies"]) => {
-    const parts = [];
-    for (const policy of policies) parts.push(await play(acting, cell.algorithm, stateOf([policy])));
-    const actMs = await timeCalls(() => agent.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
-    rules.push({
-      candidates: 1,
-      acting,
-      episodes: parts.flatMap((p) => p.episodes),
-      scores: parts.flatMap((p) => p.scores),
-      actMs,
-    });
-  };
-  await exportPairs(work.folder, pairs, spec, cell);
-  const students = await train(() => pairs, "distilled pairs");
-  await addEach("distilled pairs", students);
-  const together = stateOf(students);
-  rules.push({
-    candidates: 1,
-    acting: `distilled pairs, ensemble of ${students.length}`,
-    ...await play("ensemble", cell.algorithm, together),
-    actMs: await timeCalls(() => agent.act(together, one, 1, rng), 50, 200),
-  });
-  const random = (k: number) => work.pairsOf(distinctRows(data.count, config.pairs, rng.child(`random/${k}`)));
-  await addEach("random pairs", await train(random, "random pairs"));
-  const best = topPairs(work);
-  await addEach(
-    "pairs of the best episodes",
-    await train((k) => best(rng.child(`best/${k}`)), "the best episodes' pairs"),
-  );
-  if (teacher) {
-    const settings = { ...algorithms.iql.defaults, hidden: config.teacherHidden };
-    rules.push({
-      candidates: 1,
-      acting: "teacher",
-      ...await play("teacher", "iql", teacher.state, settings),
-      actMs: await timeCalls(() => teacher.agent.act(teacher.state, one, 1, rng), 50, 200),
-    });
-  }
-  return {
-    environment: {
-      physics: "d4rl",
-      datasetMean: mean(data.episodeReturns),
-      datasetTransitions: data.count,
-      rules,
-    },
-    distillation: {
-      pairs: config.pairs,
-      effectiveShare: effectiveSampleSize(weights) / weights.length,
-      heldOut: work.heldOut,
-      curve: await readCurve(join(work.folder, "metrics.jsonl")),
-      projection: project(work.normalized, data.count, first.observation, pairs.observation),
-    },
-    policy: agent.exportPolicy(together),
-  };
-}
-
-/** Writes the pairs, observations in raw units, as `pairs.hdf5` (D4RL's layout) and `pairs.csv`. */
-async function exportPairs(folder: string, { observation, action }: Pairs, spec: Spec, cell: Cell) {
-  const { mean: center, deviation } = spec.observationStatistics!;
-  const [count, dim] = observation.shape;
-  const raw = (observation.data as Float32Array).map((x, i) => x * deviation[i % dim] + center[i % dim]);
-  const pairs = { observation: raw, action: action.data as Float32Array, count };
-  await writeHdf5(join(folder, "pairs.hdf5"), pairsArrays(pairs), {
-    id: `${cell.task}-${cell.algorithm}-${cell.seed}`,
-    origin: `distilled from ${cell.task}; not a D4RL file`,
-    method: algorithms[cell.algorithm].source,
-  });
-  await writeAtomically(join(folder, "pairs.csv"), pairsCsv(pairs));
-}
-
-/** Draws pairs from the best episodes, as many of these as hold ten times the pairs. */
-function topPairs({ dataset, spec, config }: Work): (rng: Rng) => Pairs {
-  const { data } = datasetTrajectories(dataset);
-  const starts = trajectoryStarts(data);
-  const episodes = starts.map((start, i) => {
-    const end = starts[i + 1] ?? data.count;
-    return { start, end, episodeReturn: data.reward.subarray(start, end).reduce((a, b) => a + b, 0) };
-  }).sort((a, b) => b.episodeReturn - a.episodeReturn);
-  const rows: number[] = [];
-  for (const { start, end } of episodes) {
-    if (rows.length >= 10 * config.pairs) break;
-    for (let i = start; i < end; i++) rows.push(i);
-  }
-  const { mean: center, deviation } = spec.observationStatistics!;
-  const observation = data.observation.map((x, i) => (x - center[i % center.length]) / deviation[i % center.length]);
-  return (rng) => {
-    const picked = shuffle(Int32Array.from(rows), rng).slice(0, config.pairs);
-    return {
-      observation: take(observation, spec.observationDim, picked),
-      action: take(data.action, spec.actionDim, picked),
-    };
-  };
-}
-
-async function readCurve(path: string): Promise<[number, number][]> {
-  const lines = (await Deno.readTextFile(path)).trim().split("\n");
-  return lines.map((line) => JSON.parse(line)).map(({ update, outerLoss }) => [update, Number(outerLoss.toFixed(5))]);
-}
-
-/** Rows in the first two principal components of the data, by power iteration on its covariance. */
-function project(data: Float32Array, count: number, ...sets: NdArray[]): DistillationResult["projection"] {
-  const dim = data.length / count;
-  const covariance = Array.from({ length: dim }, () => new Float64Array(dim));
-  for (let i = 0; i < count; i++) {
-    for (let a = 0; a < dim; a++) {
-      for (let b = 0; b < dim; b++) covariance[a][b] += data[i * dim + a] * data[i * dim + b] / count;
-    }
-  }
-  const axes: Float64Array[] = [];
-  for (let k = 0; k < 2; k++) {
-    let v = Float64Array.from({ length: dim }, (_, i) => 1 + i / dim);
-    for (let step = 0; step < 500; step++) {
-      for (const axis of axes) {
-        const along = v.reduce((sum, x, i) => sum + x * axis[i], 0);
-        v = v.map((x, i) => x - along * axis[i]);
-      }
-      v = Float64Array.from(covariance, (row) => row.reduce((sum, x, i) => sum + x * v[i], 0));
-      const norm = Math.hypot(...v);
-      v = v.map((x) => x / norm);
-    }
-    axes.push(v);
-  }
-  const place = (rows: ArrayLike<number>, at: number) =>
-    axes.map((axis) => Number(axis.reduce((sum, x, d) => sum + x * rows[at * dim + d], 0).toFixed(3))) as [
-      number,
-      number,
-    ];
-  const shown = 1500;
-  const [before, after] = sets.map(({ data: rows, shape: [n] }) => Array.from({ length: n }, (_, i) => place(rows, i)));
-  return {
-    data: Array.from(
-      { length: Math.min(shown, count) },
-      (_, i) => place(data, Math.floor(i * count / Math.min(shown, count))),
-    ),
-    before,
-    after,
-  };
 }

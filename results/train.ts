@@ -5,33 +5,18 @@
  */
 
 import { join } from "node:path";
-import type { Agent, AgentState, Batch } from "../algorithms/core/agent.ts";
+import type { AgentState } from "../algorithms/core/agent.ts";
 import { useBackend } from "../algorithms/core/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
-import { createRng, type Rng } from "../algorithms/core/rng.ts";
-import {
-  type Bandit,
-  banditMetrics,
-  type BanditReward,
-  type BanditSet,
-  banditSets,
-  drawBanditBatch,
-  makeBandit,
-  type pointMixtures,
-  shareNearModes,
-} from "../data/bandits.ts";
-import type { OuterBatch } from "../algorithms/offline_behavior_distillation/mod.ts";
-import type { WindowBatch } from "../algorithms/stitching/mod.ts";
-import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
-import { type Episode, normalizedScore, type Physics } from "../environments/mod.ts";
+import type { NdArray } from "../algorithms/core/compile.ts";
+import { createRng } from "../algorithms/core/rng.ts";
+import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
-import { type DistillationResult, distillationTask } from "./distillation.ts";
-import { evaluateAgent } from "./evaluation.ts";
+import type { DistillationResult } from "./distillation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
-import { type StitchingResult, stitchingTask } from "./stitching.ts";
-import { timeCalls } from "./timing.ts";
-import { evaluateToy, type ToyResult } from "./toy.ts";
+import type { StitchingResult } from "./stitching.ts";
+import { createTask } from "./tasks.ts";
+import type { ToyResult } from "./toy.ts";
 
 /** What a finished cell says. */
 export interface Evaluation {
@@ -74,37 +59,6 @@ export interface Progress {
   note: string;
 }
 
-interface Task {
-  init(rng: Rng): AgentState;
-  /** One gradient step; `state` is spent by the call. The batch comes back for messages. */
-  update(
-    state: AgentState,
-    batchRng: Rng,
-    rng: Rng,
-  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: Batch | WindowBatch | OuterBatch }>;
-  /** What the finished cell says, and its policy. */
-  evaluate(
-    state: AgentState,
-    rng: Rng,
-    onProgress: (note: string) => void,
-  ): Promise<Omit<Evaluation, "cell" | "trainingMs"> & { policy: Uint8Array }>;
-}
-
-/** The training of an agent from minibatches of transitions. */
-function agentTraining(
-  agent: Agent,
-  batchSize: number,
-  draw: (rows: number, rng: Rng) => Batch,
-): Pick<Task, "init" | "update"> {
-  return {
-    init: agent.init,
-    async update(state, batchRng, rng) {
-      const batch = draw(agent.batchRows?.(state.updates) ?? batchSize, batchRng);
-      return { ...await agent.update(state, batch, rng), batch };
-    },
-  };
-}
-
 const logsPerRun = 100;
 
 /**
@@ -124,15 +78,7 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   await useBackend(cell.backend);
   const config = cellConfig(cell);
   const rng = createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`);
-  const task = cell.kind === "bandit"
-    ? banditTask(cell, rng)
-    : cell.kind === "toy"
-    ? toyTask(cell)
-    : cell.kind === "stitching"
-    ? await plannerTask(cell, folder)
-    : cell.kind === "distillation"
-    ? await distillationTask(cell, folder, (note) => onProgress({ done: 0, total: config.updates, note }))
-    : await environmentTask(cell);
+  const task = await createTask(cell, folder, rng, (note) => onProgress({ done: 0, total: config.updates, note }));
   await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
 
   let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.init(rng.child("init")));
@@ -224,7 +170,7 @@ export function divergenceError(
   update: number,
   name: string,
   value: number,
-  batch: Batch | WindowBatch | OuterBatch,
+  batch: object,
 ): Error {
   const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
   const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
@@ -267,116 +213,5 @@ function describeRun(cell: Cell) {
     source: algorithms[cell.algorithm].source,
     versions: Deno.version,
     machine: { os: Deno.build.os, arch: Deno.build.arch, cores: navigator.hardwareConcurrency },
-  };
-}
-
-function banditTask(cell: Cell, rng: Rng): Task {
-  const [set, rule] = cell.task.split("-") as [BanditSet, BanditReward];
-  const bandit: Bandit = makeBandit(set, rule, 10_000, createRng(`bandit/${cell.task}`));
-  const config = cellConfig(cell);
-  const agent = algorithms[cell.algorithm].create(config, {
-    observationDim: 1,
-    actionDim: 2,
-    maxAction: bandit.maxAction,
-  });
-  return {
-    ...agentTraining(agent, config.batchSize, (rows, rng) => drawBanditBatch(bandit, rows, rng)),
-    async evaluate(state) {
-      const n = cell.evaluation.episodes;
-      const { data } = await agent.act(state, ndarray(new Float32Array(n), [n, 1]), 1, rng.child("samples"));
-      const modes = set === "25gaussians" ? shareNearModes(data, 1) : null;
-      return {
-        bandit: { samples: Array.from(data, (x) => Number(x.toFixed(4))), ...banditMetrics(bandit, data), modes },
-        policy: agent.exportPolicy(state),
-      };
-    },
-  };
-}
-
-function toyTask(cell: Cell): Task {
-  const set = cell.task as keyof typeof pointMixtures;
-  const config = cellConfig(cell);
-  const agent = algorithms[cell.algorithm].create(config, { observationDim: 1, actionDim: 2, maxAction: 5 });
-  const draw = (rows: number, rng: Rng): Batch => { // Fresh points at every update, where the authors draw from a million.
-    const z = ndarray(new Float32Array(rows), [rows, 1]);
-    const action = ndarray(banditSets[set](rows, rng), [rows, 2]);
-    return { observation: z, action, reward: z, nextObservation: z, terminal: z };
-  };
-  return {
-    ...agentTraining(agent, config.batchSize, draw),
-    evaluate: async (state, rng, onProgress) => ({
-      toy: await evaluateToy(set, agent, state, rng, onProgress),
-      policy: agent.exportPolicy(state),
-    }),
-  };
-}
-
-async function plannerTask(cell: Cell, folder: string): Promise<Task> {
-  const { batchSize } = cellConfig(cell);
-  const { planner, drawBatch, evaluate } = await stitchingTask(cell);
-  return {
-    init: planner.init,
-    async update(state, batchRng, rng) {
-      const batch = drawBatch(batchSize, batchRng);
-      return { ...await planner.update(state, batch, rng), batch };
-    },
-    evaluate: (state, rng, onProgress) => evaluate(state, folder, rng, onProgress),
-  };
-}
-
-async function environmentTask(cell: Cell): Promise<Task> {
-  const config = cellConfig(cell);
-  const data = await loadTransitions(cell.dataset!, { nextActions: true });
-  data.reward = transformRewards(data, config.rewardTransform);
-  const { observationDim, actionDim } = data;
-  const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: observationStatistics(data) };
-  const agent = algorithms[cell.algorithm].create(config, spec);
-  if (!agent.needsNextAction) delete data.nextAction;
-  const physics: Physics = "d4rl";
-  return {
-    ...agentTraining(agent, config.batchSize, (rows, rng) => drawBatch(data, rows, rng)),
-    async evaluate(state, rng, onProgress) {
-      const rules: RuleResult[] = [];
-      const plain = [...new Set([1, cell.evaluation.candidates])].map((candidates) => ({
-        candidates,
-        sampling: undefined,
-      }));
-      const sampled = (cell.evaluation.sampling ?? []).map((sampling) => ({
-        candidates: sampling.candidates,
-        sampling,
-      }));
-      for (const { candidates, sampling } of [...plain, ...sampled]) {
-        const label = sampling ? `${sampling.sampler}, ${sampling.calls} calls` : `${candidates} candidate(s)`;
-        const report = (running: number, step: number) =>
-          step % 50 === 0 && onProgress(`evaluating, ${label}, step ${step}, ${running} running`);
-        const algorithm = sampling ? "behaviour_sampling" as const : cell.algorithm;
-        const settings = sampling
-          ? { ...config, sampler: sampling.sampler, calls: sampling.calls, choice: sampling.choice }
-          : config;
-        const job = {
-          algorithm,
-          config: settings,
-          spec,
-          backend: cell.backend,
-          state,
-          task: cell.task,
-          physics,
-          episodes: cell.evaluation.episodes,
-          candidates,
-          seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`,
-        };
-        const episodes = await evaluateAgent(job, report);
-        const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
-        const acting = sampling ? algorithms[algorithm].create(settings, spec) : agent;
-        const one = ndarray(new Float32Array(observationDim), [1, observationDim]);
-        const actMs = await timeCalls((i) => acting.act(state, one, candidates, rng.child(`time/${i}`)), 50, 200);
-        rules.push({ candidates, sampling, episodes, scores, actMs });
-      }
-      const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
-      return {
-        environment: { physics, datasetMean, datasetTransitions: data.count, rules },
-        policy: agent.exportPolicy(state),
-      };
-    },
   };
 }

@@ -19,6 +19,7 @@ export * from "./maf.ts";
 export * from "./nn.ts";
 export * from "./optim.ts";
 export * from "./rng.ts";
+export * from "./rows.ts";
 export * from "./samplers.ts";
 export * from "./td.ts";
 export * from "./tensor.ts";

@@ -14,7 +14,7 @@ import type { Rng } from "../core/rng.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type LossTerms, type Tensor, tf } from "../core/tensor.ts";
 import type { RegressionConfig } from "./regression.ts";
-import { overRows, type RowFunction, takeRows, trainOnRows } from "./rows.ts";
+import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
 
 /** Parameters: the encoder's two hidden layers and two heads, the decoder. */
 export interface ActionVae<L = Tensor> {

@@ -12,7 +12,7 @@ import { initLinear, initMlp, type Linear, linear, mlp, relu } from "../core/nn.
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Rng, shuffle } from "../core/rng.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
-import { takeRows } from "./rows.ts";
+import { takeRows } from "../core/rows.ts";
 
 /** Settings of {@linkcode trainDynamics}. */
 export interface DynamicsConfig {

@@ -10,192 +10,32 @@
 
 import { type AgentState, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
 import { column, compile, copyArrays, type NdArray, ndarray, scalar } from "../core/compile.ts";
-import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
-import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
+import { initMlp, type Linear } from "../core/nn.ts";
+import { type AdamStep, adamStep, initTrained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
-import { meanSquaredError, polyakAverage } from "../core/td.ts";
+import { polyakAverage } from "../core/td.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
-import { cosineSchedule, type VpSchedule } from "../core/vp.ts";
+import { cosineSchedule } from "../core/vp.ts";
 import { denormalize, mapRows, normalize } from "./cdf_normalizer.ts";
+import {
+  drawPlannerNoise,
+  inverseAction,
+  inverseLoss,
+  type PlannerArrays,
+  type PlannerConfig,
+  plannerLoss,
+  type PlannerNetworks,
+  type PlannerNoise,
+  type ReverseFactors,
+  reverseFactors,
+  reverseStep,
+  unknownEntries,
+} from "./planner_model.ts";
 import { initTemporalUnet, type TemporalUnet, temporalUnetNoise } from "./temporal_unet.ts";
-import type { Normalizers, WindowBatch, WindowConfig } from "./windows.ts";
-
-/** Settings of the planner. */
-export interface PlannerConfig extends WindowConfig {
-  updates: number;
-  batchSize: number;
-  learningRate: number;
-  /** Steps of the past that a plan goes on from, the present one included (C). */
-  context: number;
-  /** Width of the network's first level, and those of all levels in units of it. */
-  width: number;
-  multipliers: readonly number[];
-  inverseHidden: number;
-  /** Denoising steps (T). */
-  diffusionSteps: number;
-  /** Share of training windows whose return is left out. */
-  conditionDropout: number;
-  /** Weight of the conditional noise (w): 1 is conditional, more is stronger. */
-  guidance: number;
-  /** Wanted return, in units of `returnsScale`. */
-  targetReturn: number;
-  /** Factor of all noise in sampling. */
-  temperature: number;
-}
-
-/** Defaults: the networks and settings of Decision Diffuser's authors' code, its paper's context. */
-export const plannerDefaults: PlannerConfig = {
-  updates: 1_000_000,
-  batchSize: 64, // Two micro-batches of 32.
-  learningRate: 2e-4,
-  horizon: 100,
-  context: 20,
-  width: 128,
-  multipliers: [1, 4, 8],
-  inverseHidden: 256,
-  diffusionSteps: 200,
-  conditionDropout: 0.25,
-  guidance: 1.2,
-  targetReturn: 0.9,
-  temperature: 0.5,
-  discount: 0.99,
-  returnsScale: 400,
-  terminationPenalty: -100,
-};
+import type { Normalizers, WindowBatch } from "./windows.ts";
 
 // Authors' code: a copy until update 2000, then an average of this decay, both every 10 updates.
 const average = { decay: 0.995, every: 10, start: 2000 };
-
-/** The networks. */
-export interface PlannerNetworks<L = Tensor> {
-  unet: TemporalUnet<L>;
-  /** From two successive observations to the action between them, all normalized. */
-  inverse: Linear<L>[];
-}
-
-/** Everything that training changes. */
-export interface PlannerArrays {
-  networks: Trained<PlannerNetworks<NdArray>>;
-  /** The average that acts. */
-  average: PlannerNetworks<NdArray>;
-}
-
-/** Noise of one update. */
-export interface PlannerNoise<L = NdArray> {
-  /** Diffusion step, `[batch, 1]`, and `sqrt(alphaBar)`, `sqrt(1 - alphaBar)` of it, `[batch, 1, 1]`. */
-  step: L;
-  clean: L;
-  noisy: L;
-  /** `[batch, horizon, channels]` */
-  epsilon: L;
-  /** 1 where a window's entry is to be found, 0 where it is known; `[batch, horizon, channels]`. */
-  unknown: L;
-  /** 1 where the return counts, `[batch, 1]`. */
-  keep: L;
-}
-
-/** 1 for every entry that is unknown with `context` steps given: their observations are known, and all rewards but the last. */
-export function unknownEntries(context: number, horizon: number, channels: number): Float32Array {
-  return new Float32Array(horizon * channels).map((_, i) => {
-    const [t, channel] = [Math.floor(i / channels), i % channels];
-    return t < context && !(t === context - 1 && channel === channels - 1) ? 0 : 1;
-  });
-}
-
-/** Draws {@linkcode PlannerNoise}. */
-export function drawPlannerNoise(
-  [batch, horizon, channels]: readonly number[],
-  config: Pick<PlannerConfig, "context" | "conditionDropout">,
-  schedule: VpSchedule,
-  rng: Rng,
-): PlannerNoise {
-  const steps = Array.from({ length: batch }, () => rng.integer(schedule.beta.length));
-  const unknown = new Float32Array(batch * horizon * channels);
-  for (let b = 0; b < batch; b++) {
-    unknown.set(unknownEntries(1 + rng.integer(config.context), horizon, channels), b * horizon * channels);
-  }
-  const levels = (f: (alphaBar: number) => number) =>
-    ndarray(steps.map((t) => Math.sqrt(f(schedule.alphaBar[t]))), [batch, 1, 1]);
-  return {
-    step: column(Float32Array.from(steps)),
-    clean: levels((x) => x),
-    noisy: levels((x) => 1 - x),
-    epsilon: ndarray(rng.fillNormal(new Float32Array(unknown.length)), [batch, horizon, channels]),
-    unknown: ndarray(unknown, [batch, horizon, channels]),
-    keep: column(Float32Array.from({ length: batch }, () => Number(rng.uniform() >= config.conditionDropout))),
-  };
-}
-
-/** Noise prediction error over all entries, those known counting 0. */
-export function plannerLoss(p: TemporalUnet, batch: WindowBatch<Tensor>, noise: PlannerNoise<Tensor>): Tensor {
-  const { window, returns } = batch;
-  const noised = tf.add(tf.mul(window, noise.clean), tf.mul(noise.epsilon, noise.noisy));
-  const x = tf.add(window, tf.mul(noise.unknown, tf.sub(noised, window))); // Known entries stay clean.
-  const found = temporalUnetNoise(p, x, noise.step, returns, noise.keep);
-  return tf.mean(tf.mul(noise.unknown, tf.square(tf.sub(found, noise.epsilon))));
-}
-
-/** The action between successive observations, `[n, S]` each, normalized. */
-export function inverseAction(p: Linear[], observation: Tensor, nextObservation: Tensor): Tensor {
-  return mlp(p, tf.concat([observation, nextObservation], 1), relu);
-}
-
-/** Mean squared error of the actions between all steps of the windows. */
-export function inverseLoss(p: Linear[], { window, action }: WindowBatch<Tensor>): Tensor {
-  const [batch, horizon, channels] = window.shape;
-  const [s, a] = [channels - 1, action.shape[2]!];
-  const pairs = batch * (horizon - 1);
-  const steps = (from: number) => tf.reshape(tf.slice(window, [0, from, 0], [batch, horizon - 1, s]), [pairs, s]);
-  const taken = tf.reshape(tf.slice(action, [0, 0, 0], [batch, horizon - 1, a]), [pairs, a]);
-  return meanSquaredError(inverseAction(p, steps(0), steps(1)), taken);
-}
-
-/** Factors of one reverse step, scalars; see {@linkcode reverseStep}. */
-export interface ReverseFactors<L = NdArray> {
-  /** `1 / sqrt(alphaBar)` and `sqrt(1 / alphaBar - 1)`: from the noisy window and its noise to the clean one. */
-  rescale: L;
-  remove: L;
-  /** The posterior mean's weights of the clean and the noisy window, and its deviation times the temperature. */
-  clean: L;
-  noisy: L;
-  deviation: L;
-  guidance: L;
-}
-
-/** Factors of step `t`. */
-export function reverseFactors(
-  { alphaBar, posterior }: VpSchedule,
-  t: number,
-  { guidance, temperature }: Pick<PlannerConfig, "guidance" | "temperature">,
-): ReverseFactors {
-  const { clean, noisy, variance } = posterior[t];
-  return {
-    rescale: scalar(Math.sqrt(1 / alphaBar[t])),
-    remove: scalar(Math.sqrt(1 / alphaBar[t] - 1)),
-    clean: scalar(clean),
-    noisy: scalar(noisy),
-    deviation: scalar(t > 0 ? temperature * Math.sqrt(variance) : 0),
-    guidance: scalar(guidance),
-  };
-}
-
-/**
- * One guided step of denoising: `noise = unconditional + guidance (conditional - unconditional)` (Ho & Salimans 2022,
- * arXiv 2207.12598), then the posterior given the clean window that it implies, clipped to [-1, 1].
- *
- * @param z Unit Gaussians shaped like `x`.
- */
-export function reverseStep(
-  x: Tensor,
-  conditional: Tensor,
-  unconditional: Tensor,
-  z: Tensor,
-  f: ReverseFactors<Tensor>,
-): Tensor {
-  const noise = tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), f.guidance));
-  const clean = tf.clipByValue(tf.sub(tf.mul(x, f.rescale), tf.mul(noise, f.remove)), -1, 1);
-  return tf.add(tf.add(tf.mul(clean, f.clean), tf.mul(x, f.noisy)), tf.mul(z, f.deviation));
-}
 
 /** What a planner knows of its task. */
 export interface PlannerSpec extends Spec {

@@ -14,7 +14,7 @@ import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
 import { treeLeaves } from "../core/tree.ts";
 import type { RegressionConfig, RegressionData } from "./regression.ts";
-import { overRows, type RowFunction, takeRows, trainOnRows } from "./rows.ts";
+import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
 
 /** Defaults, from the authors' code. */
 export const rewardGanDefaults: RegressionConfig = {

@@ -23,7 +23,7 @@ import {
   valueFunction,
 } from "./regression.ts";
 import { rewardGanDefaults, rewardGanFunction, trainRewardGan } from "./reward_gan.ts";
-import { joinColumns } from "./rows.ts";
+import { joinColumns } from "../core/rows.ts";
 import { applyWalks, type Connections, type StitchConfig, type Trajectories, walkTrajectories } from "./stitcher.ts";
 
 /** Settings of {@linkcode stitch}. */

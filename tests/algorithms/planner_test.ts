@@ -8,14 +8,14 @@ import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
 import { mapTree, treeLeaves, treeLike } from "../../algorithms/core/tree.ts";
 import { cosineSchedule } from "../../algorithms/core/vp.ts";
 import { normalize } from "../../algorithms/stitching/cdf_normalizer.ts";
+import { createPlanner } from "../../algorithms/stitching/planner.ts";
 import {
-  createPlanner,
   type PlannerConfig,
   plannerDefaults,
   reverseFactors,
   reverseStep,
   unknownEntries,
-} from "../../algorithms/stitching/planner.ts";
+} from "../../algorithms/stitching/planner_model.ts";
 import { generateTrajectories, imagineTrajectories, joinTrajectories } from "../../algorithms/stitching/generate.ts";
 import type { Trajectories } from "../../algorithms/stitching/stitcher.ts";
 import { createWindows, fitNormalizers, returnLabels } from "../../algorithms/stitching/windows.ts";

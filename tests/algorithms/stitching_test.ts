@@ -35,7 +35,7 @@ import {
   rewardGanFunction,
   trainRewardGan,
 } from "../../algorithms/stitching/reward_gan.ts";
-import { joinColumns } from "../../algorithms/stitching/rows.ts";
+import { joinColumns } from "../../algorithms/core/rows.ts";
 import { type Stage, stitch, type StitchingConfig, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
 import {
   acceptsReturn,

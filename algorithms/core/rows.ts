@@ -1,20 +1,34 @@
 /**
- * What the stitcher's networks share: minibatches of rows, and functions of rows.
+ * Rows of data: taken, joined, drawn, and mapped part by part.
  *
  * @module
  */
 
-import { type NdArray, ndarray } from "../core/compile.ts";
-import type { Rng } from "../core/rng.ts";
+import { type NdArray, ndarray } from "./compile.ts";
+import { type Rng, shuffle } from "./rng.ts";
 
 /** A function of rows: `[n, in]` to `[n, out]`, row-major. */
 export type RowFunction = (inputs: Float32Array, rows: number) => Promise<Float32Array>;
 
-/** Some rows of `source [n, dim]`. */
+/**
+ * Some rows of `source [n, dim]`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { takeRows } from "./rows.ts";
+ * assertEquals([...takeRows(Float32Array.of(1, 2, 3, 4), 2, Int32Array.of(1)).data], [3, 4]);
+ * ```
+ */
 export function takeRows(source: Float32Array, dim: number, rows: Int32Array): NdArray {
   const out = new Float32Array(rows.length * dim);
   rows.forEach((row, i) => out.set(source.subarray(row * dim, (row + 1) * dim), i * dim));
   return ndarray(out, [rows.length, dim]);
+}
+
+/** `n` different rows of `count`, in random order. */
+export function distinctRows(count: number, n: number, rng: Rng): Int32Array {
+  return shuffle(Int32Array.from({ length: count }, (_, i) => i), rng).slice(0, n);
 }
 
 /** Arrays `[rows, dim]` side by side. */

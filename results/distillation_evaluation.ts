@@ -1,0 +1,227 @@
+/**
+ * What a distilled set is worth: policies trained on it, and on sets of the same size that were not distilled.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { AgentState, Spec } from "../algorithms/core/agent.ts";
+import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type Rng, shuffle } from "../algorithms/core/rng.ts";
+import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
+import {
+  type BehaviorDistillationConfig,
+  type Distillation,
+  type DistillationArrays,
+  effectiveSampleSize,
+  type Pairs,
+  type StudentArrays,
+} from "../algorithms/offline_behavior_distillation/mod.ts";
+import { trajectoryStarts } from "../algorithms/stitching/stitcher.ts";
+import type { Transitions } from "../data/d4rl.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { writeHdf5 } from "../data/hdf5.ts";
+import { pairsArrays, pairsCsv } from "../data/pairs.ts";
+import { datasetTrajectories } from "../data/trajectories.ts";
+import { normalizedScore } from "../environments/mod.ts";
+import { algorithms, type Cell } from "./cell.ts";
+import type { DistillationResult, DistillationTask, Teacher } from "./distillation.ts";
+import { evaluateAgent } from "./evaluation.ts";
+import { writeAtomically } from "./files.ts";
+import { mean } from "./statistics.ts";
+import { timeCalls } from "./timing.ts";
+import type { RuleResult } from "./train.ts";
+
+/** A trained distillation and what it came from. */
+export interface DistillationWork {
+  cell: Cell;
+  config: BehaviorDistillationConfig;
+  folder: string;
+  dataset: Dataset;
+  data: Transitions;
+  normalized: Float32Array;
+  spec: Spec;
+  teacher: Teacher | null;
+  weights: Float64Array;
+  heldOut: DistillationResult["heldOut"];
+  distillation: Distillation;
+  pairsOf(rows: Int32Array): Pairs;
+  /** The pairs that distillation started from. */
+  first: Pairs;
+  state: AgentState;
+  rng: Rng;
+  onProgress(note: string): void;
+}
+
+/** Scores policies of the distilled pairs, of random ones and of the best episodes', and the teacher. */
+export async function evaluateDistillation(work: DistillationWork): ReturnType<DistillationTask["evaluate"]> {
+  const { cell, config, data, spec, teacher, weights, distillation, rng, first } = work;
+  const { pairs } = work.state.arrays as DistillationArrays;
+  const agent = algorithms[cell.algorithm].create(config, spec);
+  const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
+  const rules: RuleResult[] = [];
+  const play = async (name: string, algorithm: Cell["algorithm"], state: AgentState, settings = config as object) => {
+    const episodes = await evaluateAgent({
+      algorithm,
+      config: settings as BehaviorDistillationConfig,
+      spec,
+      backend: cell.backend,
+      state,
+      task: cell.task,
+      physics: "d4rl",
+      episodes: cell.evaluation.episodes,
+      candidates: 1,
+      seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${name}`,
+    }, (running, step) => {
+      if (step % 50 === 0) work.onProgress(`evaluating ${name}, step ${step}, ${running} running`);
+    });
+    return { episodes, scores: episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn)) };
+  };
+  const train = async (set: (k: number) => Pairs, name: string) => {
+    const policies: StudentArrays["policies"] = [];
+    for (let k = 0; k < config.students; k++) {
+      policies.push(await distillation.trainPolicy(set(k), rng.child(`students/${k}`)));
+      work.onProgress(`training policies on ${name}, ${k + 1} of ${config.students}`);
+    }
+    return policies;
+  };
+  const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
+  const addEach = async (acting: string, policies: StudentArrays["policies"]) => {
+    const parts = [];
+    for (const policy of policies) parts.push(await play(acting, cell.algorithm, stateOf([policy])));
+    const actMs = await timeCalls(() => agent.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
+    rules.push({
+      candidates: 1,
+      acting,
+      episodes: parts.flatMap((p) => p.episodes),
+      scores: parts.flatMap((p) => p.scores),
+      actMs,
+    });
+  };
+  await exportPairs(work.folder, pairs, spec, cell);
+  const students = await train(() => pairs, "distilled pairs");
+  await addEach("distilled pairs", students);
+  const together = stateOf(students);
+  rules.push({
+    candidates: 1,
+    acting: `distilled pairs, ensemble of ${students.length}`,
+    ...await play("ensemble", cell.algorithm, together),
+    actMs: await timeCalls(() => agent.act(together, one, 1, rng), 50, 200),
+  });
+  const random = (k: number) =>
+    work.pairsOf(distinctRows(data.count, config.pairs, rng.child(`random/${k}`).child("rows")));
+  await addEach("random pairs", await train(random, "random pairs"));
+  const best = topPairs(work);
+  await addEach(
+    "pairs of the best episodes",
+    await train((k) => best(rng.child(`best/${k}`)), "the best episodes' pairs"),
+  );
+  if (teacher) {
+    const settings = { ...algorithms.iql.defaults, hidden: config.teacherHidden };
+    rules.push({
+      candidates: 1,
+      acting: "teacher",
+      ...await play("teacher", "iql", teacher.state, settings),
+      actMs: await timeCalls(() => teacher.agent.act(teacher.state, one, 1, rng), 50, 200),
+    });
+  }
+  return {
+    environment: {
+      physics: "d4rl",
+      datasetMean: mean(data.episodeReturns),
+      datasetTransitions: data.count,
+      rules,
+    },
+    distillation: {
+      pairs: config.pairs,
+      effectiveShare: effectiveSampleSize(weights) / weights.length,
+      heldOut: work.heldOut,
+      curve: await readCurve(join(work.folder, "metrics.jsonl")),
+      projection: project(work.normalized, data.count, first.observation, pairs.observation),
+    },
+    policy: agent.exportPolicy(together),
+  };
+}
+
+/** Writes the pairs, observations in raw units, as `pairs.hdf5` (D4RL's layout) and `pairs.csv`. */
+async function exportPairs(folder: string, { observation, action }: Pairs, spec: Spec, cell: Cell) {
+  const { mean: center, deviation } = spec.observationStatistics!;
+  const [count, dim] = observation.shape;
+  const raw = (observation.data as Float32Array).map((x, i) => x * deviation[i % dim] + center[i % dim]);
+  const pairs = { observation: raw, action: action.data as Float32Array, count };
+  await writeHdf5(join(folder, "pairs.hdf5"), pairsArrays(pairs), {
+    id: `${cell.task}-${cell.algorithm}-${cell.seed}`,
+    origin: `distilled from ${cell.task}; not a D4RL file`,
+    method: algorithms[cell.algorithm].source,
+  });
+  await writeAtomically(join(folder, "pairs.csv"), pairsCsv(pairs));
+}
+
+/** Draws pairs from the best episodes, as many of these as hold ten times the pairs. */
+function topPairs({ dataset, spec, config }: DistillationWork): (rng: Rng) => Pairs {
+  const { data } = datasetTrajectories(dataset);
+  const starts = trajectoryStarts(data);
+  const episodes = starts.map((start, i) => {
+    const end = starts[i + 1] ?? data.count;
+    return { start, end, episodeReturn: data.reward.subarray(start, end).reduce((a, b) => a + b, 0) };
+  }).sort((a, b) => b.episodeReturn - a.episodeReturn);
+  const rows: number[] = [];
+  for (const { start, end } of episodes) {
+    if (rows.length >= 10 * config.pairs) break;
+    for (let i = start; i < end; i++) rows.push(i);
+  }
+  const { mean: center, deviation } = spec.observationStatistics!;
+  const observation = data.observation.map((x, i) => (x - center[i % center.length]) / deviation[i % center.length]);
+  return (rng) => {
+    const picked = shuffle(Int32Array.from(rows), rng).slice(0, config.pairs);
+    return {
+      observation: takeRows(observation, spec.observationDim, picked),
+      action: takeRows(data.action, spec.actionDim, picked),
+    };
+  };
+}
+
+async function readCurve(path: string): Promise<[number, number][]> {
+  const lines = (await Deno.readTextFile(path)).trim().split("\n");
+  return lines.map((line) => JSON.parse(line)).map(({ update, outerLoss }) => [update, Number(outerLoss.toFixed(5))]);
+}
+
+/** Rows in the first two principal components of the data, by power iteration on its covariance. */
+function project(data: Float32Array, count: number, ...sets: NdArray[]): DistillationResult["projection"] {
+  const dim = data.length / count;
+  const covariance = Array.from({ length: dim }, () => new Float64Array(dim));
+  for (let i = 0; i < count; i++) {
+    for (let a = 0; a < dim; a++) {
+      for (let b = 0; b < dim; b++) covariance[a][b] += data[i * dim + a] * data[i * dim + b] / count;
+    }
+  }
+  const axes: Float64Array[] = [];
+  for (let k = 0; k < 2; k++) {
+    let v = Float64Array.from({ length: dim }, (_, i) => 1 + i / dim);
+    for (let step = 0; step < 500; step++) {
+      for (const axis of axes) {
+        const along = v.reduce((sum, x, i) => sum + x * axis[i], 0);
+        v = v.map((x, i) => x - along * axis[i]);
+      }
+      v = Float64Array.from(covariance, (row) => row.reduce((sum, x, i) => sum + x * v[i], 0));
+      const norm = Math.hypot(...v);
+      v = v.map((x) => x / norm);
+    }
+    axes.push(v);
+  }
+  const place = (rows: ArrayLike<number>, at: number) =>
+    axes.map((axis) => Number(axis.reduce((sum, x, d) => sum + x * rows[at * dim + d], 0).toFixed(3))) as [
+      number,
+      number,
+    ];
+  const shown = 1500;
+  const [before, after] = sets.map(({ data: rows, shape: [n] }) => Array.from({ length: n }, (_, i) => place(rows, i)));
+  return {
+    data: Array.from(
+      { length: Math.min(shown, count) },
+      (_, i) => place(data, Math.floor(i * count / Math.min(shown, count))),
+    ),
+    before,
+    after,
+  };
+}
