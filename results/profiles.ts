@@ -293,7 +293,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     distillation: {
       tasks: [hopperDataset, cheetahDataset],
       overrides: {
-        updates: 2000,
+        updates: 1000,
         pairs: 64,
         innerUpdates: 50,
         hidden: 64,
@@ -305,7 +305,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
         students: 5,
       },
       source:
-        "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 2000 outer updates on 1024 states for " +
+        "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
         "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; density model with 2 passes for 50",
       seeds: [0, 1, 2],
       episodes: 10,
