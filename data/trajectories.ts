@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { GeneratedTrajectories } from "../algorithms/stitching/generate.ts";
+import type { TrajectorySet } from "../algorithms/core/trajectories.ts";
 import { sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -17,7 +17,7 @@ import type { Dataset } from "./dataset.ts";
  * @param mostRows Episodes that end beyond this row are left out; 0 for none.
  * @throws {RangeError} If no episode is left.
  */
-export function datasetTrajectories(data: Dataset, mostRows = 0): GeneratedTrajectories {
+export function datasetTrajectories(data: Dataset, mostRows = 0): TrajectorySet {
   const { observationDim, actionDim, observations, actions, rewards, successors } = data;
   const rows: number[] = [];
   const [done, terminal]: number[][] = [[], []];

@@ -13,6 +13,7 @@ import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
+import type { Stage } from "../algorithms/core/stage.ts";
 import type { Tensor } from "../algorithms/core/tensor.ts";
 import {
   type BehaviorDistillationConfig,
@@ -22,7 +23,6 @@ import {
   type Pairs,
   stateDensityWeights,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
-import type { Stage } from "../algorithms/stitching/mod.ts";
 import {
   drawBatch,
   observationStatistics,

@@ -9,6 +9,7 @@ import type { AgentState, Spec } from "../algorithms/core/agent.ts";
 import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
+import { trajectoryStarts } from "../algorithms/core/trajectories.ts";
 import {
   type BehaviorDistillationConfig,
   type Distillation,
@@ -17,7 +18,6 @@ import {
   type Pairs,
   type StudentArrays,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
-import { trajectoryStarts } from "../algorithms/stitching/stitcher.ts";
 import type { Transitions } from "../data/d4rl.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { writeHdf5 } from "../data/hdf5.ts";

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { decodeCheckpoint, encodeCheckpoint, nestTensors } from "../algorithms/core/checkpoint.ts";
-import type { Stage } from "../algorithms/stitching/mod.ts";
+import type { Stage } from "../algorithms/core/stage.ts";
 import { makeFolder, writeAtomically } from "./files.ts";
 
 /**

@@ -10,24 +10,26 @@ import { join } from "node:path";
 import type { Agent, AgentState } from "../algorithms/core/agent.ts";
 import { column, type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
+import type { Stage } from "../algorithms/core/stage.ts";
+import {
+  joinTrajectories,
+  type Trajectories,
+  type TrajectorySet,
+  trajectoryStarts,
+} from "../algorithms/core/trajectories.ts";
 import { treeLeaves } from "../algorithms/core/tree.ts";
 import {
   createPlanner,
   createWindows,
   fitNormalizers,
-  type GeneratedTrajectories,
   generateTrajectories,
-  joinTrajectories,
   type PassReport,
   type Planner,
   type PlannerArrays,
   type PlannerSpec,
-  type Stage,
   stitch,
-  type Trajectories,
   trajectoriesOf,
   trajectoryArrays,
-  trajectoryStarts,
   type WindowBatch,
 } from "../algorithms/stitching/mod.ts";
 import { loadDataset } from "../data/dataset.ts";
@@ -92,7 +94,7 @@ export async function stitchingTask(cell: Cell): Promise<StitchingTask> {
 interface Work {
   cell: Cell;
   config: StitchingStudyConfig;
-  offline: GeneratedTrajectories;
+  offline: TrajectorySet;
   spec: PlannerSpec;
   planner: Planner;
   state: AgentState;
@@ -107,7 +109,7 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   const stage = await keepStages(join(work.folder, "stages"), onProgress);
   const made = await generate(work, stage);
   const pool = joinTrajectories(offline, made);
-  const stitchSet = (name: string, set: GeneratedTrajectories) =>
+  const stitchSet = (name: string, set: TrajectorySet) =>
     stitch(
       set.data,
       set.terminal,
@@ -183,7 +185,7 @@ const rounded = (xs: number[]) => xs.map((x) => Number(x.toFixed(1)));
 async function generate(
   { cell, config, planner, state, offline, rng, onProgress }: Work,
   stage: Stage,
-): Promise<GeneratedTrajectories & { trueReturns: number[] }> {
+): Promise<TrajectorySet & { trueReturns: number[] }> {
   let all = noTrajectories(offline.data);
   const trueReturns: number[] = [];
   for (let from = 0; from < config.generated; from += generationBlock) {
@@ -224,7 +226,7 @@ async function generate(
   return { ...all, trueReturns };
 }
 
-function noTrajectories({ observationDim, actionDim }: Trajectories): GeneratedTrajectories {
+function noTrajectories({ observationDim, actionDim }: Trajectories): TrajectorySet {
   const empty = new Float32Array(0);
   const rows = { observation: empty, action: empty, reward: empty, nextObservation: empty, done: empty };
   return { data: { count: 0, observationDim, actionDim, ...rows }, terminal: empty };

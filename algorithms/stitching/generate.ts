@@ -8,19 +8,13 @@
 
 import type { AgentState } from "../core/agent.ts";
 import type { Rng } from "../core/rng.ts";
+import type { TrajectorySet } from "../core/trajectories.ts";
 import type { Planner } from "./planner.ts";
-import type { Trajectories } from "./stitcher.ts";
 
 /** What generation sees of an environment: states, and whether an episode ended. */
 export interface StateOnlyEnvironment {
   reset(seed: number): ArrayLike<number>;
   step(action: ArrayLike<number>): { observation: ArrayLike<number>; terminated: boolean; truncated: boolean };
-}
-
-/** Trajectories, and `terminal [count]`: 1 where the environment, not a time limit, ended one. */
-export interface GeneratedTrajectories {
-  data: Trajectories;
-  terminal: Float32Array;
 }
 
 interface Step {
@@ -35,7 +29,7 @@ function assemble(
   episodes: readonly (readonly Step[])[],
   observationDim: number,
   actionDim: number,
-): GeneratedTrajectories {
+): TrajectorySet {
   const steps = episodes.flat();
   const rows = (dim: number, f: (step: Step) => Float32Array) => {
     const out = new Float32Array(steps.length * dim);
@@ -72,7 +66,7 @@ export async function generateTrajectories(
   seeds: readonly number[],
   rng: Rng,
   onStep: (running: number, step: number) => void = () => {},
-): Promise<GeneratedTrajectories> {
+): Promise<TrajectorySet> {
   const rows = environments.length;
   const session = planner.startPlanning(state, rows, rng);
   const starts = environments.map((env, i) => Float32Array.from(env.reset(seeds[i])));
@@ -121,7 +115,7 @@ export async function imagineTrajectories(
   rows: number,
   steps: number,
   rng: Rng,
-): Promise<GeneratedTrajectories> {
+): Promise<TrajectorySet> {
   const session = planner.startPlanning(state, rows, rng);
   const dim = starts.length / rows;
   const episodes = Array.from({ length: rows }, (): Step[] => []);
@@ -145,27 +139,4 @@ export async function imagineTrajectories(
     }
   }
   return assemble(episodes, dim, actionDim);
-}
-
-/** One set of trajectories after the other. */
-export function joinTrajectories(a: GeneratedTrajectories, b: GeneratedTrajectories): GeneratedTrajectories {
-  const join = (f: (t: GeneratedTrajectories) => Float32Array) => {
-    const out = new Float32Array(f(a).length + f(b).length);
-    out.set(f(a));
-    out.set(f(b), f(a).length);
-    return out;
-  };
-  return {
-    data: {
-      count: a.data.count + b.data.count,
-      observationDim: a.data.observationDim,
-      actionDim: a.data.actionDim,
-      observation: join((t) => t.data.observation),
-      action: join((t) => t.data.action),
-      reward: join((t) => t.data.reward),
-      nextObservation: join((t) => t.data.nextObservation),
-      done: join((t) => t.data.done),
-    },
-    terminal: join((t) => t.terminal),
-  };
 }

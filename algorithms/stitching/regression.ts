@@ -12,8 +12,8 @@ import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from ".
 import type { Rng } from "../core/rng.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "../core/td.ts";
 import { stopGradient, type Tensor, tf } from "../core/tensor.ts";
+import type { Trajectories } from "../core/trajectories.ts";
 import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
-import type { Trajectories } from "./stitcher.ts";
 
 /** Settings of a regression. */
 export interface RegressionConfig {

@@ -10,6 +10,8 @@
 
 import { type NdArray, ndarray } from "../core/compile.ts";
 import type { Rng } from "../core/rng.ts";
+import type { Stage } from "../core/stage.ts";
+import type { Trajectories } from "../core/trajectories.ts";
 import { actionVaeDefaults, actionVaeFunction, trainActionVae } from "./action_vae.ts";
 import { type DynamicsConfig, dynamicsDefaults, predictDynamics, trainDynamics } from "./dynamics.ts";
 import {
@@ -24,7 +26,7 @@ import {
 } from "./regression.ts";
 import { rewardGanDefaults, rewardGanFunction, trainRewardGan } from "./reward_gan.ts";
 import { joinColumns } from "../core/rows.ts";
-import { applyWalks, type Connections, type StitchConfig, type Trajectories, walkTrajectories } from "./stitcher.ts";
+import { applyWalks, type Connections, type StitchConfig, walkTrajectories } from "./stitcher.ts";
 
 /** Settings of {@linkcode stitch}. */
 export interface StitchingConfig extends StitchConfig {
@@ -62,9 +64,6 @@ export interface PassReport {
   /** Mean return over trajectories, by the data's and the model's rewards. */
   meanReturn: number;
 }
-
-/** A step of long work whose result, a tree of arrays, may be kept and read back by name. */
-export type Stage = <T>(name: string, compute: (onProgress: (share: number) => void) => Promise<T>) => Promise<T>;
 
 const computeAlways: Stage = (_, compute) => compute(() => {});
 

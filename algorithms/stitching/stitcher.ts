@@ -8,24 +8,8 @@
  * @module
  */
 
+import { type Trajectories, trajectoryStarts } from "../core/trajectories.ts";
 import { buildKdTree } from "./kd_tree.ts";
-
-/** Trajectories one after the other, row-major; a trajectory ends with a row of `done` 1. */
-export interface Trajectories {
-  count: number;
-  observationDim: number;
-  actionDim: number;
-  /** `[count, observationDim]` */
-  observation: Float32Array;
-  /** `[count, actionDim]` */
-  action: Float32Array;
-  /** `[count]` */
-  reward: Float32Array;
-  /** `[count, observationDim]` */
-  nextObservation: Float32Array;
-  /** `[count]`, 1 at the last row of each trajectory, terminal or not. */
-  done: Float32Array;
-}
 
 /** What the trained models say of every row of a frozen dataset. */
 export interface StitchPredictions {
@@ -49,11 +33,6 @@ export interface StitchConfig {
 export interface Walk {
   from: number[];
   to: number[];
-}
-
-/** First rows of the trajectories. */
-export function trajectoryStarts({ count, done }: Pick<Trajectories, "count" | "done">): number[] {
-  return Array.from({ length: count }, (_, i) => i).filter((i) => i === 0 || done[i - 1] === 1);
 }
 
 /** Log density of independent Gaussians: row `at` of `mean` and `deviation`, row `of` of `x`. */

@@ -8,8 +8,8 @@
 
 import { type NdArray, ndarray } from "../core/compile.ts";
 import type { Rng } from "../core/rng.ts";
+import { type Trajectories, trajectoryStarts } from "../core/trajectories.ts";
 import { type Cdf, fitCdf, mapRows, normalize } from "./cdf_normalizer.ts";
-import { type Trajectories, trajectoryStarts } from "./stitcher.ts";
 
 /** A minibatch of windows, all normalized. */
 export interface WindowBatch<L = NdArray> {

@@ -16,8 +16,8 @@ import {
   reverseStep,
   unknownEntries,
 } from "../../algorithms/stitching/planner_model.ts";
-import { generateTrajectories, imagineTrajectories, joinTrajectories } from "../../algorithms/stitching/generate.ts";
-import type { Trajectories } from "../../algorithms/stitching/stitcher.ts";
+import { joinTrajectories, type Trajectories } from "../../algorithms/core/trajectories.ts";
+import { generateTrajectories, imagineTrajectories } from "../../algorithms/stitching/generate.ts";
 import { createWindows, fitNormalizers, returnLabels } from "../../algorithms/stitching/windows.ts";
 import { initTemporalUnet, type TemporalUnet, temporalUnetNoise } from "../../algorithms/stitching/temporal_unet.ts";
 

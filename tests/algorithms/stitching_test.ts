@@ -24,7 +24,8 @@ import {
   predictDynamics,
   trainDynamics,
 } from "../../algorithms/stitching/dynamics.ts";
-import { joinTrajectories } from "../../algorithms/stitching/generate.ts";
+import { joinTrajectories, type Trajectories } from "../../algorithms/core/trajectories.ts";
+import type { Stage } from "../../algorithms/core/stage.ts";
 import { buildKdTree } from "../../algorithms/stitching/kd_tree.ts";
 import { rewardDefaults, valueDefaults } from "../../algorithms/stitching/regression.ts";
 import {
@@ -36,14 +37,13 @@ import {
   trainRewardGan,
 } from "../../algorithms/stitching/reward_gan.ts";
 import { joinColumns } from "../../algorithms/core/rows.ts";
-import { type Stage, stitch, type StitchingConfig, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
+import { stitch, type StitchingConfig, stitchingDefaults } from "../../algorithms/stitching/stitch.ts";
 import {
   acceptsReturn,
   applyWalks,
   type Connections,
   gaussianLogDensity,
   type StitchPredictions,
-  type Trajectories,
   walkTrajectories,
 } from "../../algorithms/stitching/stitcher.ts";
 
