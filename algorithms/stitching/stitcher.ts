@@ -94,21 +94,28 @@ export function walkTrajectories(
     rows.forEach((row, id) => points.set(source.subarray(row * dim, (row + 1) * dim), id * dim));
     return { points, tree: buildKdTree(points, dim) };
   });
-  const densities = (row: number, of: number) =>
-    means.map((mean, e) => gaussianLogDensity(nextObservation, of, mean, deviations[e], row, dim));
   const [unknown, stay] = [-2, -1];
   const choices = new Int32Array(rows.length).fill(unknown); // A choice does not depend on how the walk came there.
   const choose = (id: number): number => {
-    const own = densities(rows[id], rows[id]);
+    const from = rows[id];
+    const own = means.map((mean, e) => gaussianLogDensity(nextObservation, from, mean, deviations[e], from, dim));
     const top = Math.max(...own);
     const base = top + Math.log(own.reduce((sum, x) => sum + Math.exp(x - top), 0) / own.length);
-    let [best, value] = [stay, nextValue[rows[id]]];
+    const peaks = means.map((mean, e) => gaussianLogDensity(mean, from, mean, deviations[e], from, dim));
+    /** Whether every network finds the row's next state likelier; most candidates fail within a few dimensions. */
+    const likelier = (row: number) =>
+      means.every((mean, e) => {
+        let density = peaks[e];
+        for (let d = 0, at = from * dim, of = row * dim; d < dim && density > base; d++) {
+          density -= ((nextObservation[of + d] - mean[at + d]) / deviations[e][at + d]) ** 2 / 2;
+        }
+        return density > base;
+      });
+    let [best, value] = [stay, nextValue[from]];
     for (const { points, tree } of [states, nexts]) {
       for (const k of tree.within(points.subarray(id * dim, (id + 1) * dim), radius)) {
         const row = rows[k];
-        if (nextValue[row] > value && Math.min(...densities(rows[id], row)) > base) {
-          [best, value] = [row, nextValue[row]];
-        }
+        if (nextValue[row] > value && likelier(row)) [best, value] = [row, nextValue[row]];
       }
     }
     return best;
