@@ -17,6 +17,8 @@ import {
   effectiveSampleSize,
   type Pairs,
   type StudentArrays,
+  type StudentVariant,
+  trainVariant,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
 import type { Transitions } from "../data/d4rl.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -86,10 +88,11 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
     return policies;
   };
   const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
-  const addEach = async (acting: string, policies: StudentArrays["policies"]) => {
+  const addEach = async (acting: string, policies: StudentArrays["policies"], settings = config) => {
     const parts = [];
-    for (const policy of policies) parts.push(await play(acting, cell.algorithm, stateOf([policy])));
-    const actMs = await timeCalls(() => agent.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
+    for (const policy of policies) parts.push(await play(acting, cell.algorithm, stateOf([policy]), settings));
+    const own = algorithms[cell.algorithm].create(settings, spec);
+    const actMs = await timeCalls(() => own.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
     rules.push({
       candidates: 1,
       acting,
@@ -116,6 +119,15 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
     "pairs of the best episodes",
     await train((k) => best(rng.child(`best/${k}`)), "the best episodes' pairs"),
   );
+  for (const [name, variant] of Object.entries(config.variants > 0 ? studentVariants(config.depth) : {})) {
+    const settings = { ...config, architecture: variant.architecture };
+    const acting = `distilled pairs, ${name}`;
+    const policies = [];
+    for (let k = 0; k < config.variants; k++) {
+      policies.push(await trainVariant(pairs, variant, config, rng.child(`variants/${name}/${k}`)));
+    }
+    await addEach(acting, policies, settings);
+  }
   if (teacher) {
     const settings = { ...algorithms.iql.defaults, hidden: config.teacherHidden };
     rules.push({
@@ -140,6 +152,18 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
       projection: project(work.normalized, data.count, first.observation, pairs.observation),
     },
     policy: agent.exportPolicy(together),
+  };
+}
+
+/** The paper's other architectures, and other optimizers of the same one (Tables 2 and 3); layers count the output's. */
+function studentVariants(depth: number): Record<string, StudentVariant> {
+  const same = { depth, architecture: "plain", optimizer: "sgd" } as const;
+  return {
+    ...Object.fromEntries([1, 2, 4, 5].map((hidden) => [`${hidden + 1} layers`, { ...same, depth: hidden }])),
+    residual: { ...same, depth: 3, architecture: "residual" },
+    "with momentum": { ...same, optimizer: "sgdm" },
+    "by Adam": { ...same, optimizer: "adam" },
+    "by AdamW": { ...same, optimizer: "adamw" },
   };
 }
 

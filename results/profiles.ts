@@ -168,6 +168,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
         teacherHidden: 16,
         densityEpochs: 1,
         students: 2,
+        variants: 1,
       },
       source: "smoke test: 8 pairs, 4 inner steps, width 16, 6 outer updates",
       seeds: [0],
@@ -303,6 +304,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
         teacherLearningRate: 1e-3,
         densityEpochs: 2,
         students: 5,
+        variants: 2,
       },
       source:
         "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
@@ -377,7 +379,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     },
     distillation: {
       tasks: [hopperDataset, cheetahDataset, "hopper-expert-local", "halfcheetah-expert-local"],
-      overrides: { updates: 2000, teacherUpdates: 100_000, densityEpochs: 10 },
+      overrides: { updates: 2000, teacherUpdates: 100_000, densityEpochs: 10, variants: 10 },
       source:
         "scaled down: 2000 outer updates for 50,000; teacher IQL with 100,000 updates for Cal-QL's million; networks as published",
       seeds: [0, 1, 2],

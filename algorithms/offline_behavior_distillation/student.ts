@@ -10,17 +10,34 @@ import { type Agent, type Algorithm, assertRange, drawNormals, finishUpdate, typ
 import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "../core/compile.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
-import { zipTree } from "../core/tree.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
+import type { Rng } from "../core/rng.ts";
+import { mapTree, zipTree } from "../core/tree.ts";
 import { type DistillationConfig, distillationDefaults } from "./distill.ts";
-import { initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
+import { type Architecture, initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
+import type { Pairs } from "./unroll.ts";
 
 /** What a student agent consists of. */
 export interface StudentArrays<L = NdArray> {
   policies: TanhGaussianPolicy<L>[];
 }
 
+/** Ways to train a student: plain descent, with momentum, Adam and AdamW. */
+export type StudentOptimizer = "sgd" | "sgdm" | "adam" | "adamw";
+
+/** A student other than the one that the set was distilled for. */
+export interface StudentVariant {
+  depth: number;
+  architecture: Architecture;
+  optimizer: StudentOptimizer;
+}
+
 /** Settings of the study: distillation, its teacher, its density model, and how many policies are trained on the result. */
 export interface BehaviorDistillationConfig extends DistillationConfig {
+  /** How the policy's layers are connected. */
+  architecture: Architecture;
+  /** Fresh policies of each other architecture and optimizer that are scored; 0 for none. */
+  variants: number;
   /** Teacher: IQL of this many updates and this width. */
   teacherUpdates: number;
   teacherHidden: number;
@@ -38,10 +55,59 @@ const defaults: BehaviorDistillationConfig = {
   teacherLearningRate: 3e-4,
   densityEpochs: 50,
   students: 10,
+  architecture: "plain",
+  variants: 0,
 };
 
+const studentRates: Readonly<Record<StudentOptimizer, number>> = { sgd: 0.1, sgdm: 0.01, adam: 1e-3, adamw: 1e-3 };
+
+/**
+ * A fresh policy of any architecture, trained on pairs by any optimizer for `innerUpdates` steps on all of them.
+ *
+ * Rates are 0.1, 0.01 with momentum 0.9, 0.001, and 0.001 with a decay of 0.01 (PyTorch's). [Ours: the authors' script trains by plain
+ * descent whatever the optimizer's name.]
+ */
+export async function trainVariant(
+  pairs: Pairs,
+  { depth, architecture, optimizer }: StudentVariant,
+  config: Pick<DistillationConfig, "hidden" | "innerUpdates">,
+  rng: Rng,
+): Promise<TanhGaussianPolicy<NdArray>> {
+  const rate = studentRates[optimizer];
+  const adam = optimizer === "adam" || optimizer === "adamw";
+  type State = { trained: Trained<TanhGaussianPolicy<NdArray>>; velocity: TanhGaussianPolicy<NdArray> };
+  const train = compile<{ state: State; pairs: Pairs; noise: NdArray; step: AdamStep }>(
+    `obd/${architecture}/${optimizer}`,
+    ({ state, pairs, noise, step }) => {
+      const { params } = state.trained;
+      const loss = (q: TanhGaussianPolicy) =>
+        meanSquaredError(sampleAction(q, pairs.observation, noise, architecture), pairs.action);
+      if (adam) {
+        const { next } = trainStep(state.trained, loss, step, optimizer === "adamw" ? { decays: "weights" } : {});
+        return { state: { trained: next, velocity: state.velocity } };
+      }
+      const { grad } = valueAndGrad(loss, params);
+      const velocity = optimizer === "sgd"
+        ? grad
+        : zipTree<Tensor, TanhGaussianPolicy>(state.velocity, grad, (v, g) => tf.add(tf.mul(v, 0.9), g));
+      const moved = zipTree<Tensor, TanhGaussianPolicy>(params, velocity, (p, v) => tf.sub(p, tf.mul(v, rate)));
+      return { state: { trained: { ...state.trained, params: moved }, velocity } };
+    },
+  );
+  const [[rows, s], [, a]] = [pairs.observation.shape, pairs.action.shape];
+  const params = initPolicy(s, a, { hidden: config.hidden, depth }, rng.child("init"));
+  const zeros = mapTree<NdArray, NdArray>(params, (x) => ndarray(new Float32Array(x.data.length), x.shape));
+  let state: State = { trained: initTrained(params), velocity: zeros };
+  for (let k = 0; k < config.innerUpdates; k++) {
+    const noise = drawNormals(rows, a, rng.child(`noise/${k}`));
+    const step = adamStep(k + 1, { learningRate: rate, weightDecay: optimizer === "adamw" ? 0.01 : 0 });
+    state = (await train({ state, pairs, noise, step })).state as State;
+  }
+  return state.trained.params;
+}
+
 /** Creates the agent; observations are normalized by `spec.observationStatistics`. */
-export function createStudent(config: DistillationConfig, spec: Spec): Agent {
+export function createStudent(config: BehaviorDistillationConfig, spec: Spec): Agent {
   const { observationDim, actionDim, observationStatistics: statistics } = spec;
   const { innerLearningRate: rate } = config;
   assertRange("OBD", "innerLearningRate", rate, rate > 0, "positive");
@@ -53,14 +119,17 @@ export function createStudent(config: DistillationConfig, spec: Spec): Agent {
   const row = (x: Float32Array) => tf.tensor2d(x, [1, observationDim]);
   const normalize = (s: Tensor) => tf.div(tf.sub(s, row(statistics.mean)), row(statistics.deviation));
   const ensemble = (policies: TanhGaussianPolicy[], s: Tensor) => {
-    const actions = policies.map((p) => meanAction(p, normalize(s)));
+    const actions = policies.map((p) => meanAction(p, normalize(s), config.architecture));
     return tf.div(actions.reduce((a, b) => tf.add(a, b)), actions.length);
   };
   const train = compile<{ state: StudentArrays; observation: NdArray; action: NdArray; noise: NdArray }>(
     "obd/student",
     ({ state, observation, action, noise }) => {
       const trained = state.policies.map((p) =>
-        valueAndGrad((q) => meanSquaredError(sampleAction(q, normalize(observation), noise), action), p)
+        valueAndGrad(
+          (q) => meanSquaredError(sampleAction(q, normalize(observation), noise, config.architecture), action),
+          p,
+        )
       );
       const policies = trained.map(({ grad }, i) =>
         zipTree<Tensor, TanhGaussianPolicy>(state.policies[i], grad, (p, g) => tf.sub(p, tf.mul(g, rate)))

@@ -21,6 +21,7 @@ import {
   sampleAction,
   type TanhGaussianPolicy,
 } from "../../algorithms/offline_behavior_distillation/policy.ts";
+import { trainVariant } from "../../algorithms/offline_behavior_distillation/student.ts";
 import { createUnroll, type Pairs } from "../../algorithms/offline_behavior_distillation/unroll.ts";
 import { effectiveSampleSize, stateDensityWeights } from "../../algorithms/offline_behavior_distillation/weights.ts";
 
@@ -572,4 +573,30 @@ Deno.test("distillation of a linear teacher cuts the outer loss of fresh policie
   const { data, shape } = await distillation.act(policy, test.observation);
   assertEquals(shape, [100, 1]);
   assert((data as Float32Array).reduce((sum, x, i) => sum + (x - test.action.data[i]) ** 2 / 100, 0) < 0.1);
+});
+
+Deno.test("trainVariant() learns pairs with every architecture and optimizer", async () => {
+  await useBackend("onnx");
+  const rng = createRng("variant");
+  const observation = ndarray(rng.fillNormal(new Float32Array(32)), [16, 2]);
+  const action = ndarray(Array.from({ length: 16 }, (_, i) => Math.tanh(observation.data[2 * i])), [16, 1]);
+  const eager = (tree: TanhGaussianPolicy<NdArray>): TanhGaussianPolicy =>
+    treeLike(tree as never, treeEntries<NdArray>(tree).map(([, { data, shape }]) => tf.tensor(data, [...shape])));
+  for (const architecture of ["plain", "residual"] as const) {
+    for (const optimizer of ["sgd", "sgdm", "adam", "adamw"] as const) {
+      await useBackend("onnx");
+      const variant = { depth: 3, architecture, optimizer };
+      const p = await trainVariant(
+        { observation, action },
+        variant,
+        { hidden: 64, innerUpdates: 150 },
+        rng.child("train"),
+      );
+      await useBackend("cpu");
+      const found = meanAction(eager(p), tf.tensor2d(observation.data as Float32Array, [16, 2]), architecture)
+        .dataSync();
+      const error = (found as Float32Array).reduce((sum, x, i) => sum + (x - action.data[i]) ** 2 / 16, 0);
+      assert(error < 0.03, `${architecture} ${optimizer}: ${error}`);
+    }
+  }
 });
