@@ -173,7 +173,7 @@ async function trainTeacher(
 ): Promise<Teacher> {
   const { iql } = algorithms;
   const settings = {
-    ...iql.defaults,
+    ...iql.defaults, // Rewards as IQL's authors scale them.
     updates: config.teacherUpdates,
     hidden: config.teacherHidden,
     learningRate: config.teacherLearningRate,
@@ -190,10 +190,15 @@ async function trainTeacher(
     return state.arrays;
   });
   const critic = (arrays as IqlArrays).critic.params;
+  const [least, largest] = returnRange(data);
+  const unit = (largest - least) / 1000; // Values in the environment's rewards again, as Cal-QL's are.
   return {
     agent,
     state: { updates: settings.updates, arrays },
-    value: async (s, a) => (await criticValue({ critic, s, a })).value,
+    async value(s, a) {
+      const { value: { data, shape } } = await criticValue({ critic, s, a });
+      return ndarray((data as Float32Array).map((q) => unit * q), shape);
+    },
   };
 }
 
