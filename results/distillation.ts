@@ -27,6 +27,7 @@ import {
   drawBatch,
   observationStatistics,
   qlearningDataset,
+  returnRange,
   transformRewards,
   type Transitions,
 } from "../data/d4rl.ts";
