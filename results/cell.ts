@@ -18,23 +18,26 @@ import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
 import { stitchingStudy } from "./stitching_config.ts";
 
+/** A configuration is checked by {@linkcode resolveConfig} when a cell is planned, so that its type may be forgotten here. */
+const entry = <C extends CommonConfig>(algorithm: Algorithm<C>) => algorithm as unknown as Algorithm<CommonConfig>;
+
 /** Every algorithm by name. */
 export const algorithms = {
-  dtql: dtql as unknown as Algorithm<CommonConfig>,
-  dql_kl: dqlKl as unknown as Algorithm<CommonConfig>,
-  diffusion_ql: diffusionQl as unknown as Algorithm<CommonConfig>,
-  srpo: srpo as unknown as Algorithm<CommonConfig>,
-  behaviour_sampling: behaviourSampling as unknown as Algorithm<CommonConfig>,
-  srpo_toy: srpoToy as unknown as Algorithm<CommonConfig>,
-  iql: iql as unknown as Algorithm<CommonConfig>,
-  bc: bc as unknown as Algorithm<CommonConfig>,
-  td3_bc: td3Bc as unknown as Algorithm<CommonConfig>,
-  rebrac: rebrac as unknown as Algorithm<CommonConfig>,
-  dbc: dbc as unknown as Algorithm<CommonConfig>,
-  pbc: pbc as unknown as Algorithm<CommonConfig>,
-  av_pbc: avPbc as unknown as Algorithm<CommonConfig>,
-  sdw_obd: sdwObd as unknown as Algorithm<CommonConfig>,
-  stitching: stitchingStudy as unknown as Algorithm<CommonConfig>,
+  dtql: entry(dtql),
+  dql_kl: entry(dqlKl),
+  diffusion_ql: entry(diffusionQl),
+  srpo: entry(srpo),
+  behaviour_sampling: entry(behaviourSampling),
+  srpo_toy: entry(srpoToy),
+  iql: entry(iql),
+  bc: entry(bc),
+  td3_bc: entry(td3Bc),
+  rebrac: entry(rebrac),
+  dbc: entry(dbc),
+  pbc: entry(pbc),
+  av_pbc: entry(avPbc),
+  sdw_obd: entry(sdwObd),
+  stitching: entry(stitchingStudy),
 };
 
 /** What an experiment does with a trained agent. */
