@@ -354,7 +354,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     const groups = groupRules(evaluations.filter(({ cell }) => cell.task === task));
     const values = groups.map((g) => {
       const { mean: score, low, high } = bootstrapMean(g.scores);
-      const several = g.sampling && g.sampling.candidates > 1 ? ", best of several" : "";
+      const several = g.sampling && g.sampling.candidates > 1 ? ", best of N" : "";
       const short = g.sampling
         ? `${g.sampling.calls}${several && ` x ${g.sampling.candidates}`}`
         : `${g.method}${g.acting.startsWith("one") ? "" : `, ${g.acting}`}`;
