@@ -67,6 +67,14 @@ const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): SamplingRu
   choice: "argmax",
 });
 
+const tinyDtql: Cell["overrides"] = {
+  updates: 40,
+  batchSize: 64,
+  hidden: 32,
+  pretrainUpdates: 10,
+  diffusionHidden: 32,
+};
+
 /** DTQL at a laptop's budget. */
 const smallDtql: Cell["overrides"] = {
   updates: 8000,
@@ -107,7 +115,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
       tasks: [hopperDataset],
       runs: {
         dtql: {
-          overrides: { updates: 40, batchSize: 64, hidden: 32, pretrainUpdates: 10, diffusionHidden: 32 },
+          overrides: tinyDtql,
           candidates: 8,
         },
         diffusion_ql: { overrides: { updates: 40, batchSize: 64, hidden: 32 }, candidates: 8 },
@@ -137,8 +145,9 @@ export const profiles: Readonly<Record<string, Profile>> = {
           },
           sampling: [sampling(5)],
         },
+        dtql: { overrides: tinyDtql },
         ...Object.fromEntries(
-          ["dtql", "bc", "iql", "td3_bc", "rebrac"].map((name) => [name, {
+          ["bc", "iql", "td3_bc", "rebrac"].map((name) => [name, {
             overrides: { updates: 40, batchSize: 64, hidden: 32 },
           }]),
         ),
