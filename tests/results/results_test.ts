@@ -243,7 +243,7 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
       for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
     }
     const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
-    for (const other of ["Behaviour diffusion, 5 calls", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
+    for (const other of ["Behaviour diffusion, 5 calls", "DTQL", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
       assertStringIncludes(differences, other);
     }
   }));
