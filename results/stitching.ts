@@ -10,6 +10,7 @@ import { join } from "node:path";
 import type { Agent, AgentState } from "../algorithms/core/agent.ts";
 import { column, type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
+import { takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
 import {
   joinTrajectories,
@@ -245,20 +246,10 @@ async function trainClone(
   const zeros = column(new Float32Array(batchSize));
   for (let k = 0; k < updates; k++) {
     const stream = rng.child(`batch/${k}`);
-    const [observation, action] = [new Float32Array(batchSize * s), new Float32Array(batchSize * a)];
-    for (let i = 0; i < batchSize; i++) {
-      const row = stream.integer(count);
-      observation.set(data.observation.subarray(row * s, (row + 1) * s), i * s);
-      action.set(data.action.subarray(row * a, (row + 1) * a), i * a);
-    }
-    const rows = ndarray(observation, [batchSize, s]);
-    const batch = {
-      observation: rows,
-      action: ndarray(action, [batchSize, a]),
-      reward: zeros,
-      nextObservation: rows,
-      terminal: zeros,
-    };
+    const rows = Int32Array.from({ length: batchSize }, () => stream.integer(count));
+    const observation = takeRows(data.observation, s, rows);
+    const action = takeRows(data.action, a, rows);
+    const batch = { observation, action, reward: zeros, nextObservation: observation, terminal: zeros };
     ({ state } = await agent.update(state, batch, stream));
     if (k % 100 === 0) onProgress(k / updates);
   }

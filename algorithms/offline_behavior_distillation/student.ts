@@ -137,9 +137,9 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
       return { state: { policies }, metrics: { policyLoss: trained[0].value } };
     },
   );
-  const act = compile<{ state_: StudentArrays; observation: NdArray }, { action: Tensor }>(
+  const act = compile<{ arrays: StudentArrays; observation: NdArray }, { action: Tensor }>(
     "obd/ensemble",
-    ({ state_, observation }) => ({ action: ensemble(state_.policies, observation) }),
+    ({ arrays, observation }) => ({ action: ensemble(arrays.policies, observation) }),
   );
   return {
     init: (rng) => {
@@ -152,7 +152,7 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
         : drawNormals(action.shape[0], actionDim, rng.child("noise"));
       return finishUpdate(state, await train({ state: state.arrays as StudentArrays, observation, action, noise }));
     },
-    act: async (state, observation) => (await act({ state_: state.arrays as StudentArrays, observation })).action,
+    act: async (state, observation) => (await act({ arrays: state.arrays as StudentArrays, observation })).action,
     exportPolicy(state) {
       const { policies } = state.arrays as StudentArrays;
       return exportOnnx("obd/policy", { observation: [1, observationDim] }, ({ observation }) => ({
