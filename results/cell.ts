@@ -16,6 +16,7 @@ import { avPbc, dbc, pbc, sdwObd } from "../algorithms/offline_behavior_distilla
 import { rebrac } from "../algorithms/rebrac.ts";
 import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
+import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
 import { stitchingStudy } from "./stitching_config.ts";
 
 /** A configuration is checked by {@linkcode resolveConfig} when a cell is planned, so that its type may be forgotten here. */
@@ -76,6 +77,8 @@ export interface Cell {
   dataset: string | null;
   /** Least time between checkpoints. */
   checkpointMs: number;
+  /** What metrics are written to, beside JSON lines. */
+  logs?: "tensorboard";
 }
 
 /** The preset whose task a local dataset stands in for. */
@@ -86,16 +89,19 @@ export function cellConfig(cell: Cell): CommonConfig {
   return resolveConfig(algorithms[cell.algorithm], presetTask(cell.task), cell.overrides);
 }
 
-/** The cell's folder: a change of anything that changes its result changes the hash. */
+/** The cell's folder: its hash changes with settings, code and data, and so with anything that changes its result. */
 export function cellFolder(root: string, cell: Cell): string {
-  const { profile, experiment, task, algorithm, seed, evaluation, backend } = cell;
-  const identity = JSON.stringify([cellConfig(cell), evaluation, backend, resultVersion]);
+  const { profile, experiment, task, algorithm, seed, evaluation, backend, dataset } = cell;
+  const identity = JSON.stringify([
+    cellConfig(cell),
+    evaluation,
+    backend,
+    codeFingerprint(cell),
+    dataFingerprint(dataset),
+  ]);
   const hash = createHash("sha256").update(identity).digest("hex").slice(0, 10);
   return join(root, "runs", profile, experiment, task, algorithm, hash, `seed_${seed}`);
 }
-
-/** Raised when a change of code changes what a cell computes. */
-const resultVersion = 1;
 
 /** A cell in words. */
 export function cellLabel({ task, algorithm, seed }: Cell): string {

@@ -13,7 +13,7 @@ import type { Evaluation, Progress } from "./train.ts";
 export interface Watcher {
   started(cell: Cell): void;
   progress(cell: Cell, progress: Progress): void;
-  ended(cell: Cell, outcome: Evaluation | Error): void;
+  ended(cell: Cell, outcome: Evaluation | Error): void | Promise<void>;
 }
 
 const workspace = fromFileUrl(new URL("../", import.meta.url));
@@ -40,7 +40,7 @@ export async function runCells(
       const outcome = await runCell(cell, root, watcher, signal);
       if (signal.aborted) return;
       if (!(outcome instanceof Error)) evaluations.push(outcome);
-      watcher.ended(cell, outcome);
+      await watcher.ended(cell, outcome);
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
@@ -49,26 +49,39 @@ export async function runCells(
 
 async function runCell(cell: Cell, root: string, watcher: Watcher, signal: AbortSignal): Promise<Evaluation | Error> {
   const report = (progress: Progress) => watcher.progress(cell, progress);
-  const error = await runScript("run_cell.ts", [JSON.stringify(cell), root], root, report, signal);
+  const error = await runScript(
+    "run_cell.ts",
+    [root, JSON.stringify(cell)],
+    { writable: root, network: "none" },
+    report,
+    signal,
+  );
   if (error) return new Error(error.startsWith("Cannot") ? error : `Cannot run ${cellLabel(cell)}: ${error}`);
   const evaluation = await readJson<Evaluation>(`${cellFolder(root, cell)}/evaluation.json`);
   return evaluation ?? new Error(`Cannot run ${cellLabel(cell)}: it left no evaluation`);
 }
 
+/** What a script may do beside reading and computing. */
+export interface ScriptPermissions {
+  /** The one folder it may write to. */
+  writable: string;
+  network: "none" | "any";
+}
+
 /**
  * Runs one of this folder's scripts in a process of its own.
  *
- * @param root The one folder it may write to.
  * @returns Null if it ended well, or why it did not.
  */
 export async function runScript(
   name: string,
   args: string[],
-  root: string,
+  { writable, network }: ScriptPermissions,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const permissions = ["--allow-read", `--allow-write=${root}`, "--allow-env", "--allow-ffi", "--allow-sys"];
+  const permissions = ["--allow-read", `--allow-write=${writable}`, "--allow-env", "--allow-ffi", "--allow-sys"];
+  if (network === "any") permissions.push("--allow-net");
   const script = fromFileUrl(new URL(name, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", ...permissions, script, ...args],

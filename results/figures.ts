@@ -5,13 +5,14 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import { renderFigure } from "../data/figures.ts";
+import { type Figure, renderFigure } from "../data/figures.ts";
 import { writeAtomically } from "./files.ts";
 
-/** Writes a figure as `<path>.json` (Vega-Lite), `<path>.svg` and `<path>.png`. */
-export async function writeFigure(path: string, figure: TopLevelSpec) {
-  const { spec, svg, png } = await renderFigure(figure);
-  await writeAtomically(`${path}.json`, JSON.stringify(spec));
-  await writeAtomically(`${path}.svg`, svg);
-  await writeAtomically(`${path}.png`, png);
+/** Writes a figure as `<path>.json` (Vega-Lite), `<path>.svg` and `<path>.png`; returns it. */
+export async function writeFigure(path: string, spec: TopLevelSpec): Promise<Figure> {
+  const figure = await renderFigure(spec);
+  await writeAtomically(`${path}.json`, JSON.stringify(figure.spec));
+  await writeAtomically(`${path}.svg`, figure.svg);
+  await writeAtomically(`${path}.png`, figure.png);
+  return figure;
 }

@@ -6,8 +6,12 @@
 
 import { dirname } from "node:path";
 
-/** Writes a file beside its place, then renames it there; a failed write leaves the old file and nothing else. */
-export async function writeAtomically(path: string, content: string | Uint8Array) {
+/**
+ * Writes a file beside its place, then renames it there; a failed write leaves the old file and nothing else.
+ *
+ * @param previous Where the old file goes, if it is to be kept.
+ */
+export async function writeAtomically(path: string, content: string | Uint8Array, previous?: string) {
   const part = `${path}.${Deno.pid}.part`;
   try {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -16,6 +20,7 @@ export async function writeAtomically(path: string, content: string | Uint8Array
       for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
       await file.sync();
     }
+    if (previous) await Deno.rename(path, previous).catch(() => {}); // There may be none yet.
     await Deno.rename(part, path);
   } catch (error) {
     await Deno.remove(part).catch(() => {});

@@ -1,412 +1,273 @@
 /**
- * From finished cells to tables and figures.
+ * From finished cells to tables, figures and a report.
  *
  * @module
  */
 
-import { join } from "node:path";
+import { table as frame } from "arquero";
+import { basename, join, relative } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
-import { createRng } from "../algorithms/core/rng.ts";
-import { type BanditReward, banditRewards, type BanditSet, banditSets } from "../data/bandits.ts";
-import { normalizedScore } from "../environments/scores.ts";
-import { findTask } from "../environments/tasks.ts";
-import { algorithms, type SamplingRule } from "./cell.ts";
-import { curvesFigure, distillationTable, projectionFigure } from "./distillation_report.ts";
-import { writeFigure } from "./figures.ts";
-import { writeAtomically } from "./files.ts";
-import { bootstrapMean, type Interval, mean } from "./statistics.ts";
+import { datasetCard } from "../data/card.ts";
+import { loadDataset } from "../data/dataset.ts";
+import type { Figure } from "../data/figures.ts";
 import { type Table, toCsv, toMarkdown } from "../data/table.ts";
+import { findTask } from "../environments/tasks.ts";
+import { aggregateTable, profileFigure } from "./aggregate_report.ts";
+import { banditFigure, banditTable } from "./bandit_report.ts";
+import { algorithms, cellFolder, cellLabel } from "./cell.ts";
+import { type Answer, answerClaims, claimsTable, quotedComparison } from "./claims.ts";
+import { curvesFigure, distillationTable, projectionFigure } from "./distillation_report.ts";
+import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./environment_report.ts";
+import { writeFigure } from "./figures.ts";
+import { makeFolder, writeAtomically } from "./files.ts";
+import { reportPage } from "./html.ts";
+import { profiles } from "./profiles/mod.ts";
 import { exampleFigure, passesTable, returnsFigure, stitchingTable } from "./stitching_report.ts";
 import { toyFigure, toyTable } from "./toy.ts";
+import type { RuleScores } from "./scores.ts";
 import type { Evaluation } from "./train.ts";
 
-const title = (name: string) => algorithms[name as keyof typeof algorithms].title;
-const number = (x: number, digits = 2) => x.toFixed(digits);
-const range = ({ low, high }: Interval, digits = 1) =>
-  low === null || high === null ? "none (n = 1)" : `[${number(low, digits)}, ${number(high, digits)}]`;
+/** A part of the report; tables and figures by the names of their files. */
+export interface Section {
+  name: string;
+  title: string;
+  tables: Record<string, Table>;
+  figures: Record<string, TopLevelSpec>;
+}
 
-/** Writes what the finished cells say into `folder`; returns the tables. */
-export async function writeReport(
-  folder: string,
-  evaluations: readonly Evaluation[],
-  heading: string,
-): Promise<Table[]> {
-  const bandits = evaluations.filter((e) => e.bandit);
-  const toys = evaluations.filter((e) => e.toy);
-  const environments = evaluations.filter((e) => e.environment);
-  const tables: Table[] = [];
-  const pictures: string[] = [];
-  const add = async (name: string, table: Table, figures: Record<string, TopLevelSpec>) => {
-    tables.push(table);
-    await writeAtomically(join(folder, `${name}.csv`), toCsv(table));
-    for (const [figure, spec] of Object.entries(figures)) {
-      await writeFigure(join(folder, figure), spec);
-      pictures.push(`![${figure}](${figure}.svg)`, "");
+/** What a report is about. */
+export interface ReportSource {
+  /** The results folder. */
+  root: string;
+  profile: string;
+  evaluations: readonly Evaluation[];
+  /** Cells that were planned. */
+  planned: number;
+}
+
+/** A written report. */
+export interface Report {
+  answers: Answer[];
+  sections: Section[];
+  /** Path of the page. */
+  page: string;
+}
+
+/** Writes what the finished cells say below the results folder: `report.html`, and tables and figures in `<profile>/`. */
+export async function writeReport(source: ReportSource): Promise<Report> {
+  const { root, profile, evaluations, planned } = source;
+  const folder = join(root, profile);
+  await makeFolder(folder);
+  const answers = answerClaims(evaluations, (experiment) => `deno task reproduce --only ${experiment}`);
+  const sections = [
+    claimsSection(answers, evaluations),
+    ...experimentSections(evaluations),
+    computeSection(root, evaluations),
+    ...await datasetSections(evaluations),
+  ];
+  const rendered = new Map<string, Figure>();
+  for (const { tables, figures } of sections) {
+    for (const [name, table] of Object.entries(tables)) {
+      await writeAtomically(join(folder, `${name}.csv`), toCsv(table));
+      await writeAtomically(join(folder, `${name}.arrow`), toArrow(table));
     }
-  };
-  if (bandits.length > 0) await add("bandits", banditTable(bandits), { bandits: banditFigure(bandits) });
-  if (toys.length > 0) await add("toy", toyTable(toys, protocol(toys)), { toy: toyFigure(toys) });
-  if (environments.length > 0) {
-    const tasks = [...new Set(environments.map(({ cell }) => cell.task))];
-    const figures = Object.fromEntries(tasks.map((task) => [
-      findTask(task).name,
-      environmentFigure(environments.filter(({ cell }) => cell.task === task)),
-    ]));
-    const speed = environments.some(({ environment }) => environment!.rules.some(({ sampling }) => sampling));
-    await add("environments", environmentTable(environments), {
-      ...figures,
-      ...(speed ? { speed: speedFigure(environments) } : {}),
-    });
-    const differences = srpoDifferences(environments);
-    if (differences.rows.length > 0) await add("srpo_differences", differences, {});
+    for (const [name, spec] of Object.entries(figures)) {
+      rendered.set(name, await writeFigure(join(folder, name), spec));
+    }
   }
-  const stitchings = evaluations.filter((e) => e.stitching);
-  if (stitchings.length > 0) {
-    await add("stitching", stitchingTable(stitchings, protocol(stitchings)), {
-      stitching_returns: returnsFigure(stitchings),
-      stitching_example: exampleFigure(stitchings),
-    });
-    await add("stitching_passes", passesTable(stitchings), {});
-  }
-  const distillations = evaluations.filter((e) => e.distillation);
-  if (distillations.length > 0) {
-    await add("distillation", distillationTable(distillations, protocol(distillations)), {
-      distillation_curves: curvesFigure(distillations),
-      distillation_states: projectionFigure(distillations),
-    });
-  }
-  const text = [`# ${heading}`, "", ...tables.map(toMarkdown), ...pictures].join("\n");
-  await writeAtomically(join(folder, "README.md"), text);
-  return tables;
+  const heading = `Onestep: profile ${profile}, ${evaluations.length} of ${planned} cells`;
+  const { description } = profiles[profile];
+  await writeAtomically(join(folder, "README.md"), toPage(heading, description, sections));
+  const page = join(root, "report.html");
+  await writeAtomically(page, await reportPage(heading, description, answers, sections, rendered));
+  return { answers, sections, page };
+}
+
+function toPage(heading: string, description: string, sections: readonly Section[]): string {
+  const parts = sections.flatMap(({ title, tables, figures }) => [
+    `# ${title}`,
+    "",
+    ...Object.values(tables).map(toMarkdown),
+    ...Object.keys(figures).flatMap((name) => [`![${name}](${name}.svg)`, ""]),
+  ]);
+  return [`# ${heading}`, "", `The profile: ${description}.`, "", ...parts].join("\n");
+}
+
+/** A table as an Arrow file; columns of nothing but numbers are numbers. */
+export function toArrow({ columns, rows }: Table): Uint8Array {
+  const names = columns.map((name, i) => columns.indexOf(name) === i ? name : `${columns[i - 1]}, ${name}`);
+  const plain = (text: string) => /^-?[\d.]+(e[+-]?\d+)?$/.test(text);
+  const values = names.map((_, i) => {
+    const texts = rows.map((row) => row[i]);
+    return rows.length > 0 && texts.every(plain) ? Float64Array.from(texts, Number) : texts;
+  });
+  return frame(Object.fromEntries(names.map((name, i) => [name, values[i]]))).toArrowIPC({ format: "file" });
 }
 
 function protocol(evaluations: readonly Evaluation[]): string[] {
   const sources = [...new Set(evaluations.map((e) => e.cell.overridesSource).filter(Boolean))];
-  return [...sources.map((source) => `Settings: ${source}`), "Last checkpoint of every seed; nothing is selected."];
+  return [...sources.map((source) => `Settings: ${source}.`), "Last checkpoint of every seed; nothing is selected."];
 }
 
-function banditTable(evaluations: readonly Evaluation[]): Table {
-  const rows = evaluations.map(({ cell, bandit, trainingMs }) => {
-    const b = bandit!;
-    return [
-      cell.task,
-      title(cell.algorithm),
-      `${cell.seed}`,
-      number(b.nearestMean),
-      number(b.nearestMax),
-      number(b.reward),
-      b.modes === null ? "" : number(100 * b.modes, 1),
-      number(trainingMs / 1000, 0),
-    ];
-  });
+function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluation[]): Section {
+  const comparison = quotedComparison(evaluations);
   return {
-    title: "Two-dimensional bandits",
-    columns: ["bandit", "method", "seed", "distance", "largest", "reward", "near a mode, %", "training, s"],
-    rows,
-    notes: [
-      "Distance from a policy sample to the nearest data action (mean, largest) and that action's reward, 1000 samples; " +
-      "near a mode: within 1.0 of one of the 25 centres.",
-      ...protocol(evaluations),
-    ],
+    name: "claims",
+    title: "Claims",
+    tables: { claims: claimsTable(answers), ...(comparison.rows.length > 0 ? { quoted: comparison } : {}) },
+    figures: {},
   };
 }
 
-interface RuleScores {
-  task: string;
-  algorithm: string;
-  method: string;
-  acting: string;
-  /** Network calls per action, where a policy is sampled. */
-  sampling?: SamplingRule;
-  /** Per seed, the scores of its episodes. */
-  scores: number[][];
-  actMs: number[];
-  datasetMean: number;
+const experimentTitles: Record<string, string> = {
+  bandits: "Two-dimensional bandits",
+  toy: "SRPO's toy study",
+  dtql: "DTQL and Diffusion-QL",
+  srpo: "SRPO, iterative sampling and baselines",
+  stitching: "Trajectory stitching",
+  distillation: "Offline behavior distillation",
+};
+
+/** The way to act that an experiment is about; the others are subtracted from it. */
+const leading: Record<string, Pick<RuleScores, "algorithm" | "acting">> = {
+  dtql: { algorithm: "dtql", acting: "one sample" },
+  srpo: { algorithm: "srpo", acting: "one pass" },
+  stitching: { algorithm: "stitching", acting: "BC of generated and stitched data" },
+  distillation: { algorithm: "av_pbc", acting: "distilled pairs" },
+};
+
+function experimentSections(evaluations: readonly Evaluation[]): Section[] {
+  const experiments = [...new Set(evaluations.map(({ cell }) => cell.experiment))];
+  return experiments.map((experiment): Section => {
+    const own = evaluations.filter(({ cell }) => cell.experiment === experiment);
+    const tables: Section["tables"] = {};
+    const figures: Section["figures"] = {};
+    const notes = protocol(own);
+    const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation") => own.filter((e) => e[kind]);
+    if (of("bandit").length > 0) {
+      tables.bandits = banditTable(own, notes);
+      figures.bandits = banditFigure(own);
+    }
+    if (of("toy").length > 0) {
+      tables.toy = toyTable(own, notes);
+      figures.toy = toyFigure(own);
+    }
+    const environments = of("environment");
+    if (environments.length > 0) {
+      tables[`${experiment}_scores`] = scoreTable(environments, notes);
+      const differences = differenceTable(environments, leading[experiment]);
+      if (differences.rows.length > 0) tables[`${experiment}_differences`] = differences;
+      const tasks = new Set(environments.map(({ cell }) => cell.task));
+      if (tasks.size > 1) {
+        tables[`${experiment}_tasks`] = aggregateTable(environments);
+        figures[`${experiment}_profiles`] = profileFigure(environments);
+      }
+      for (const task of tasks) {
+        const name = `${experiment}_${findTask(task).name}`;
+        figures[name] = environmentFigure(environments.filter(({ cell }) => cell.task === task));
+      }
+      const sampled = environments.some((e) => e.environment!.rules.some(({ sampling }) => sampling));
+      if (sampled) figures.speed = speedFigure(environments);
+    }
+    if (of("stitching").length > 0) {
+      tables.stitching = stitchingTable(own, notes);
+      tables.stitching_passes = passesTable(own);
+      figures.stitching_returns = returnsFigure(own);
+      figures.stitching_example = exampleFigure(own);
+    }
+    if (of("distillation").length > 0) {
+      tables.distillation = distillationTable(own, notes);
+      figures.distillation_curves = curvesFigure(own);
+      figures.distillation_states = projectionFigure(own);
+    }
+    return { name: experiment, title: experimentTitles[experiment] ?? experiment, tables, figures };
+  });
 }
 
-const deterministic: readonly string[] = ["srpo", "bc", "iql", "td3_bc", "rebrac"];
-
-function actingName(algorithm: string, candidates: number, sampling?: SamplingRule): string {
-  const several = candidates === 1 ? "" : `${sampling?.choice ?? "softmax"} of ${candidates}`;
-  if (sampling) return `${sampling.calls} calls, ${sampling.sampler}${several && `, ${several}`}`;
-  return several || (deterministic.includes(algorithm) ? "one pass" : "one sample");
+/** Every cell, with its folder, and what it was made with. */
+function computeSection(root: string, evaluations: readonly Evaluation[]): Section {
+  const seconds = (ms: number) => (ms / 1000).toFixed(1);
+  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+  const groups = Map.groupBy(evaluations, ({ cell }) => `${cell.experiment}/${cell.algorithm}`);
+  const made = [...new Set(evaluations.map(({ madeWith }) => JSON.stringify(madeWith)))];
+  return {
+    name: "compute",
+    title: "Compute and cells",
+    tables: {
+      compute: {
+        title: "Training time",
+        columns: ["experiment", "method", "cells", "seconds in all", "seconds per cell"],
+        rows: [...groups.values()].map((group) => {
+          const total = sum(group.map(({ trainingMs }) => trainingMs));
+          const [{ cell }] = group;
+          return [
+            cell.experiment,
+            algorithms[cell.algorithm].title,
+            `${group.length}`,
+            seconds(total),
+            seconds(total / group.length),
+          ];
+        }),
+        notes: ["Wall-clock seconds of training, without evaluation; cells may have shared the machine's cores."],
+      },
+      machines: {
+        title: "Machines and versions",
+        columns: ["cells", "processor", "cores", "memory, GiB", "system", "Deno", "Onestep", "commit"],
+        rows: made.map((text) => {
+          const { machine, versions } = JSON.parse(text) as Evaluation["madeWith"];
+          return [
+            `${evaluations.filter(({ madeWith }) => JSON.stringify(madeWith) === text).length}`,
+            machine.processor,
+            `${machine.cores}`,
+            `${machine.memoryGiB}`,
+            machine.system,
+            versions.deno,
+            versions.onestep,
+            versions.commit ?? "unknown",
+          ];
+        }),
+        notes: [],
+      },
+      cells: {
+        title: "Cells",
+        columns: ["cell", "updates", "seconds", "folder"],
+        rows: evaluations.map(({ cell, updates, trainingMs }) => [
+          cellLabel(cell),
+          `${updates}`,
+          seconds(trainingMs),
+          relative(root, cellFolder(root, cell)),
+        ]),
+        notes: [
+          "Each folder holds run.json (all settings and where they come from), metrics.jsonl, checkpoint.safetensors, policy.onnx " +
+          "and evaluation.json (every episode's return).",
+        ],
+      },
+    },
+    figures: {},
+  };
 }
 
-/** One entry per (task, method, acting rule), over its seeds. */
-function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
-  const groups = new Map<string, RuleScores>();
-  for (const { cell, environment } of evaluations) {
-    for (const { candidates, sampling, acting: said, scores, actMs } of environment!.rules) {
-      const acting = said ?? actingName(cell.algorithm, candidates, sampling);
-      const method = sampling ? algorithms.behaviour_sampling.title : title(cell.algorithm);
-      const key = `${cell.task}/${method}/${acting}`;
-      const datasetMean = normalizedScore(cell.task, environment!.datasetMean);
-      const { task, algorithm } = cell;
-      const group = groups.get(key) ??
-        { task, algorithm, method, acting, sampling, scores: [], actMs: [], datasetMean };
-      group.scores.push(scores);
-      group.actMs.push(actMs);
-      groups.set(key, group);
+const cards = new Map<string, Promise<Section>>();
+
+/** The cards of the datasets in use; each is made once per process. */
+async function datasetSections(evaluations: readonly Evaluation[]): Promise<Section[]> {
+  const paths = [...new Set(evaluations.flatMap(({ cell }) => cell.dataset ?? []))];
+  const sections: Section[] = [];
+  for (const path of paths) {
+    try {
+      if (!cards.has(path)) cards.set(path, cardSection(path));
+      sections.push(await cards.get(path)!);
+    } catch {
+      cards.delete(path); // The file is gone; the scores stand without its card.
     }
   }
-  return [...groups.values()];
+  return sections;
 }
 
-function environmentTable(evaluations: readonly Evaluation[]): Table {
-  const rows = groupRules(evaluations).map(({ task, method, acting, scores, actMs, datasetMean }) => {
-    const score = bootstrapMean(scores);
-    const gain = bootstrapMean(scores.map((seed) => seed.map((s) => s - datasetMean)));
-    return [
-      task,
-      method,
-      acting,
-      number(score.mean, 1),
-      range(score),
-      `${score.n} x ${scores[0].length}`,
-      number(datasetMean, 1),
-      number(gain.mean, 1),
-      range(gain),
-      number(mean(actMs), 3),
-    ];
-  });
-  return {
-    title: "Local data",
-    columns: [
-      "dataset",
-      "method",
-      "acting",
-      "score",
-      "95 %",
-      "seeds x episodes",
-      "data",
-      "gain",
-      "95 %",
-      "ms per action",
-    ],
-    rows,
-    notes: [
-      "D4RL normalized score in d4rl physics; local data, so not comparable with published tables. Intervals: bootstrap " +
-      "over seeds, then episodes. Data: the mean score of the dataset's own episodes; gain: score minus that.",
-      ...protocol(evaluations),
-    ],
-  };
-}
-
-/** SRPO's score minus that of every other way to act on the same task, seed by seed and start state by start state. */
-function srpoDifferences(evaluations: readonly Evaluation[]): Table {
-  const groups = groupRules(evaluations);
-  const rows = groups.filter((g) => g.algorithm === "srpo" && !g.sampling).flatMap((own) =>
-    groups.filter((g) => g !== own && g.task === own.task && g.scores.length === own.scores.length)
-      .filter((other) => other.scores[0].length === own.scores[0].length)
-      .map((other) => {
-        const pairs = own.scores.map((seed, i) => seed.map((score, k) => score - other.scores[i][k]));
-        const difference = bootstrapMean(pairs);
-        return [
-          own.task,
-          `${other.method}, ${other.acting}`,
-          number(difference.mean, 1),
-          range(difference),
-          number(mean(other.actMs) / mean(own.actMs), 1),
-        ];
-      })
-  );
-  return {
-    title: "SRPO against the others",
-    columns: ["dataset", "SRPO minus", "score", "95 %", "times its time per action"],
-    rows,
-    notes: ["Paired by seed and start state; intervals: bootstrap over seeds, then episodes. Batch 1."],
-  };
-}
-
-const columns = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
-
-/** The paper's toy figure: data coloured by reward, samples of the policies in red; trust region above, KL below. */
-export function banditFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
-  const seen = new Set<string>();
-  const panels = ["dtql", "dql_kl"].map((algorithm) => ({
-    hconcat: columns.flatMap((task) => {
-      const found = evaluations.filter(({ cell }) => cell.task === task && cell.algorithm === algorithm)
-        .sort((a, b) => a.cell.seed - b.cell.seed)[0];
-      if (!found) return [];
-      seen.add(`${found.cell.seed}`);
-      return [banditPanel(task, algorithm, found)];
-    }),
-    resolve: { scale: { color: "independent" } },
-  })).filter(({ hconcat }) => hconcat.length > 0);
-  return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "One-step policies on two-dimensional bandits",
-      subtitle: [
-        "Data actions coloured by their reward; red: 1000 samples of the policy. Above: trust region (DTQL). Below: score distillation (DQL-KL).",
-        `The first seed of each (${[...seen].join(", ")}); the table has all.`,
-      ],
-    },
-    vconcat: panels,
-    resolve: { scale: { color: "independent" } },
-  } as TopLevelSpec;
-}
-
-function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
-  const [set, rule] = task.split("-") as [BanditSet, BanditReward];
-  const points = banditSets[set](2000, createRng(`bandit/${task}`));
-  const rewards = banditRewards(points, rule);
-  const data = Array.from(rewards, (reward, i) => ({
-    x: Number(points[2 * i].toFixed(2)),
-    y: Number(points[2 * i + 1].toFixed(2)),
-    reward: Number(reward.toFixed(2)),
-  }));
-  const samples = bandit!.samples;
-  const policy = Array.from({ length: samples.length / 2 }, (_, i) => ({ x: samples[2 * i], y: samples[2 * i + 1] }));
-  const edge = 16;
-  const outside = policy.filter(({ x, y }) => Math.max(Math.abs(x), Math.abs(y)) > edge).length / policy.length;
-  const warning = outside < 0.2 ? [] : [{
-    data: { values: [{ x: 0, y: -14.5, text: `${Math.round(100 * outside)} % of samples outside` }] },
-    mark: { type: "text", fontSize: 11, color: "#e6194b" },
-    encoding: {
-      x: { field: "x", type: "quantitative" },
-      y: { field: "y", type: "quantitative" },
-      text: { field: "text" },
-    },
-  }];
-  const scale = { domain: [-edge, edge] };
-  const axis = { title: null, values: [-10, 0, 10] };
-  const encoding = {
-    x: { field: "x", type: "quantitative", scale, axis },
-    y: { field: "y", type: "quantitative", scale, axis },
-  };
-  return {
-    title: {
-      text: `${title(algorithm)}, ${task.replace("-", ", ")}`,
-      fontSize: 12,
-      fontWeight: "normal",
-      anchor: "middle",
-      offset: 6,
-    },
-    width: 190,
-    height: 190,
-    layer: [
-      {
-        data: { values: data },
-        mark: { type: "circle", size: 9, opacity: 0.8, clip: true },
-        encoding: {
-          ...encoding,
-          color: { field: "reward", type: "quantitative", scale: { scheme: "viridis" }, legend: null },
-        },
-      },
-      {
-        data: { values: policy },
-        mark: { type: "circle", size: 9, color: "#e6194b", opacity: 0.6, clip: true },
-        encoding,
-      },
-      ...warning,
-    ],
-  };
-}
-
-/** Scores with intervals per method and acting rule, each seed's mean as a dot, the dataset's mean as a line. */
-export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
-  const groups = groupRules(evaluations);
-  const label = (g: RuleScores) => `${g.method}, ${g.acting}`;
-  const summary = groups.map((g) => ({ method: label(g), ...bootstrapMean(g.scores) }));
-  const seeds = groups.flatMap((g) => g.scores.map((scores) => ({ method: label(g), score: mean(scores) })));
-  const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 260 } };
-  const scale = { domain: [Math.min(0, ...seeds.map((s) => s.score)), Math.max(40, ...seeds.map((s) => s.score))] };
-  const { n } = summary[0];
-  return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: groups[0].task,
-      subtitle:
-        `Bars: mean over ${n} seeds and its 95 % interval; dots: seeds; dashed: the dataset's mean. Local data.`,
-    },
-    width: 520,
-    height: { step: 36 },
-    layer: [
-      {
-        data: { values: summary },
-        mark: { type: "bar", color: "#9ecae1", height: 20 },
-        encoding: { y, x: { field: "mean", type: "quantitative", title: "D4RL normalized score", scale } },
-      },
-      {
-        data: { values: summary.filter((s) => s.low !== null) },
-        mark: { type: "rule", size: 2, color: "#08519c" },
-        encoding: { y, x: { field: "low", type: "quantitative" }, x2: { field: "high" } },
-      },
-      {
-        data: { values: seeds },
-        mark: { type: "circle", size: 45, color: "#08306b", opacity: 0.9 },
-        encoding: { y, x: { field: "score", type: "quantitative" } },
-      },
-      {
-        data: { values: [{ mean: groups[0].datasetMean }] },
-        mark: { type: "rule", strokeDash: [5, 4], color: "#d94801", size: 2 },
-        encoding: { x: { field: "mean", type: "quantitative" } },
-      },
-    ],
-  } as TopLevelSpec;
-}
-
-/** Score against milliseconds per action: one-step policies, and iterative sampling at each number of calls as a line. */
-export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
-  const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
-  const panels = tasks.map((task) => {
-    const groups = groupRules(evaluations.filter(({ cell }) => cell.task === task));
-    const values = groups.map((g) => {
-      const { mean: score, low, high } = bootstrapMean(g.scores);
-      const several = g.sampling && g.sampling.candidates > 1 ? ", best of N" : "";
-      const short = g.sampling
-        ? `${g.sampling.calls}${several && ` x ${g.sampling.candidates}`}`
-        : `${g.method}${g.acting.startsWith("one") ? "" : `, ${g.acting}`}`;
-      return {
-        method: `${g.method}${several}`,
-        kind: g.sampling ? "iterative" : "own",
-        label: short,
-        ms: mean(g.actMs),
-        score,
-        low: low ?? score,
-        high: high ?? score,
-      };
-    });
-    const x = { field: "ms", type: "quantitative", title: "milliseconds per action", scale: { type: "log" } };
-    const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-    const color = {
-      field: "method",
-      type: "nominal",
-      title: null,
-      legend: { labelLimit: 300, orient: "bottom", columns: 4 },
-    };
-    return {
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 420,
-      height: 300,
-      data: { values },
-      layer: [
-        {
-          transform: [{ filter: "datum.kind === 'iterative'" }],
-          mark: { type: "line", strokeWidth: 1.5 },
-          encoding: { x, y, color },
-        },
-        {
-          mark: { type: "rule", strokeWidth: 1, opacity: 0.6 },
-          encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color },
-        },
-        { mark: { type: "circle", size: 60, opacity: 1 }, encoding: { x, y, color } },
-        {
-          mark: { type: "text", dx: 6, dy: -7, align: "left", fontSize: 10 },
-          encoding: { x, y, text: { field: "label" } },
-        },
-      ],
-    };
-  });
-  return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Score against time per action",
-      subtitle:
-        "Batch 1, one machine. Lines: the same behaviour network at each number of calls. Bars: 95 % intervals. Local data.",
-    },
-    hconcat: panels,
-    resolve: { scale: { color: "shared", x: "shared" } },
-  } as TopLevelSpec;
+async function cardSection(path: string): Promise<Section> {
+  const card = datasetCard(await loadDataset(path));
+  const id = basename(path, ".hdf5");
+  const name = `dataset_${id.replaceAll(/[^a-z0-9]+/gi, "_")}`;
+  const tables = Object.fromEntries(card.tables.map((table, i) => [i === 0 ? name : `${name}_dimensions`, table]));
+  return { name, title: `Dataset ${id}`, tables, figures: { [name]: card.figure } };
 }

@@ -4,142 +4,152 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli";
-import { closest } from "fastest-levenshtein";
-import { basename, dirname, join, resolve } from "node:path";
-import { backends, useBackend } from "../algorithms/core/backend.ts";
-import { algorithms, type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { runCells, runScript } from "./executor.ts";
-import { makeFolder, readJson } from "./files.ts";
-import { resultsFolder } from "./paths.ts";
-import { experimentNames, hopperDataset, planCells, profiles } from "./profiles.ts";
-import { formatSeconds, showProgress } from "./progress.ts";
-import { writeReport } from "./report.ts";
+import { join } from "node:path";
+import { useBackend } from "../algorithms/core/backend.ts";
 import { toText } from "../data/table.ts";
+import { type Cell, cellFolder, cellLabel } from "./cell.ts";
+import { claimLines } from "./claims.ts";
+import { ensureDataset } from "./datasets.ts";
+import { runCells } from "./executor.ts";
+import { makeFolder, readJson } from "./files.ts";
+import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
+import { estimateCell, planCells } from "./plan.ts";
+import { formatSeconds, showProgress } from "./progress.ts";
+import { type Report, writeReport } from "./report.ts";
+import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./slurm.ts";
 import type { Evaluation } from "./train.ts";
 
-const help = `Trains, evaluates and reports; a second run goes on where the first one stopped.
-
-Usage: deno task reproduce [options]
-
-  --profile <name>     ${
-  Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
+/** Cells whose evaluation is there, in the order of the plan, and the others. */
+async function divide(cells: readonly Cell[], root: string): Promise<{ finished: Evaluation[]; waiting: Cell[] }> {
+  const [finished, waiting]: [Evaluation[], Cell[]] = [[], []];
+  for (const cell of cells) {
+    const evaluation = await readJson<Evaluation>(join(cellFolder(root, cell), "evaluation.json"));
+    if (evaluation) finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
+    else waiting.push(cell);
+  }
+  return { finished, waiting };
 }
-                       (default: quick)
-  --only <experiment>  one of ${experimentNames.join(", ")}; srpo and stitching take an hour each, and quick leaves
-                       them out unless named
-  --task <id>          one task, such as 25gaussians-far or ${hopperDataset}
-  --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
-  --seeds <list>       such as 0,1,2 (default: the profile's)
-  --jobs <n>           cells at once (default: the number of cores)
-  --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
-  --out <folder>       where results go (default: results)
-  --fresh              train again what is done already
-  --dry-run            list the cells and stop
-  --help               this text`;
 
-const options = ["profile", "only", "task", "algorithm", "seeds", "jobs", "backend", "out"] as const;
-const switches = ["fresh", "dry-run", "help"] as const;
+const listed = 300;
 
-/** One line that names the nearest known word. */
-function unknown(what: string, word: string, known: readonly string[]): RangeError {
-  return new RangeError(
-    `Cannot reproduce: unknown ${what} "${word}"; did you mean "${closest(word, [...known])}"? Known: ${
-      known.join(", ")
-    }`,
+function showPlan(cells: readonly Cell[], root: string, jobs: number) {
+  const estimates = cells.map(estimateCell);
+  const total = estimates.reduce((sum, { seconds }) => sum + seconds, 0);
+  for (const [i, cell] of cells.slice(0, listed).entries()) {
+    const { seconds, memoryMiB } = estimates[i];
+    console.log(
+      `${cell.experiment}: ${cellLabel(cell)}  about ${formatSeconds(seconds)}, ${memoryMiB} MiB  ${
+        cellFolder(root, cell)
+      }`,
+    );
+  }
+  if (cells.length > listed) console.log(`... and ${cells.length - listed} more`);
+  console.log(
+    `${cells.length} cells, about ${formatSeconds(total)} on one core, ${
+      formatSeconds(total / jobs)
+    } with ${jobs} at once`,
   );
 }
 
-function parse(args: string[]) {
-  const flags = parseArgs(args, {
-    string: options,
-    boolean: switches,
-    unknown: (arg: string) => {
-      throw unknown("flag", arg, [...options, ...switches].map((name) => `--${name}`));
-    },
-  });
-  if (flags._.length > 0) {
-    throw unknown(
-      "argument",
-      String(flags._[0]),
-      [...options, ...switches].map((name) => `--${name}`),
-    );
+function showReport({ answers, sections, page }: Report, folder: string) {
+  for (const { name, tables } of sections) {
+    if (name === "claims" || name === "compute" || name.startsWith("dataset_")) continue;
+    for (const table of Object.values(tables)) console.log(`\n${toText(table)}`);
   }
-  const known = (what: string, value: string | undefined, list: readonly string[]) => {
-    if (value !== undefined && !list.includes(value)) throw unknown(what, value, list);
-    return value;
-  };
-  const profile = known("profile", flags.profile ?? "quick", Object.keys(profiles))!;
-  const natural = (name: string, text: string, least: number) => {
-    const value = Number(text);
-    if (text === "" || !Number.isInteger(value) || value < least) {
-      throw new RangeError(
-        `Cannot reproduce: --${name} must be an integer of at least ${least}, current value is "${text}"`,
-      );
-    }
-    return value;
-  };
-  return {
-    help: flags.help,
-    dryRun: flags["dry-run"],
-    fresh: flags.fresh,
-    profile,
-    only: known("experiment", flags.only, experimentNames),
-    task: known("task", flags.task, [
-      ...new Set(experimentNames.flatMap((only) => planCells(profile, { only }, "onnx", "").map((cell) => cell.task))),
-    ]),
-    algorithm: known("algorithm", flags.algorithm, Object.keys(algorithms)),
-    seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
-    jobs: flags.jobs === undefined ? navigator.hardwareConcurrency : natural("jobs", flags.jobs, 1),
-    backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
-    out: flags.out === undefined ? resultsFolder : resolve(flags.out),
-  };
+  console.log(`\nClaims\n${claimLines(answers).join("\n")}`);
+  console.log(`\nReport: ${page}\nTables and figures: ${folder}`);
 }
 
-/** Makes a local dataset unless it is there; `quiet` leaves the terminal to others. */
-async function ensureDataset(
-  path: string,
-  out: string,
-  display: "shown" | "quiet",
+/** Cheapest first, so that a stopped run has shown most. */
+const byCost = (cells: readonly Cell[]) =>
+  cells.map((cell) => ({ cell, ...estimateCell(cell) })).sort((a, b) => a.seconds - b.seconds).map(({ cell }) => cell);
+
+async function runLocally(
+  flags: Options,
+  waiting: readonly Cell[],
   signal: AbortSignal,
-): Promise<void> {
-  try {
-    await Deno.stat(path);
-    return;
-  } catch {
-    // Made below.
-  }
-  const id = basename(path, ".hdf5");
-  await makeFolder(dirname(path));
-  const start = performance.now();
-  const seconds = () => (performance.now() - start) / 1000;
-  const shown = display === "shown" && Deno.stdout.isTerminal();
-  const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
-  const error = await runScript("make_dataset.ts", [id, path], out, ({ done, total }) => {
-    if (shown) {
-      write(`Making ${id}: ${done} of ${total} transitions, ${formatSeconds(seconds() * (total / done - 1))} left`);
+  onFinished: () => Promise<void>,
+): Promise<Error[]> {
+  const errors: Error[] = [];
+  const run = async (part: readonly Cell[]) => {
+    if (part.length === 0 || signal.aborted) return;
+    const bars = showProgress(part);
+    const watcher = {
+      ...bars,
+      async ended(cell: Cell, outcome: Evaluation | Error) {
+        bars.ended(cell, outcome);
+        if (outcome instanceof Error) errors.push(outcome);
+        else await onFinished();
+      },
+    };
+    try {
+      await runCells(byCost(part), flags.out, flags.jobs ?? navigator.hardwareConcurrency, watcher, signal);
+    } finally {
+      bars.stop();
     }
-  }, signal);
-  if (shown) write("");
-  if (signal.aborted) return;
-  if (error) throw new Error(error.startsWith("Cannot") ? error : `Cannot make ${id}: ${error}`);
-  if (display === "shown") console.log(`Made ${id} in ${formatSeconds(seconds())}`);
+  };
+  // Datasets are made beside the cells that need none.
+  const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
+  await Promise.all([ensureDatasets(needing, flags.out, free.length === 0 ? "shown" : "quiet", signal), run(free)]);
+  await run(needing);
+  return errors;
 }
+
+async function ensureDatasets(cells: readonly Cell[], root: string, display: "shown" | "quiet", signal: AbortSignal) {
+  for (const path of new Set(cells.flatMap(({ dataset }) => dataset ?? []))) {
+    await ensureDataset(path, root, display, signal);
+  }
+}
+
+async function submit(flags: Options, waiting: readonly Cell[], signal: AbortSignal) {
+  await ensureDatasets(waiting, flags.out, "shown", signal);
+  const estimates = waiting.map(estimateCell);
+  const most = {
+    seconds: Math.max(...estimates.map(({ seconds }) => seconds)),
+    memoryMiB: Math.max(...estimates.map(({ memoryMiB }) => memoryMiB)),
+  };
+  const { arrays, reportJob } = await submitCells(waiting, flags.out, flags.profile, most, selectionArguments(flags), {
+    ...flags.slurm,
+    jobs: flags.jobs,
+  });
+  console.log(
+    `Submitted ${waiting.length} cells as ${arrays.map(({ job }) => job).join(", ")}, report as ${reportJob}`,
+  );
+  console.log(`How they stand: deno task reproduce --profile ${flags.profile} --status`);
+}
+
+async function showSubmission(flags: Options): Promise<number> {
+  const submission = await readSubmission(flags.out, flags.profile);
+  if (!submission) {
+    throw new Error(`Cannot find submitted cells of profile ${flags.profile}: submit them with --executor slurm first`);
+  }
+  if (flags.cancel) {
+    await cancelSubmission(submission);
+    console.log("Cancelled; submit again to go on");
+    return 0;
+  }
+  const status = await submissionStatus(submission, flags.out, flags.profile);
+  for (const line of statusLines(status)) console.log(line);
+  return status.failed.length > 0 ? 1 : 0;
+}
+
+/** A report while cells are running takes at most this share of the time. */
+const reportShare = 0.05;
 
 async function main(): Promise<number> {
-  const flags = parse(Deno.args);
+  const flags = parseOptions(Deno.args);
   if (flags.help) {
     console.log(help);
     return 0;
   }
+  if (flags.status || flags.cancel) return await showSubmission(flags);
   const backend = await useBackend(flags.backend);
   const cells = planCells(flags.profile, flags, backend, join(flags.out, "datasets"));
   if (cells.length === 0) {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }
   if (flags.dryRun) {
-    for (const cell of cells) console.log(`${cellLabel(cell)}  ${cellFolder(flags.out, cell)}`);
-    console.log(`${cells.length} cells`);
+    showPlan(cells, flags.out, flags.jobs ?? navigator.hardwareConcurrency);
     return 0;
   }
   const start = performance.now();
@@ -157,61 +167,40 @@ async function main(): Promise<number> {
     });
   }
 
-  const heading = `Onestep: profile ${flags.profile}`;
-  const folder = join(flags.out, flags.profile);
-  await makeFolder(folder);
-  const finished: Evaluation[] = [];
-  const waiting: Cell[] = [];
-  for (const cell of cells) {
-    const evaluation = await readJson<Evaluation>(join(cellFolder(flags.out, cell), "evaluation.json"));
-    if (evaluation) finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
-    else waiting.push(cell);
-  }
+  const { waiting, finished } = await divide(cells, flags.out);
   if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);
-
-  const errors: Error[] = [];
-  const run = async (part: Cell[], jobs: number) => {
-    if (part.length === 0 || stop.signal.aborted) return;
-    const bars = showProgress(part);
-    const watcher = {
-      ...bars,
-      ended(cell: Cell, outcome: Evaluation | Error) {
-        bars.ended(cell, outcome);
-        if (outcome instanceof Error) errors.push(outcome);
-      },
-    };
-    try {
-      finished.push(...await runCells(part, flags.out, jobs, watcher, stop.signal));
-    } finally {
-      bars.stop();
-    }
+  const report = async () => {
+    const { finished } = await divide(cells, flags.out);
+    const source = { root: flags.out, profile: flags.profile, evaluations: finished, planned: cells.length };
+    return finished.length === 0 ? null : await writeReport(source);
   };
-  // Datasets are made beside the cells that need none.
-  const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
-  const display = free.length === 0 ? "shown" : "quiet";
-  const makeDatasets = async () => {
-    for (const path of new Set(needing.map((cell) => cell.dataset!))) {
-      await ensureDataset(path, flags.out, display, stop.signal);
+  let errors: Error[] = [];
+  if (!flags.report && waiting.length > 0) {
+    if (flags.executor === "slurm") {
+      await submit(flags, waiting, stop.signal);
+      return 0;
     }
-  };
-  await Promise.all([makeDatasets(), run(free, flags.jobs)]);
-  await run(needing, flags.jobs);
-
-  const order = new Map(cells.map((cell, i) => [cellFolder(flags.out, cell), i]));
-  finished.sort((a, b) => order.get(cellFolder(flags.out, a.cell))! - order.get(cellFolder(flags.out, b.cell))!);
-  if (finished.length > 0) {
-    const tables = await writeReport(folder, finished, heading);
-    for (const table of tables) console.log(`\n${toText(table)}`);
-    console.log(`\nTables and figures: ${folder}`);
+    let nextReport = 0;
+    errors = await runLocally(flags, waiting, stop.signal, async () => {
+      const now = performance.now();
+      if (now < nextReport) return;
+      nextReport = Infinity; // Of several cells that end at once, one reports.
+      await report().catch(() => {}); // The last one says what is wrong.
+      nextReport = performance.now() + (performance.now() - now) / reportShare;
+    });
   }
+  const written = await report();
+  if (written) showReport(written, join(flags.out, flags.profile));
+  else console.log("No cell is done yet, so there is nothing to report");
   for (const error of errors) console.error(`\nerror: ${error.message}`);
   const elapsed = formatSeconds((performance.now() - start) / 1000);
   if (stop.signal.aborted) {
     console.error(`Stopped after ${elapsed}; run the same command to go on`);
     return 130;
   }
-  console.log(`${finished.length} of ${cells.length} cells, ${elapsed}`);
-  return errors.length > 0 ? 1 : 0;
+  const done = (await divide(cells, flags.out)).finished.length;
+  console.log(`${done} of ${cells.length} cells, ${elapsed}`);
+  return errors.length > 0 || (flags.report && done < cells.length) ? 1 : 0;
 }
 
 try {

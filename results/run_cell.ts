@@ -1,5 +1,6 @@
 /**
- * One cell in a process of its own: `run_cell.ts <cell as JSON> <results folder>`.
+ * One cell in a process of its own: `run_cell.ts <results folder> <cell as JSON>`, or
+ * `run_cell.ts <results folder> <file with a list of cells> <position>`.
  *
  * Progress and the outcome are lines of JSON on standard output.
  *
@@ -11,12 +12,17 @@ import { trainCell } from "./train.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
 
+const [root, source, position] = Deno.args;
+/** A file keeps what is said, so there is less of it. */
+const sayEveryMs = position === undefined ? 200 : 30_000;
 const say = (message: unknown) => console.log(JSON.stringify(message));
-let lastSaid = 0;
+let lastSaid = -Infinity;
 try {
-  const cell: Cell = JSON.parse(Deno.args[0]);
-  await trainCell(cell, Deno.args[1], (progress) => {
-    if (performance.now() - lastSaid < 200) return;
+  const cell: Cell = position === undefined
+    ? JSON.parse(source)
+    : JSON.parse(await Deno.readTextFile(source))[Number(position)];
+  await trainCell(cell, root, (progress) => {
+    if (performance.now() - lastSaid < sayEveryMs) return;
     lastSaid = performance.now();
     say(progress);
   });

@@ -26,7 +26,7 @@ import { evaluateAgent } from "./evaluation.ts";
 import { stitchingTask } from "./stitching.ts";
 import { timeCalls } from "./timing.ts";
 import { evaluateToy } from "./toy.ts";
-import type { Evaluation, RuleResult } from "./train.ts";
+import type { Outcome, RuleResult } from "./train.ts";
 
 /** A cell's training and evaluation. */
 export interface Task {
@@ -42,7 +42,7 @@ export interface Task {
     state: AgentState,
     rng: Rng,
     onProgress: (note: string) => void,
-  ): Promise<Omit<Evaluation, "cell" | "trainingMs"> & { policy: Uint8Array }>;
+  ): Promise<Outcome & { policy: Uint8Array }>;
 }
 
 /** The training of an agent from minibatches of transitions. */

@@ -14,6 +14,9 @@ import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import type { DistillationResult } from "./distillation.ts";
 import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
+import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
+import { describeMachine, type Provenance } from "./machine.ts";
+import { openMetrics } from "./metrics.ts";
 import type { StitchingResult } from "./stitching.ts";
 import { createTask } from "./tasks.ts";
 import type { ToyResult } from "./toy.ts";
@@ -22,6 +25,9 @@ import type { ToyResult } from "./toy.ts";
 export interface Evaluation {
   cell: Cell;
   trainingMs: number;
+  /** Gradient steps of its training. */
+  updates: number;
+  madeWith: Provenance;
   bandit?: {
     samples: number[];
     nearestMean: number;
@@ -40,6 +46,9 @@ export interface Evaluation {
   stitching?: StitchingResult;
   distillation?: DistillationResult;
 }
+
+/** What a cell's own kind of evaluation says. */
+export type Outcome = Omit<Evaluation, "cell" | "trainingMs" | "updates" | "madeWith">;
 
 /** How one way of acting did. */
 export interface RuleResult {
@@ -65,12 +74,14 @@ const logsPerRun = 100;
  * Trains and evaluates a cell, from its last checkpoint if there is one; returns at once if it is done.
  *
  * @param root The results folder.
- * @throws {Error} If training diverges, another process holds the cell, or the folder cannot be written.
+ * Waits while another process trains the cell, and then takes what that one made.
+ *
+ * @throws {Error} If training diverges, no checkpoint can be read, or the folder cannot be written.
  */
 export async function trainCell(cell: Cell, root: string, onProgress: (p: Progress) => void): Promise<Evaluation> {
   const folder = cellFolder(root, cell);
   await makeFolder(folder);
-  using _lock = await lockFolder(folder, cell);
+  using _lock = await lockFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
   const at = (name: string) => join(folder, name);
   const done = await readJson<Evaluation>(at("evaluation.json"));
   if (done) return done;
@@ -79,10 +90,11 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   const config = cellConfig(cell);
   const rng = createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`);
   const task = await createTask(cell, folder, rng, (note) => onProgress({ done: 0, total: config.updates, note }));
-  await writeAtomically(at("run.json"), JSON.stringify(describeRun(cell), null, 2));
+  const madeWith = await describeMachine();
+  await writeAtomically(at("run.json"), JSON.stringify({ ...describeRun(cell), madeWith }, null, 2));
 
-  let { state, trainingMs } = await resume(at("checkpoint.safetensors"), task.init(rng.child("init")));
-  await keepMetricsUntil(at("metrics.jsonl"), state.updates);
+  let { state, trainingMs } = await resume(folder, task.init(rng.child("init")));
+  const metrics = await openMetrics(folder, state.updates, cell.logs);
   const every = Math.max(Math.floor(config.updates / logsPerRun), 1);
   let sums: Record<string, number> = {};
   let [last, lastSave] = [performance.now(), performance.now()];
@@ -100,57 +112,72 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     if (state.updates % every !== 0 && state.updates < config.updates) continue;
     onProgress({ done: state.updates, total: config.updates, note: "training" });
     const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / every]));
-    await appendLine(at("metrics.jsonl"), JSON.stringify({ update: state.updates, ...means }));
+    await metrics.append(state.updates, means);
     sums = {};
     if (now - lastSave < cell.checkpointMs && state.updates < config.updates) continue;
-    await save(at("checkpoint.safetensors"), cell, state, trainingMs);
+    await save(folder, cell, state, trainingMs);
     lastSave = last = performance.now();
   }
 
   const note = (text: string) => onProgress({ done: config.updates, total: config.updates, note: text });
   const { policy, ...outcome } = await task.evaluate(state, rng.child("evaluation"), note);
   await writeAtomically(at("policy.onnx"), policy);
-  const evaluation: Evaluation = { cell, trainingMs, ...outcome };
+  const evaluation: Evaluation = { cell, trainingMs, updates: state.updates, madeWith, ...outcome };
   await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
   return evaluation;
 }
 
-async function lockFolder(folder: string, cell: Cell): Promise<Disposable> {
+const lockPollMs = 500;
+
+/** Holds the folder for this process; the lock ends with it, however it ends. */
+async function lockFolder(folder: string, onWait: () => void): Promise<Disposable> {
   let file: Deno.FsFile;
   try {
     file = await Deno.open(join(folder, "lock"), { create: true, write: true });
   } catch (error) {
     throw writeError(join(folder, "lock"), error);
   }
-  if (!await file.tryLock(true)) {
-    file.close();
-    throw new Error(
-      `Cannot train ${cellLabel(cell)}: another process is training it in ${folder}; wait for it or stop it`,
-    );
+  while (!await file.tryLock(true)) {
+    onWait();
+    await new Promise((done) => setTimeout(done, lockPollMs));
   }
-  return file; // The lock ends with the file, or with the process.
+  return file;
 }
 
-async function resume(path: string, fresh: AgentState): Promise<{ state: AgentState; trainingMs: number }> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await Deno.readFile(path);
-  } catch {
-    return { state: fresh, trainingMs: 0 };
-  }
-  try {
-    const checkpoint = decodeCheckpoint(bytes);
-    const arrays = restoreTree(fresh.arrays, checkpoint);
-    return {
-      state: { updates: Number(checkpoint.metadata.updates), arrays },
-      trainingMs: Number(checkpoint.metadata.trainingMs),
-    };
-  } catch (cause) {
-    throw new Error(`Cannot resume from "${path}": ${(cause as Error).message}`, { cause });
-  }
+const checkpointName = "checkpoint.safetensors";
+const previousName = "checkpoint.previous.safetensors";
+
+interface Resumed {
+  state: AgentState;
+  trainingMs: number;
 }
 
-async function save(path: string, cell: Cell, state: AgentState, trainingMs: number) {
+/** From the last checkpoint, or the one before if that one is damaged; from the start if there is none. */
+async function resume(folder: string, fresh: AgentState): Promise<Resumed> {
+  const problems: string[] = [];
+  for (const name of [checkpointName, previousName]) {
+    let bytes: Uint8Array;
+    try {
+      bytes = await Deno.readFile(join(folder, name));
+    } catch {
+      continue;
+    }
+    try {
+      const checkpoint = decodeCheckpoint(bytes);
+      const arrays = restoreTree(fresh.arrays, checkpoint);
+      return {
+        state: { updates: Number(checkpoint.metadata.updates), arrays },
+        trainingMs: Number(checkpoint.metadata.trainingMs),
+      };
+    } catch (error) {
+      problems.push(`Cannot resume from "${join(folder, name)}": ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw new Error(problems[0]);
+  return { state: fresh, trainingMs: 0 };
+}
+
+async function save(folder: string, cell: Cell, state: AgentState, trainingMs: number) {
   let bytes: Uint8Array;
   try {
     bytes = encodeCheckpoint(state.arrays, { updates: `${state.updates}`, trainingMs: `${Math.round(trainingMs)}` });
@@ -161,7 +188,7 @@ async function save(path: string, cell: Cell, state: AgentState, trainingMs: num
       { cause },
     );
   }
-  await writeAtomically(path, bytes);
+  await writeAtomically(join(folder, checkpointName), bytes, join(folder, previousName));
 }
 
 /** Why training stopped at a metric that is not finite: the batch's tensor that holds such a value, or the loss itself. */
@@ -179,39 +206,13 @@ export function divergenceError(
   );
 }
 
-async function appendLine(path: string, line: string) {
-  try {
-    await Deno.writeTextFile(path, `${line}\n`, { append: true });
-  } catch (error) {
-    throw writeError(path, error);
-  }
-}
-
-/** Drops the metrics that a killed process wrote after its last checkpoint. */
-async function keepMetricsUntil(path: string, updates: number) {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch {
-    return;
-  }
-  const kept = text.split("\n").filter((line) => {
-    try {
-      return JSON.parse(line).update <= updates;
-    } catch {
-      return false;
-    }
-  });
-  await writeAtomically(path, kept.map((line) => `${line}\n`).join(""));
-}
-
 function describeRun(cell: Cell) {
   return {
     cell,
     config: cellConfig(cell),
     preset: algorithms[cell.algorithm].presets[cell.task]?.source ?? "defaults",
     source: algorithms[cell.algorithm].source,
-    versions: Deno.version,
-    machine: { os: Deno.build.os, arch: Deno.build.arch, cores: navigator.hardwareConcurrency },
+    code: codeFingerprint(cell),
+    data: dataFingerprint(cell.dataset),
   };
 }

@@ -4,17 +4,20 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { type NdArray, ndarray } from "./compile.ts";
 import { treeEntries, treeLike } from "./tree.ts";
 
 /**
- * A tree of arrays and text metadata as safetensors bytes; the tensors are named by their paths.
+ * A tree of arrays and text metadata as safetensors bytes; the tensors are named by their paths, and the metadata gain
+ * their SHA-256.
  *
  * @throws {RangeError} If a value is not finite; the message names the tensor.
  */
 export function encodeCheckpoint(tree: unknown, metadata: Record<string, string> = {}): Uint8Array {
   const entries = treeEntries<NdArray>(tree);
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  const header: Record<string, unknown> = {};
+  const hash = createHash("sha256").update(JSON.stringify(metadata));
   let end = 0;
   for (const [path, { data, shape }] of entries) {
     const bad = data.findIndex((x) => !Number.isFinite(x));
@@ -23,7 +26,9 @@ export function encodeCheckpoint(tree: unknown, metadata: Record<string, string>
     }
     const dtype = data instanceof Int32Array ? "I32" : "F32";
     header[path] = { dtype, shape, data_offsets: [end, end += data.byteLength] };
+    hash.update(bytesOf(data));
   }
+  header.__metadata__ = { ...metadata, sha256: hash.digest("hex") };
   const json = new TextEncoder().encode(JSON.stringify(header));
   const padded = Math.ceil(json.length / 8) * 8; // The format allows spaces; tensors then lie aligned.
   const bytes = new Uint8Array(8 + padded + end).fill(0x20, 8, 8 + padded);
@@ -31,11 +36,13 @@ export function encodeCheckpoint(tree: unknown, metadata: Record<string, string>
   bytes.set(json, 8);
   let at = 8 + padded;
   for (const [, { data }] of entries) {
-    bytes.set(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength), at);
+    bytes.set(bytesOf(data), at);
     at += data.byteLength;
   }
   return bytes;
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: NdArray["data"]) => new Uint8Array(buffer, byteOffset, byteLength);
 
 /** Named tensors and metadata of safetensors bytes. */
 export interface Checkpoint {
@@ -46,7 +53,7 @@ export interface Checkpoint {
 /**
  * Reads safetensors bytes.
  *
- * @throws {Error} If they are cut short or are something else.
+ * @throws {Error} If they are cut short, are something else, or differ from the SHA-256 in their metadata.
  */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   const broken = (why: string) => new Error(`Cannot read checkpoint: ${why}; delete the file to start over`);
@@ -59,7 +66,14 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   } catch {
     throw broken("its header is not JSON");
   }
-  const { __metadata__: metadata, ...entries } = header as typeof header & { __metadata__?: Record<string, string> };
+  const { __metadata__ = {}, ...entries } = header as typeof header & { __metadata__?: Record<string, string> };
+  const { sha256, ...metadata } = __metadata__; // Other programs' files have no SHA-256.
+  if (sha256) {
+    const found = createHash("sha256").update(JSON.stringify(metadata)).update(bytes.subarray(8 + length)).digest(
+      "hex",
+    );
+    if (found !== sha256) throw broken("it is damaged");
+  }
   const tensors = new Map<string, NdArray>();
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries)) {
     if (8 + length + end > bytes.length) throw broken(`tensor "${name}" is cut short`);
@@ -69,7 +83,7 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     const copy = bytes.slice(8 + length + start, 8 + length + end).buffer;
     tensors.set(name, ndarray(dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy), shape));
   }
-  return { tensors, metadata: metadata ?? {} };
+  return { tensors, metadata };
 }
 
 /**

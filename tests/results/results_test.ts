@@ -14,10 +14,11 @@ import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
 import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
 import { writeFigure } from "../../results/figures.ts";
 import { writeAtomically, writeError } from "../../results/files.ts";
+import { dataFingerprint } from "../../results/fingerprint.ts";
 import { fromFileUrl } from "../../results/paths.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
-import { planCells } from "../../results/profiles.ts";
+import { planCells } from "../../results/plan.ts";
 import { bootstrapMean } from "../../results/statistics.ts";
 import { toCsv, toMarkdown, toText } from "../../data/table.ts";
 import { divergenceError, trainCell } from "../../results/train.ts";
@@ -58,7 +59,7 @@ async function outcome(root: string, cell: Cell) {
 }
 
 const launch = (cell: Cell, root: string) =>
-  deno(["run", ...permissions, "results/run_cell.ts", JSON.stringify(cell), root]).spawn();
+  deno(["run", ...permissions, "results/run_cell.ts", root, JSON.stringify(cell)]).spawn();
 
 for (const algorithm of ["dtql", "dql_kl"] as const) {
   Deno.test(`trainCell() of ${algorithm} killed with SIGKILL again and again ends in the same bytes as left alone`, () =>
@@ -134,17 +135,41 @@ Deno.test("divergenceError() names algorithm, update, metric and the batch's ten
   );
 });
 
-Deno.test("trainCell() refuses a folder that another process holds, and a damaged checkpoint", () =>
+Deno.test("trainCell() waits while another process holds its folder", () =>
   withFolder(async (folder) => {
     const cell = cellFolder(folder, tiny);
     await Deno.mkdir(cell, { recursive: true });
-    {
-      using file = await Deno.open(join(cell, "lock"), { create: true, write: true });
-      await file.lock(true);
-      await assertRejects(() => trainCell(tiny, folder, () => {}), Error, "another process is training it");
-    }
-    await Deno.writeFile(join(cell, "checkpoint.safetensors"), new Uint8Array(20));
-    await assertRejects(() => trainCell(tiny, folder, () => {}), Error, "Cannot resume from");
+    const file = await Deno.open(join(cell, "lock"), { create: true, write: true });
+    await file.lock(true);
+    const notes: string[] = [];
+    const training = trainCell(tiny, folder, ({ note }) => {
+      if (notes.push(note) === 2) file.close();
+    });
+    const { updates } = await training;
+    assertEquals(notes.slice(0, 2), ["another process trains it", "another process trains it"]);
+    assertEquals(updates, 400);
+  }));
+
+Deno.test("trainCell() goes on from the checkpoint before a damaged one, and ends in the same bytes", () =>
+  withFolder(async (folder) => {
+    const [alone, damaged] = ["alone", "damaged"].map((name) => join(folder, name));
+    await trainCell(tiny, alone, () => {});
+    await trainCell(tiny, damaged, () => {});
+    const own = cellFolder(damaged, tiny);
+    const path = join(own, "checkpoint.safetensors");
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length - 100] ^= 1; // One bit of one weight.
+    await Deno.writeFile(path, bytes);
+    await Deno.remove(join(own, "evaluation.json"));
+    const previous = decodeCheckpoint(await Deno.readFile(join(own, "checkpoint.previous.safetensors")));
+    assert(Number(previous.metadata.updates) < 400);
+    await trainCell(tiny, damaged, () => {});
+    assertEquals(await outcome(damaged, tiny), await outcome(alone, tiny));
+
+    await Deno.writeFile(path, new Uint8Array(20));
+    await Deno.writeFile(join(own, "checkpoint.previous.safetensors"), new Uint8Array(20));
+    await Deno.remove(join(own, "evaluation.json"));
+    await assertRejects(() => trainCell(tiny, damaged, () => {}), Error, "Cannot resume from");
   }));
 
 Deno.test("writeAtomically() leaves the old file when the new one cannot be written", () =>
@@ -184,6 +209,10 @@ for (
     [["--seeds", "a"], '--seeds must be an integer of at least 0, current value is "a"'],
     [["--jobs", "0"], '--jobs must be an integer of at least 1, current value is "0"'],
     [["quick"], 'unknown argument "quick"'],
+    [["--executor", "slrum"], 'unknown executor "slrum"; did you mean "slurm"?'],
+    [["--memory", "2G"], "--memory is for --executor slurm, current executor is local"],
+    [["--log", "wandb"], 'unknown log "wandb"; did you mean "tensorboard"?'],
+    [["--status", "--profile", "smoke", "--out", "/nowhere"], "submit them with --executor slurm first"],
   ] as const
 ) {
   Deno.test(`reproduce ${args.join(" ")} ends with one clear line`, async () => {
@@ -196,7 +225,9 @@ for (
 
 Deno.test("reproduce --help and --dry-run say what there is", async () => {
   const help = new TextDecoder().decode((await reproduce("--help").output()).stdout);
-  for (const flag of ["--profile", "--seeds", "--jobs", "--fresh", "--dry-run"]) assertStringIncludes(help, flag);
+  for (const flag of ["--profile", "--seeds", "--jobs", "--fresh", "--dry-run", "--executor"]) {
+    assertStringIncludes(help, flag);
+  }
   const plan = new TextDecoder().decode((await reproduce("--dry-run", "--only", "bandits").output()).stdout);
   assertStringIncludes(plan, "swissroll-near dql_kl seed 1");
 });
@@ -214,15 +245,19 @@ Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
     }
     const again = new TextDecoder().decode((await reproduce(...args).output()).stdout);
     assertStringIncludes(again, "2 of 2 cells are done already");
+    const page = await Deno.readTextFile(join(folder, "report.html"));
+    assertStringIncludes(page, "2 of 2 cells");
   }));
 
 Deno.test("reproduce of SRPO samples its behaviour model too, compares it with the baselines, and every study is drawn", () =>
   withFolder(async (folder) => {
     await Deno.mkdir(join(folder, "datasets"));
     const recipe = localRecipes["hopper-medium-replay-local"];
-    await makeLocalDataset({ ...recipe, transitions: 2000 }, join(folder, "datasets", `${recipe.id}.hdf5`));
+    const path = join(folder, "datasets", `${recipe.id}.hdf5`);
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, path);
+    await Deno.writeTextFile(`${path}.made`, dataFingerprint(path)!);
     const runs = [
-      { only: "srpo", table: "SRPO against the others", files: ["srpo_differences.csv", "hopper.png", "speed.svg"] },
+      { only: "srpo", table: "Paired differences", files: ["srpo_differences.csv", "srpo_hopper.png", "speed.svg"] },
       { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
       {
         only: "stitching",

@@ -1,0 +1,143 @@
+/**
+ * The command line of `reproduce`.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli";
+import { closest } from "fastest-levenshtein";
+import { resolve } from "node:path";
+import { backends } from "../algorithms/core/backend.ts";
+import { algorithms } from "./cell.ts";
+import { resultsFolder } from "./paths.ts";
+import { planCells } from "./plan.ts";
+import { experimentNames, hopperReplay, profiles } from "./profiles/mod.ts";
+
+/** Where cells run. */
+export const executors = ["local", "slurm"] as const;
+
+export const help = `Trains, evaluates and reports; a second run goes on where the first one stopped.
+
+Usage: deno task reproduce [options]
+
+  --profile <name>     ${
+  Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
+}
+                       (default: quick)
+  --only <experiment>  one of ${experimentNames.join(", ")}; quick leaves out
+                       ${profiles.quick.onRequest!.join(", ")} unless named: they take an hour or more each
+  --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
+  --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
+  --seeds <list>       such as 0,1,2 (default: the profile's)
+  --jobs <n>           cells at once (default: the number of cores; with Slurm: no limit)
+  --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
+  --out <folder>       where results go (default: results)
+  --log tensorboard    also write TensorBoard event files beside metrics.jsonl
+  --fresh              train again what is done already
+  --dry-run            list the cells with their estimated time and memory, and stop
+  --report             write tables and report of what is done, and stop
+  --help               this text
+
+On a cluster:
+  --executor slurm     hand the cells to Slurm, and a job that reports when they have ended
+  --partition <name>   (default: the cluster's)
+  --time <limit>       per cell, as sbatch takes it (default: three times the estimate); a cell whose time is up goes on in
+                       another job
+  --memory <size>      per cell, as sbatch takes it (default: half as much again as the estimate)
+  --status             how the submitted cells stand
+  --cancel             end them; a later submission goes on`;
+
+const texts = [
+  "profile",
+  "only",
+  "task",
+  "algorithm",
+  "seeds",
+  "jobs",
+  "backend",
+  "out",
+  "log",
+  "executor",
+  "partition",
+  "time",
+  "memory",
+] as const;
+const switches = ["fresh", "dry-run", "report", "status", "cancel", "help"] as const;
+const flagNames = [...texts, ...switches].map((name) => `--${name}`);
+
+/** One line that names the nearest known word. */
+function unknown(what: string, word: string, known: readonly string[]): RangeError {
+  return new RangeError(
+    `Cannot reproduce: unknown ${what} "${word}"; did you mean "${closest(word, [...known])}"? Known: ${
+      known.join(", ")
+    }`,
+  );
+}
+
+function natural(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text === "" || !Number.isInteger(value) || value < least) {
+    throw new RangeError(
+      `Cannot reproduce: --${name} must be an integer of at least ${least}, current value is "${text}"`,
+    );
+  }
+  return value;
+}
+
+function oneOf<Word extends string>(what: string, value: string | undefined, list: readonly Word[]): Word | undefined {
+  if (value !== undefined && !(list as readonly string[]).includes(value)) throw unknown(what, value, list);
+  return value as Word | undefined;
+}
+
+/** What the user asked for. */
+export type Options = ReturnType<typeof parseOptions>;
+
+/**
+ * Reads the command line.
+ *
+ * @throws {RangeError} If a flag or a name is unknown, or a number is none.
+ */
+export function parseOptions(args: string[]) {
+  const flags = parseArgs(args, {
+    string: texts,
+    boolean: switches,
+    unknown: (arg: string) => {
+      throw unknown("flag", arg, flagNames);
+    },
+  });
+  if (flags._.length > 0) throw unknown("argument", String(flags._[0]), flagNames);
+  const profile = oneOf("profile", flags.profile ?? "quick", Object.keys(profiles))!;
+  const executor = oneOf("executor", flags.executor ?? "local", executors)!;
+  for (const name of ["partition", "time", "memory"] as const) {
+    if (flags[name] !== undefined && executor !== "slurm") {
+      throw new RangeError(`Cannot reproduce: --${name} is for --executor slurm, current executor is ${executor}`);
+    }
+  }
+  return {
+    help: flags.help,
+    dryRun: flags["dry-run"],
+    fresh: flags.fresh,
+    report: flags.report,
+    status: flags.status,
+    cancel: flags.cancel,
+    profile,
+    executor,
+    only: oneOf("experiment", flags.only, experimentNames),
+    task: oneOf("task", flags.task, [
+      ...new Set(experimentNames.flatMap((only) => planCells(profile, { only }, "onnx", "").map((cell) => cell.task))),
+    ]),
+    algorithm: oneOf("algorithm", flags.algorithm, Object.keys(algorithms)),
+    seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
+    jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
+    backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
+    out: flags.out === undefined ? resultsFolder : resolve(flags.out),
+    logs: oneOf("log", flags.log, ["tensorboard"] as const),
+    slurm: { partition: flags.partition, time: flags.time, memory: flags.memory },
+  };
+}
+
+/** The flags that choose the same cells again. */
+export function selectionArguments({ profile, only, task, algorithm, seeds, backend, out }: Options): string[] {
+  const chosen = { profile, only, task, algorithm, seeds: seeds?.join(","), backend, out };
+  return Object.entries(chosen).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
+}

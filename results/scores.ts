@@ -1,0 +1,68 @@
+/**
+ * Scores of the ways to act that finished cells tried, over their seeds.
+ *
+ * @module
+ */
+
+import { normalizedScore } from "../environments/scores.ts";
+import { algorithms, type Cell, type SamplingRule } from "./cell.ts";
+import { pairedDifferences } from "./statistics.ts";
+import type { Evaluation } from "./train.ts";
+
+/** One way to act, over seeds. */
+export interface RuleScores {
+  experiment: string;
+  task: string;
+  algorithm: Cell["algorithm"];
+  /** The algorithm in words, or whose model is sampled. */
+  method: string;
+  acting: string;
+  /** Network calls per action, where a policy is sampled. */
+  sampling?: SamplingRule;
+  /** Training seeds, ascending; what follows is in their order. */
+  seeds: number[];
+  /** Per seed, the normalized scores of its episodes; the same start states for all. */
+  scores: number[][];
+  /** Per seed, milliseconds per action at batch 1. */
+  actMs: number[];
+  /** Normalized score of the dataset's episodes on average. */
+  datasetMean: number;
+}
+
+const deterministic: readonly string[] = ["srpo", "bc", "iql", "td3_bc", "rebrac"];
+
+function actingName(algorithm: string, candidates: number, sampling?: SamplingRule): string {
+  const several = candidates === 1 ? "" : `${sampling?.choice ?? "softmax"} of ${candidates}`;
+  if (sampling) return `${sampling.calls} calls, ${sampling.sampler}${several && `, ${several}`}`;
+  return several || (deterministic.includes(algorithm) ? "one pass" : "one sample");
+}
+
+/** One entry per (experiment, task, method, acting rule), in the order in which they are met. */
+export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
+  const groups = new Map<string, RuleScores>();
+  const ordered = evaluations.filter((e) => e.environment).sort((a, b) => a.cell.seed - b.cell.seed);
+  for (const { cell: { experiment, task, algorithm, seed }, environment } of ordered) {
+    for (const { candidates, sampling, acting: said, scores, actMs } of environment!.rules) {
+      const acting = said ?? actingName(algorithm, candidates, sampling);
+      const method = algorithms[sampling ? "behaviour_sampling" : algorithm].title;
+      const key = [experiment, task, algorithm, method, acting].join("/");
+      const datasetMean = normalizedScore(task, environment!.datasetMean);
+      const group = groups.get(key) ??
+        { experiment, task, algorithm, method, acting, sampling, seeds: [], scores: [], actMs: [], datasetMean };
+      group.seeds.push(seed);
+      group.scores.push(scores);
+      group.actMs.push(actMs);
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()];
+}
+
+/** Scores of `a` minus those of `b`, episode by episode, over the seeds that both have; null if they have none in common. */
+export function differencesOf(a: RuleScores, b: RuleScores): number[][] | null {
+  const common = a.seeds.filter((seed) => b.seeds.includes(seed));
+  const of = (group: RuleScores) => common.map((seed) => group.scores[group.seeds.indexOf(seed)]);
+  const [x, y] = [of(a), of(b)];
+  if (common.length === 0 || x.some((seed, i) => seed.length !== y[i].length)) return null;
+  return pairedDifferences(x, y);
+}
