@@ -111,7 +111,7 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
     layer: [
       {
         data: { values: data },
-        mark: { type: "circle", size: 9, opacity: 0.8, clip: true },
+        mark: { type: "circle", size: 9, opacity: 1, fillOpacity: 0.8, clip: true },
         encoding: {
           ...encoding,
           color: { field: "reward", type: "quantitative", scale: { scheme: "viridis" }, legend: null },
@@ -119,7 +119,7 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
       },
       {
         data: { values: policy },
-        mark: { type: "circle", size: 9, color: "#e6194b", opacity: 0.6, clip: true },
+        mark: { type: "circle", size: 9, color: "#e6194b", opacity: 1, fillOpacity: 0.6, clip: true },
         encoding,
       },
       ...warning,

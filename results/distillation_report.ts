@@ -98,7 +98,7 @@ export function projectionFigure(evaluations: readonly Evaluation[]): TopLevelSp
       width: 260,
       height: 220,
       data: { values: [...points("data", data), ...points("start", before), ...points("distilled", after)] },
-      mark: { type: "circle", size: 14, opacity: 0.75, clip: true },
+      mark: { type: "circle", size: 14, opacity: 1, fillOpacity: 0.75, clip: true },
       encoding: {
         x: { field: "x", type: "quantitative", title: "first component" },
         y: { field: "y", type: "quantitative", title: "second" },

@@ -16,11 +16,18 @@ const number = (x: number, digits = 1) => x.toFixed(digits);
 export const range = ({ low, high }: Interval, digits = 1) =>
   low === null || high === null ? "none (n = 1)" : `[${number(low, digits)}, ${number(high, digits)}]`;
 
+const shift = ({ mean, low, high, n }: Interval, by: number): Interval => ({
+  mean: mean + by,
+  low: low === null ? null : low + by,
+  high: high === null ? null : high + by,
+  n,
+});
+
 /** Scores of every way to act, their gain over the data, and their time. */
 export function scoreTable(evaluations: readonly Evaluation[], notes: string[]): Table {
   const rows = groupRules(evaluations).map(({ task, method, acting, scores, actMs, datasetMean }) => {
     const score = bootstrapMean(scores);
-    const gain = bootstrapMean(scores.map((seed) => seed.map((s) => s - datasetMean)));
+    const gain = shift(score, -datasetMean);
     return [
       task,
       method,
@@ -119,7 +126,7 @@ export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelS
       },
       {
         data: { values: seeds },
-        mark: { type: "circle", size: 45, color: "#08306b", opacity: 0.9 },
+        mark: { type: "circle", size: 45, color: "#08306b", opacity: 1, fillOpacity: 0.9 },
         encoding: { y, x: { field: "score", type: "quantitative" } },
       },
       {

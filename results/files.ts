@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /**
  * Writes a file beside its place, then renames it there; a failed write leaves the old file and nothing else.
@@ -25,6 +25,13 @@ export async function writeAtomically(path: string, content: string | Uint8Array
   } catch (error) {
     await Deno.remove(part).catch(() => {});
     throw writeError(path, error);
+  }
+}
+
+/** Removes what killed processes were writing in a folder that no other process writes to. */
+export async function removeParts(folder: string) {
+  for (const { name } of Deno.readDirSync(folder)) {
+    if (name.endsWith(".part")) await Deno.remove(join(folder, name)).catch(() => {});
   }
 }
 

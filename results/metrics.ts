@@ -24,7 +24,7 @@ const eventsName = "events.out.tfevents.0.onestep";
 export async function openMetrics(folder: string, updates: number, logs?: "tensorboard"): Promise<MetricsLog> {
   const kept = await readMetrics(folder, updates);
   const lines = kept.map((record) => `${JSON.stringify(record)}\n`).join("");
-  if (kept.length > 0 || updates > 0) await writeAtomically(join(folder, linesName), lines);
+  await writeAtomically(join(folder, linesName), lines);
   if (logs) {
     const events = [versionEvent(), ...kept.map(({ update, ...values }) => scalarEvent(update, values))];
     await writeAtomically(join(folder, eventsName), concatenate(events.map(frameRecord)));

@@ -36,6 +36,12 @@ export function quantile(sorted: Float64Array, q: number): number {
   return sorted[below] + (at - below) * (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]);
 }
 
+/** Draws of a bootstrap above which it makes do with fewer resamples: of thousands of runs these still fix the interval. */
+const mostDraws = 2.5e6;
+
+/** How many resamples of `values` numbers to take where `wanted` are enough for few. */
+const affordable = (wanted: number, values: number) => Math.min(wanted, Math.max(1000, Math.floor(mostDraws / values)));
+
 /** Percentile interval of bootstrap estimates around the estimate itself. */
 function percentileInterval(estimate: number, draws: Float64Array, n: number): Interval {
   draws.sort();
@@ -47,11 +53,12 @@ function percentileInterval(estimate: number, draws: Float64Array, n: number): I
  * within each.
  *
  * @param scores One list of episode scores per training seed.
- * @param resamples Bootstrap resamples.
+ * @param wanted Bootstrap resamples; fewer, but at least 1000, above 250 episodes.
  */
-export function bootstrapMean(scores: readonly (readonly number[])[], resamples = 10_000): Interval {
+export function bootstrapMean(scores: readonly (readonly number[])[], wanted = 10_000): Interval {
   const total = mean(scores.map(mean));
   if (scores.length < 2) return { mean: total, low: null, high: null, n: scores.length };
+  const resamples = affordable(wanted, scores.reduce((sum, { length }) => sum + length, 0));
   const rng = createRng("bootstrap");
   const draws = Float64Array.from({ length: resamples }, () => {
     let sum = 0;
@@ -148,13 +155,20 @@ function bootstrap(
   return percentileInterval(total, draws, n);
 }
 
-/** Bootstrap resamples of statistics over tasks, as rliable's default. */
-const aggregateResamples = 50_000;
+const countRuns = (scores: TaskScores) => Object.values(scores).reduce((sum, { length }) => sum + length, 0);
 
-/** Each statistic over tasks, with its stratified percentile bootstrap interval. */
+/**
+ * Each statistic over tasks, with its stratified percentile bootstrap interval.
+ *
+ * @param resamples By default as many as rliable's, 50,000; fewer above 50 runs.
+ */
 export function aggregateScores(
   scores: TaskScores,
-  resamples: readonly Uint32Array[] = drawResamples(scores, aggregateResamples, createRng("aggregate")),
+  resamples: readonly Uint32Array[] = drawResamples(
+    scores,
+    affordable(50_000, countRuns(scores)),
+    createRng("aggregate"),
+  ),
 ): Record<Aggregate, Interval> {
   return Object.fromEntries(
     aggregateNames.map((name) => [name, bootstrap(scores, resamples, aggregates[name])]),
@@ -164,20 +178,41 @@ export function aggregateScores(
 /**
  * Performance profile: the share of runs that score above each threshold, with pointwise bands.
  *
- * @param resamples As rliable's default number, 2000.
+ * @param resamples By default as many as rliable's, 2000.
  */
 export function performanceProfile(
   scores: TaskScores,
   thresholds: readonly number[],
   resamples: readonly Uint32Array[] = drawResamples(scores, 2000, createRng("profile")),
 ): Interval[] {
-  const above = (threshold: number) => (values: Float64Array) => {
-    let count = 0;
-    for (let i = 0; i < values.length; i++) if (values[i] > threshold) count++;
-    return count / values.length;
-  };
-  return thresholds.map((threshold) => bootstrap(scores, resamples, above(threshold)));
+  const { values } = flatten(scores);
+  const n = Math.min(...Object.values(scores).map((seeds) => seeds.length));
+  const shares = (sorted: Float64Array) =>
+    thresholds.map((threshold) => 1 - countUpTo(sorted, threshold) / sorted.length);
+  const estimates = shares(values.toSorted());
+  if (n < 2) return estimates.map((mean) => ({ mean, low: null, high: null, n }));
+  const draws = thresholds.map(() => new Float64Array(resamples.length));
+  const drawn = new Float64Array(values.length);
+  for (const [r, row] of resamples.entries()) {
+    for (let i = 0; i < row.length; i++) drawn[i] = values[row[i]];
+    shares(drawn.sort()).forEach((share, t) => draws[t][r] = share);
+  }
+  return estimates.map((mean, t) => percentileInterval(mean, draws[t], n));
 }
+
+/** How many of ascending values come before the first that `stops` the search. */
+function countBefore(sorted: Float64Array, stops: (value: number) => boolean): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (stops(sorted[middle])) to = middle;
+    else from = middle + 1;
+  }
+  return from;
+}
+
+const countUpTo = (sorted: Float64Array, limit: number) => countBefore(sorted, (value) => value > limit);
+const countBelow = (sorted: Float64Array, limit: number) => countBefore(sorted, (value) => value >= limit);
 
 /**
  * Probability of improvement of X over Y: the mean over tasks of the chance that a run of X beats one of Y, a tie counting
@@ -197,11 +232,10 @@ export function probabilityOfImprovement(x: TaskScores, y: TaskScores, resamples
     let sum = 0;
     for (let task = 0; task < ends.length; task += 2) {
       const start = task === 0 ? 0 : ends[task - 1];
+      const others = values.slice(ends[task], ends[task + 1]).sort();
       let wins = 0;
       for (let i = start; i < ends[task]; i++) {
-        for (let k = ends[task]; k < ends[task + 1]; k++) {
-          wins += values[i] > values[k] ? 1 : values[i] === values[k] ? 0.5 : 0;
-        }
+        wins += (countUpTo(others, values[i]) + countBelow(others, values[i])) / 2;
       }
       sum += wins / ((ends[task] - start) * (ends[task + 1] - ends[task]));
     }

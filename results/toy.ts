@@ -144,7 +144,7 @@ export function toyFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     }));
   const cloud = (values: unknown, color: string) => ({
     data: { values },
-    mark: { type: "circle", size: 6, opacity: 0.5, color, clip: true },
+    mark: { type: "circle", size: 6, opacity: 1, fillOpacity: 0.5, color, clip: true },
     encoding,
   });
   const panel = (title: string, layer: unknown[]) => ({

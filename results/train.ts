@@ -13,7 +13,7 @@ import { createRng } from "../algorithms/core/rng.ts";
 import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import type { DistillationResult } from "./distillation.ts";
-import { makeFolder, readJson, writeAtomically, writeError } from "./files.ts";
+import { makeFolder, readJson, removeParts, writeAtomically, writeError } from "./files.ts";
 import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
 import { describeMachine, type Provenance } from "./machine.ts";
 import { openMetrics } from "./metrics.ts";
@@ -82,6 +82,7 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   const folder = cellFolder(root, cell);
   await makeFolder(folder);
   using _lock = await lockFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
+  await removeParts(folder);
   const at = (name: string) => join(folder, name);
   const done = await readJson<Evaluation>(at("evaluation.json"));
   if (done) return done;

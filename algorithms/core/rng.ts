@@ -50,10 +50,10 @@ export function createRng(seed: number | string): Rng {
       if (!Number.isInteger(n) || n < 1 || n > 2 ** 32) {
         throw new RangeError(`Cannot draw integer: n must be an integer in [1, 2^32], current value is ${n}`);
       }
-      const limit = 2 ** 32 - 2 ** 32 % n;
+      const limit = Math.floor(2 ** 32 / n) * n;
       for (;;) {
         const drawn = bits() >>> 0;
-        if (drawn < limit) return drawn % n;
+        if (drawn < limit) return drawn - Math.floor(drawn / n) * n; // Exact, and faster than % beyond 2^31.
       }
     },
     fillUniform(out) {

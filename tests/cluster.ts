@@ -1,0 +1,113 @@
+/**
+ * A real Slurm on this machine alone: its own key, ports, state and configuration, in one folder.
+ *
+ * @module
+ */
+
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+const installed = (path: string) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+};
+
+/** Whether this machine can run it: Debian's `slurm-wlm` and `munge`, by root. */
+export const testsCluster: boolean = Deno.build.os === "linux" && Deno.uid() === 0 &&
+  ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged"].every(installed);
+
+/** A running cluster of one node with the partition `work`. */
+export interface Cluster {
+  env: Record<string, string>;
+  node: string;
+  command(name: string, ...args: string[]): Promise<{ code: number; text: string }>;
+  stop(): Promise<void>;
+}
+
+/** Starts it; every file is below `folder`. */
+export async function startCluster(folder: string): Promise<Cluster> {
+  const at = (name: string) => join(folder, name);
+  for (const name of ["state", "spool"]) await Deno.mkdir(at(name), { recursive: true, mode: 0o700 });
+  await Deno.chmod(folder, 0o700);
+  await Deno.writeFile(at("munge.key"), crypto.getRandomValues(new Uint8Array(1024)), { mode: 0o400 });
+  const node = hostname().split(".")[0];
+  const configuration = {
+    ClusterName: "onestep",
+    SlurmctldHost: `${node}(127.0.0.1)`,
+    SlurmUser: "root",
+    SlurmdUser: "root",
+    AuthType: "auth/munge",
+    AuthInfo: `socket=${at("munge.socket")}`,
+    CredType: "cred/munge",
+    StateSaveLocation: at("state"),
+    SlurmdSpoolDir: at("spool"),
+    SlurmctldPidFile: at("slurmctld.pid"),
+    SlurmdPidFile: at("slurmd.pid"),
+    SlurmctldLogFile: at("slurmctld.log"),
+    SlurmdLogFile: at("slurmd.log"),
+    SlurmctldPort: 16_817,
+    SlurmdPort: 16_818,
+    ProctrackType: "proctrack/linuxproc",
+    TaskPlugin: "task/none",
+    JobAcctGatherType: "jobacct_gather/none",
+    AccountingStorageType: "accounting_storage/none",
+    SelectType: "select/cons_tres",
+    SelectTypeParameters: "CR_Core_Memory",
+    ReturnToService: 2,
+    MinJobAge: 600,
+    // Queued again at once, where a site would wait.
+    SchedulerParameters: "sched_interval=1,batch_sched_delay=0,bf_interval=1,requeue_delay=1",
+  };
+  const memory = 6000;
+  await Deno.writeTextFile(
+    at("slurm.conf"),
+    [
+      ...Object.entries(configuration).map(([name, value]) => `${name}=${value}`),
+      `NodeName=${node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=${memory} State=UNKNOWN`,
+      `PartitionName=work Nodes=${node} Default=YES MaxTime=INFINITE State=UP`,
+      "",
+    ].join("\n"),
+  );
+  const env = { SLURM_CONF: at("slurm.conf") };
+  const command = async (name: string, ...args: string[]) => {
+    const output = await new Deno.Command(name, { args, env, stdout: "piped", stderr: "piped" }).output();
+    const text = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes)).join("").trim();
+    return { code: output.code, text };
+  };
+  const daemons: Deno.ChildProcess[] = [];
+  const start = (name: string, ...args: string[]) =>
+    daemons.push(new Deno.Command(name, { args, env, stdout: "null", stderr: "null" }).spawn());
+  start(
+    "munged",
+    "--foreground",
+    "--force",
+    `--key-file=${at("munge.key")}`,
+    `--socket=${at("munge.socket")}`,
+    `--pid-file=${at("munge.pid")}`,
+    `--log-file=${at("munge.log")}`,
+    `--seed-file=${at("munge.seed")}`,
+  );
+  start("slurmctld", "-D", "-c");
+  start("slurmd", "-D");
+  const stop = async () => {
+    await command("scancel", "--user=root");
+    for (const daemon of daemons.reverse()) {
+      try {
+        daemon.kill("SIGTERM");
+      } catch {
+        // It ended first.
+      }
+      await daemon.status;
+    }
+  };
+  for (let i = 0; i < 60; i++) {
+    if (/idle/.test((await command("sinfo", "-h")).text)) return { env, node, command, stop };
+    await new Promise((done) => setTimeout(done, 500));
+  }
+  const log = await Deno.readTextFile(at("slurmctld.log")).catch(() => "");
+  await stop();
+  throw new Error(`Cannot start Slurm: its node must become idle; ${log.trim().split("\n").slice(-3).join("; ")}`);
+}
