@@ -9,7 +9,7 @@
 import type { Table } from "../data/table.ts";
 import quotations from "./claims.json" with { type: "json" };
 import { algorithms, presetTask } from "./cell.ts";
-import { differencesOf, groupRules, type RuleScores } from "./scores.ts";
+import { differencesOf, groupLatencies, groupRules, type RuleScores, type RuleTimes } from "./scores.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
 
@@ -97,7 +97,7 @@ export function judge({ mean, low, high }: Interval, { atLeast, atMost }: Pick<C
   return "undecided";
 }
 
-const matches = ({ algorithm, acting }: Acting) => (group: RuleScores) =>
+const matches = ({ algorithm, acting }: Acting) => (group: RuleTimes) =>
   group.algorithm === algorithm &&
   (acting.endsWith("*") ? group.acting.startsWith(acting.slice(0, -1)) : group.acting === acting);
 
@@ -105,14 +105,21 @@ type Measured = { task: string; ours: Interval }[];
 
 function measure(check: Check, evaluations: readonly Evaluation[], groups: readonly RuleScores[]): Measured {
   switch (check.kind) {
+    case "time": {
+      const own = [...groups, ...groupLatencies(evaluations)].filter((g) => g.experiment === check.experiment);
+      return own.filter(matches(check.a)).flatMap((a) => {
+        const b = own.filter(({ task }) => task === a.task).find(matches(check.b));
+        const ours = b && ratioOf(a, b);
+        return ours ? [{ task: a.task, ours }] : [];
+      });
+    }
     case "score":
-    case "time":
     case "gain": {
       const own = groups.filter(({ experiment }) => experiment === check.experiment);
       return own.filter(matches(check.a)).flatMap((a) => {
         if (check.kind === "gain") return [{ task: a.task, ours: gainOf(a) }];
         const b = own.filter(({ task }) => task === a.task).find(matches(check.b));
-        const ours = b && (check.kind === "time" ? ratioOf(a, b) : scoreDifference(a, b, check.unpaired));
+        const ours = b && scoreDifference(a, b, check.unpaired);
         return ours ? [{ task: a.task, ours }] : [];
       });
     }
@@ -142,9 +149,9 @@ const gainOf = ({ scores, datasetMean }: RuleScores) =>
   bootstrapMean(scores.map((seed) => seed.map((score) => score - datasetMean)));
 
 /** Time per action of `b` over that of `a`, seed by seed. */
-function ratioOf(a: RuleScores, b: RuleScores): Interval | null {
+function ratioOf(a: RuleTimes, b: RuleTimes): Interval | null {
   const common = a.seeds.filter((seed) => b.seeds.includes(seed));
-  const at = (group: RuleScores, seed: number) => group.actMs[group.seeds.indexOf(seed)];
+  const at = (group: RuleTimes, seed: number) => group.actMs[group.seeds.indexOf(seed)];
   return common.length === 0 ? null : bootstrapMean(common.map((seed) => [at(b, seed) / at(a, seed)]));
 }
 

@@ -37,6 +37,7 @@ const kindCode: Record<ExperimentKind, string[]> = {
   toy: ["results/toy"],
   stitching: ["results/stitching"],
   distillation: ["results/distillation"],
+  latency: ["results/latency"],
 };
 const common = ["algorithms/core/", "data/", "environments/", "results/"];
 const otherKinds = Object.values(kindCode).flat();

@@ -42,7 +42,7 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
               overrides: { ...overrides, ...perTask?.[task] },
               overridesSource: source,
               evaluation: { episodes, candidates, ...(sampling ? { sampling } : {}) },
-              dataset: kind === "bandit" || kind === "toy"
+              dataset: ["bandit", "toy", "latency"].includes(kind)
                 ? null
                 : catalog.has(task)
                 ? datasetPath(task)
@@ -91,6 +91,7 @@ const costs: Record<keyof typeof algorithms, [updateMs: number, evaluationSecond
 export function estimateCell(cell: Cell): Estimate {
   const config = cellConfig(cell) as { updates: number; batchSize: number; hidden?: number; actorRows?: number };
   const [updateMs, evaluationSeconds] = costs[cell.algorithm];
+  if (cell.kind === "latency") return { seconds: 10, memoryMiB: 400 };
   const { hidden = 128, actorRows = 0 } = config;
   const rows = cell.algorithm === "stitching" || cell.kind === "distillation"
     ? 128

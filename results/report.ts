@@ -21,6 +21,7 @@ import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./e
 import { writeFigure } from "./figures.ts";
 import { makeFolder, writeAtomically } from "./files.ts";
 import { reportPage } from "./html.ts";
+import { latencyTable } from "./latency.ts";
 import { profiles } from "./profiles/mod.ts";
 import { exampleFigure, passesTable, returnsFigure, stitchingTable } from "./stitching_report.ts";
 import { toyFigure, toyTable } from "./toy.ts";
@@ -120,6 +121,7 @@ function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluat
 }
 
 const experimentTitles: Record<string, string> = {
+  speed: "Time per action",
   bandits: "Two-dimensional bandits",
   toy: "SRPO's toy study",
   dtql: "DTQL and Diffusion-QL",
@@ -143,7 +145,9 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
     const tables: Section["tables"] = {};
     const figures: Section["figures"] = {};
     const notes = protocol(own);
-    const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation") => own.filter((e) => e[kind]);
+    const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation" | "latency") =>
+      own.filter((e) => e[kind]);
+    if (of("latency").length > 0) tables.speed = latencyTable(own, protocol(own).slice(0, 1));
     if (of("bandit").length > 0) {
       tables.bandits = banditTable(own, notes);
       figures.bandits = banditFigure(own);

@@ -10,7 +10,7 @@ import { pairedDifferences } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
 
 /** One way to act, over seeds. */
-export interface RuleScores {
+export interface RuleTimes {
   experiment: string;
   task: string;
   algorithm: Cell["algorithm"];
@@ -21,10 +21,14 @@ export interface RuleScores {
   sampling?: SamplingRule;
   /** Training seeds, ascending; what follows is in their order. */
   seeds: number[];
-  /** Per seed, the normalized scores of its episodes; the same start states for all. */
-  scores: number[][];
   /** Per seed, milliseconds per action at batch 1. */
   actMs: number[];
+}
+
+/** One way to act, over seeds, with its scores. */
+export interface RuleScores extends RuleTimes {
+  /** Per seed, the normalized scores of its episodes; the same start states for all. */
+  scores: number[][];
   /** Normalized score of the dataset's episodes on average. */
   datasetMean: number;
 }
@@ -52,6 +56,36 @@ export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
       group.seeds.push(seed);
       group.scores.push(scores);
       group.actMs.push(actMs);
+      groups.set(key, group);
+    }
+  }
+  return [...groups.values()];
+}
+
+/** One entry per (experiment, task, method, acting rule) of cells that were only timed. */
+export function groupLatencies(evaluations: readonly Evaluation[]): (RuleTimes & { batchMs: number[] | null })[] {
+  const groups = new Map<string, RuleTimes & { batchMs: number[] | null }>();
+  const ordered = evaluations.filter((e) => e.latency).sort((a, b) => a.cell.seed - b.cell.seed);
+  for (const { cell: { experiment, task, algorithm, seed }, latency } of ordered) {
+    for (const { candidates, sampling, actMs, batchMs } of latency!) {
+      const acting = actingName(algorithm, candidates, sampling);
+      const method = algorithms[sampling ? "behaviour_sampling" : algorithm].title;
+      const key = [experiment, task, algorithm, method, acting].join("/");
+      const group = groups.get(key) ??
+        {
+          experiment,
+          task,
+          algorithm,
+          method,
+          acting,
+          sampling,
+          seeds: [],
+          actMs: [],
+          batchMs: batchMs === null ? null : [],
+        };
+      group.seeds.push(seed);
+      group.actMs.push(actMs);
+      if (batchMs !== null) group.batchMs?.push(batchMs);
       groups.set(key, group);
     }
   }

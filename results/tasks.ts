@@ -23,6 +23,7 @@ import { normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { distillationTask } from "./distillation.ts";
 import { evaluateAgent } from "./evaluation.ts";
+import { latencyTask } from "./latency.ts";
 import { stitchingTask } from "./stitching.ts";
 import { timeCalls } from "./timing.ts";
 import { evaluateToy } from "./toy.ts";
@@ -30,6 +31,8 @@ import type { Outcome, RuleResult } from "./train.ts";
 
 /** A cell's training and evaluation. */
 export interface Task {
+  /** Gradient steps. @default those of the configuration */
+  updates?: number;
   init(rng: Rng): AgentState;
   /** One gradient step; `state` is spent by the call. The batch comes back for messages. */
   update(
@@ -76,6 +79,8 @@ export async function createTask(
       return await plannerTask(cell, folder);
     case "distillation":
       return await distillationTask(cell, folder, onProgress);
+    case "latency":
+      return await latencyTask(cell);
     case "environment":
       return await environmentTask(cell);
   }

@@ -13,6 +13,7 @@ import { createRng } from "../algorithms/core/rng.ts";
 import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import type { DistillationResult } from "./distillation.ts";
+import type { Latency } from "./latency.ts";
 import { makeFolder, readJson, removeParts, writeAtomically, writeError } from "./files.ts";
 import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
 import { describeMachine, type Provenance } from "./machine.ts";
@@ -45,6 +46,7 @@ export interface Evaluation {
   toy?: ToyResult;
   stitching?: StitchingResult;
   distillation?: DistillationResult;
+  latency?: Latency[];
 }
 
 /** What a cell's own kind of evaluation says. */
@@ -96,10 +98,11 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
 
   let { state, trainingMs } = await resume(folder, task.init(rng.child("init")));
   const metrics = await openMetrics(folder, state.updates, cell.logs);
-  const every = Math.max(Math.floor(config.updates / logsPerRun), 1);
+  const total = task.updates ?? config.updates;
+  const every = Math.max(Math.floor(total / logsPerRun), 1);
   let sums: Record<string, number> = {};
   let [last, lastSave] = [performance.now(), performance.now()];
-  while (state.updates < config.updates) {
+  while (state.updates < total) {
     const k = state.updates;
     const result = await task.update(state, rng.child(`batch/${k}`), rng.child(`update/${k}`));
     for (const [name, value] of Object.entries(result.metrics)) {
@@ -110,17 +113,17 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
     const now = performance.now();
     trainingMs += now - last;
     last = now;
-    if (state.updates % every !== 0 && state.updates < config.updates) continue;
-    onProgress({ done: state.updates, total: config.updates, note: "training" });
+    if (state.updates % every !== 0 && state.updates < total) continue;
+    onProgress({ done: state.updates, total, note: "training" });
     const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / every]));
     await metrics.append(state.updates, means);
     sums = {};
-    if (now - lastSave < cell.checkpointMs && state.updates < config.updates) continue;
+    if (now - lastSave < cell.checkpointMs && state.updates < total) continue;
     await save(folder, cell, state, trainingMs);
     lastSave = last = performance.now();
   }
 
-  const note = (text: string) => onProgress({ done: config.updates, total: config.updates, note: text });
+  const note = (text: string) => onProgress({ done: total, total, note: text });
   const { policy, ...outcome } = await task.evaluate(state, rng.child("evaluation"), note);
   await writeAtomically(at("policy.onnx"), policy);
   const evaluation: Evaluation = { cell, trainingMs, updates: state.updates, madeWith, ...outcome };

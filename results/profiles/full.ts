@@ -16,6 +16,7 @@ import {
   klSettings,
   type Profile,
   smallPlanner,
+  speedPlan,
 } from "./profile.ts";
 
 const bandit = { updates: 3500, batchSize: 512, actorRows: 4096, valueRows: 512, actorNoise: "antithetic" };
@@ -24,6 +25,7 @@ const dtql = { updates: 100_000, pretrainUpdates: 5000 };
 export const full: Profile = {
   description: "the papers' networks on local data, three seeds; days on 2 cores",
   experiments: {
+    speed: [speedPlan],
     bandits: [{
       kind: "bandit",
       tasks: banditTasks,

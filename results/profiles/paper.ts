@@ -13,6 +13,7 @@ import {
   type Plan,
   type Profile,
   type Run,
+  speedPlan,
 } from "./profile.ts";
 
 const levels = ["medium", "medium-replay", "medium-expert"];
@@ -38,6 +39,7 @@ export const paper: Profile = {
   description:
     "the papers' budgets on D4RL's data, which are downloaded; five seeds; months on 2 cores, so for a cluster",
   experiments: {
+    speed: [speedPlan],
     bandits: [{
       kind: "bandit",
       tasks: banditTasks,

@@ -8,7 +8,7 @@ import type { PlannerConfig } from "../../algorithms/stitching/mod.ts";
 import type { algorithms, Cell, ExperimentKind, SamplingRule } from "../cell.ts";
 
 /** The experiments, cheapest first. */
-export const experimentNames = ["bandits", "toy", "dtql", "srpo", "stitching", "distillation"] as const;
+export const experimentNames = ["speed", "bandits", "toy", "dtql", "srpo", "stitching", "distillation"] as const;
 
 /** One of {@linkcode experimentNames}. */
 export type ExperimentName = typeof experimentNames[number];
@@ -71,6 +71,20 @@ export const iterativeBaselines: SamplingRule[] = [
   sampling(15, 16),
   sampling(5, 64, "ddpm"), // IDQL's way.
 ];
+
+/** Times per action at published sizes, three times over. */
+export const speedPlan: Plan = {
+  kind: "latency",
+  tasks: ["halfcheetah-medium-v2"],
+  runs: {
+    srpo: { overrides: {}, sampling: iterativeBaselines },
+    dtql: { overrides: {}, candidates: 1024 },
+    diffusion_ql: { overrides: {}, candidates: 50 },
+  },
+  source: "networks as published, not trained",
+  seeds: [0, 1, 2],
+  episodes: 1,
+};
 
 /** The same settings for each of several algorithms. */
 export const alike = <Name extends string>(names: readonly Name[], run: Run): Record<Name, Run> =>

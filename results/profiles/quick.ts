@@ -16,6 +16,7 @@ import {
   klSettings,
   type Profile,
   smallPlanner,
+  speedPlan,
 } from "./profile.ts";
 
 const smallDtql = {
@@ -44,6 +45,7 @@ const regression = { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden
 export const quick: Profile = {
   description: "scaled-down networks and budgets on local data; under 10 minutes on 2 cores",
   experiments: {
+    speed: [speedPlan],
     bandits: [{
       kind: "bandit",
       tasks: banditTasks,

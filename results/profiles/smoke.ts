@@ -6,7 +6,16 @@
 
 import { dynamicsDefaults } from "../../algorithms/stitching/mod.ts";
 import { toySets } from "../toy.ts";
-import { alike, distillationNames, hopperReplay, klSettings, type Profile, sampling, smallPlanner } from "./profile.ts";
+import {
+  alike,
+  distillationNames,
+  hopperReplay,
+  klSettings,
+  type Profile,
+  sampling,
+  smallPlanner,
+  speedPlan,
+} from "./profile.ts";
 
 const tinyDtql = { updates: 40, batchSize: 64, hidden: 32, pretrainUpdates: 10, diffusionHidden: 32 };
 const tinyBandit = { updates: 40, batchSize: 64, hidden: 32, diffusionHidden: 32 };
@@ -16,6 +25,7 @@ const tinyRegression = { updates: 40, batchSize: 64, learningRate: 1e-3, hidden:
 export const smoke: Profile = {
   description: "everything once, far too short to learn, so its verdicts mean nothing; under 2 minutes",
   experiments: {
+    speed: [{ ...speedPlan, seeds: [0] }],
     bandits: [{
       kind: "bandit",
       tasks: ["25gaussians-far"],

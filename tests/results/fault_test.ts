@@ -5,6 +5,7 @@ import { type Cell, cellFolder } from "../../results/cell.ts";
 import { fromFileUrl } from "../../results/paths.ts";
 import { planCells } from "../../results/plan.ts";
 import type { Evaluation } from "../../results/train.ts";
+import { listProcesses } from "../processes.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));
 const seeds = [0, 1, 2];
@@ -82,15 +83,8 @@ async function assertWhole(root: string) {
 }
 
 /** Processes that have a folder in their command line. */
-async function processesOf(root: string): Promise<number[]> {
-  const found: number[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;
-    const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (command.includes(root)) found.push(Number(name));
-  }
-  return found;
-}
+const processesOf = async (root: string) =>
+  (await listProcesses()).filter(({ pid, command }) => pid !== Deno.pid && command.includes(root));
 
 async function untilOneIsDone(root: string) {
   for (let i = 0; i < 600; i++) {
@@ -102,7 +96,7 @@ async function untilOneIsDone(root: string) {
   throw new Error("no cell ended");
 }
 
-const kill = (pid: number) => {
+const kill = ({ pid }: { pid: number }) => {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch {
@@ -118,12 +112,8 @@ Deno.test({
     withFolder(async (root) => {
       const launcher = reproduce(root).spawn();
       await untilOneIsDone(root);
-      const all = await processesOf(root);
-      const parents: number[] = [];
-      for (const pid of all) {
-        const command = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-        if (!command.includes("run_cell.ts")) parents.push(pid);
-      }
+      const parents = (await processesOf(root)).filter(({ command }) => !command.includes("run_cell.ts"));
+      assert(parents.length > 0);
       parents.forEach(kill);
       await launcher.output();
       const { code, stderr } = await reproduce(root).output();

@@ -5,6 +5,7 @@ import { fromFileUrl } from "../../results/paths.ts";
 import { planCells } from "../../results/plan.ts";
 import type { Evaluation } from "../../results/train.ts";
 import { startCluster, testsCluster } from "../cluster.ts";
+import { listProcesses } from "../processes.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));
 
@@ -76,9 +77,9 @@ Deno.test({
       let killed = 0;
       const victims = new Set<string>();
       await until("two cells killed", 120, async () => {
-        for (const { pid, command } of await processes()) {
+        for (const { pid, command } of await listProcesses()) {
           const index = command.match(/run_cell\.ts .*cells_0\.json (\d+)$/)?.[1];
-          if (!command.includes(remote) || index === undefined || victims.has(index) || killed === 2) continue;
+          if (!command.includes(`${remote} `) || index === undefined || victims.has(index) || killed === 2) continue;
           victims.add(index);
           Deno.kill(pid, "SIGKILL");
           killed++;
@@ -126,15 +127,3 @@ Deno.test({
     }
   },
 });
-
-async function processes(): Promise<{ pid: number; command: string }[]> {
-  const found: { pid: number; command: string }[] = [];
-  for (const { name } of Deno.readDirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
-    if (command.startsWith("/") && !command.startsWith("/bin")) {
-      found.push({ pid: Number(name), command: command.replaceAll("\0", " ").trim() });
-    }
-  }
-  return found;
-}

@@ -1,0 +1,14 @@
+/**
+ * What runs on this machine.
+ *
+ * @module
+ */
+
+/** Processes of this machine; by `ps`, since Deno reads /proc with every permission only. */
+export async function listProcesses(): Promise<{ pid: number; command: string }[]> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-eo", "pid=,args=", "-ww"], stdout: "piped" }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n").map((line) => {
+    const [, pid, command] = line.match(/^\s*(\d+)\s(.*)$/)!;
+    return { pid: Number(pid), command };
+  });
+}
