@@ -5,8 +5,9 @@ import { createRng } from "../../algorithms/core/rng.ts";
 import { tf } from "../../algorithms/core/tensor.ts";
 import { treeLeaves } from "../../algorithms/core/tree.ts";
 import { exactNoise, mixtureNoise, regularizeActions, srpoToy } from "../../algorithms/srpo/mod.ts";
+import { vpMarginal } from "../../algorithms/core/vp_sde.ts";
 import { banditSets, mixtureDensity, pointMixtures } from "../../data/bandits.ts";
-import { exactModel, sweepToy, toySets } from "../../results/toy.ts";
+import { exactModel, sweepToy, toySets, toyTargets } from "../../results/toy.ts";
 
 Deno.test("mixtureNoise() is minus sigma times the gradient of the diffused log density", async () => {
   await useBackend("cpu");
@@ -76,4 +77,57 @@ Deno.test("the toy's network has the official size", () => {
   const { network } = state.arrays as { network: { params: unknown } };
   const count = treeLeaves<NdArray>(network.params).reduce((sum, { data }) => sum + data.length, 0);
   assertEquals(count, 1_054_178);
+});
+
+/** The exact gradient of the toy objective at 1 / beta = 1, by the trapezoid rule over time and noise, in float64. */
+function exactGradient(mixture: ReturnType<typeof pointMixtures.moons>, [x, y]: number[], target: number[]): number[] {
+  const { centres, deviation, mode } = mixture;
+  const nodes = Array.from({ length: 15 }, (_, i) => -5 + 10 * i / 14);
+  const total = nodes.reduce((sum, z) => sum + Math.exp(-z * z / 2), 0);
+  const times = Array.from({ length: 40 }, (_, i) => 0.02 + 0.96 * (i + 0.5) / 40);
+  const gradient = [2 * (x - target[0]), 2 * (y - target[1])];
+  for (const t of times) {
+    const { alpha, sigma } = vpMarginal(t);
+    const variance = alpha ** 2 * deviation ** 2 + sigma ** 2;
+    for (const z0 of nodes) {
+      for (const z1 of nodes) {
+        const [u, v] = [alpha * x + sigma * z0, alpha * y + sigma * z1];
+        const logs = mode.map((_, i) =>
+          -((u - alpha * centres[2 * i]) ** 2 + (v - alpha * centres[2 * i + 1]) ** 2) / (2 * variance)
+        );
+        const most = Math.max(...logs);
+        let [weight, meanU, meanV] = [0, 0, 0];
+        logs.forEach((log, i) => {
+          const w = Math.exp(log - most);
+          weight += w;
+          meanU += w * centres[2 * i];
+          meanV += w * centres[2 * i + 1];
+        });
+        // alpha / sigma times the expected noise, whose own mean is zero.
+        const share = Math.exp(-(z0 * z0 + z1 * z1) / 2) / total ** 2 / times.length * alpha / variance;
+        gradient[0] += share * (u - alpha * meanU / weight);
+        gradient[1] += share * (v - alpha * meanV / weight);
+      }
+    }
+  }
+  return gradient;
+}
+
+Deno.test("the one target that loses density on moons does so at the objective's exact optimum, and the sweep finds it", async () => {
+  const mixture = pointMixtures.moons();
+  const target = [0, 1.5];
+  let action = target;
+  let gradient = [0, 0];
+  for (let k = 0; k < 60; k++) {
+    gradient = exactGradient(mixture, action, target);
+    action = action.map((a, d) => a - 0.1 * gradient[d]);
+  }
+  assert(Math.hypot(...gradient) < 1e-3, `${gradient}`); // It has converged.
+  const logDensity = ([x, y]: number[]) => mixtureDensity(mixture, x, y).logDensity;
+  const change = logDensity(action) - logDensity(target);
+  assert(change < -0.02 && change > -0.2, `${change}`);
+  const { actions } = await sweepToy("moons", exactModel("moons"), createRng("exact"));
+  const at = 2 * toyTargets.findIndex(([x, y]) => x === target[0] && y === target[1]);
+  const swept = actions[actions.length - 1].slice(at, at + 2);
+  assert(Math.hypot(swept[0] - action[0], swept[1] - action[1]) < 0.05, `${swept} and ${action}`);
 });
