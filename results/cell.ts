@@ -42,7 +42,7 @@ export const algorithms = {
 };
 
 /** What an experiment does with a trained agent. */
-export type ExperimentKind = "bandit" | "environment" | "toy" | "stitching" | "distillation" | "latency";
+export type ExperimentKind = "bandit" | "environment" | "toy" | "stitching" | "distillation" | "diagnosis" | "latency";
 
 /** A way to sample SRPO's behaviour model; see its settings of the same names. */
 export interface SamplingRule {

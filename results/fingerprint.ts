@@ -37,6 +37,7 @@ const kindCode: Record<ExperimentKind, string[]> = {
   toy: ["results/toy"],
   stitching: ["results/stitching"],
   distillation: ["results/distillation"],
+  diagnosis: ["results/diagnosis"],
   latency: ["results/latency"],
 };
 const common = ["algorithms/core/", "data/", "environments/", "results/"];

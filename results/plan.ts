@@ -91,6 +91,9 @@ const costs: Record<keyof typeof algorithms, [updateMs: number, evaluationSecond
 export function estimateCell(cell: Cell): Estimate {
   const config = cellConfig(cell) as { updates: number; batchSize: number; hidden?: number; actorRows?: number };
   const [updateMs, evaluationSeconds] = costs[cell.algorithm];
+  if (cell.kind === "diagnosis") {
+    return { seconds: 20 + config.updates / 250 + 6 * cell.evaluation.episodes, memoryMiB: 600 };
+  }
   if (cell.kind === "latency") return { seconds: 10, memoryMiB: 400 };
   const { hidden = 128, actorRows = 0 } = config;
   const rows = cell.algorithm === "stitching" || cell.kind === "distillation"

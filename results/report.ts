@@ -17,6 +17,7 @@ import { banditFigure, banditTable } from "./bandit_report.ts";
 import { algorithms, cellFolder, cellLabel } from "./cell.ts";
 import { type Answer, answerClaims, claimsTable, quotedComparison } from "./claims.ts";
 import { curvesFigure, distillationTable, projectionFigure } from "./distillation_report.ts";
+import { diagnosisFigure, diagnosisTable } from "./diagnosis.ts";
 import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./environment_report.ts";
 import { writeFigure } from "./figures.ts";
 import { makeFolder, writeAtomically } from "./files.ts";
@@ -128,10 +129,11 @@ const experimentTitles: Record<string, string> = {
   srpo: "SRPO, iterative sampling and baselines",
   stitching: "Trajectory stitching",
   distillation: "Offline behavior distillation",
+  diagnosis: "State quality and state diversity",
 };
 
 /** The way to act that an experiment is about; the others are subtracted from it. */
-const leading: Record<string, Pick<RuleScores, "algorithm" | "acting">> = {
+const leading: Partial<Record<string, Pick<RuleScores, "algorithm" | "acting">>> = {
   dtql: { algorithm: "dtql", acting: "one sample" },
   srpo: { algorithm: "srpo", acting: "one pass" },
   stitching: { algorithm: "stitching", acting: "BC of generated and stitched data" },
@@ -145,7 +147,7 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
     const tables: Section["tables"] = {};
     const figures: Section["figures"] = {};
     const notes = protocol(own);
-    const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation" | "latency") =>
+    const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation" | "diagnosis" | "latency") =>
       own.filter((e) => e[kind]);
     if (of("latency").length > 0) tables.speed = latencyTable(own, protocol(own).slice(0, 1));
     if (of("bandit").length > 0) {
@@ -159,8 +161,9 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
     const environments = of("environment");
     if (environments.length > 0) {
       tables[`${experiment}_scores`] = scoreTable(environments, notes);
-      const differences = differenceTable(environments, leading[experiment]);
-      if (differences.rows.length > 0) tables[`${experiment}_differences`] = differences;
+      const lead = leading[experiment];
+      const differences = lead && differenceTable(environments, lead);
+      if (differences && differences.rows.length > 0) tables[`${experiment}_differences`] = differences;
       const tasks = new Set(environments.map(({ cell }) => cell.task));
       if (tasks.size > 1) {
         tables[`${experiment}_tasks`] = aggregateTable(environments);
@@ -183,6 +186,10 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
       tables.distillation = distillationTable(own, notes);
       figures.distillation_curves = curvesFigure(own);
       figures.distillation_states = projectionFigure(own);
+    }
+    if (of("diagnosis").length > 0) {
+      tables.diagnosis = diagnosisTable(own, notes);
+      figures.diagnosis = diagnosisFigure(own);
     }
     return { name: experiment, title: experimentTitles[experiment] ?? experiment, tables, figures };
   });

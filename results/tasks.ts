@@ -21,6 +21,7 @@ import {
 import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
 import { normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
+import { diagnosisTask } from "./diagnosis.ts";
 import { distillationTask } from "./distillation.ts";
 import { evaluateAgent } from "./evaluation.ts";
 import { latencyTask } from "./latency.ts";
@@ -81,6 +82,8 @@ export async function createTask(
       return await distillationTask(cell, folder, onProgress);
     case "latency":
       return await latencyTask(cell);
+    case "diagnosis":
+      return await diagnosisTask(cell, folder);
     case "environment":
       return await environmentTask(cell);
   }

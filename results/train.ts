@@ -12,6 +12,7 @@ import type { NdArray } from "../algorithms/core/compile.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
+import type { DiagnosisPoint } from "./diagnosis.ts";
 import type { DistillationResult } from "./distillation.ts";
 import type { Latency } from "./latency.ts";
 import { makeFolder, readJson, removeParts, writeAtomically, writeError } from "./files.ts";
@@ -46,6 +47,7 @@ export interface Evaluation {
   toy?: ToyResult;
   stitching?: StitchingResult;
   distillation?: DistillationResult;
+  diagnosis?: DiagnosisPoint[];
   latency?: Latency[];
 }
 

@@ -109,5 +109,13 @@ export const full: Profile = {
       seeds: [0, 1, 2],
       episodes: 10,
     }],
+    diagnosis: [{
+      kind: "diagnosis",
+      tasks: [hopperReplay, cheetahReplay],
+      runs: { bc: { overrides: { updates: 100_000 } } },
+      source: "ours: BC as in TD3+BC with at most 100,000 updates",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    }],
   },
 };

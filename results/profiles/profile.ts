@@ -8,7 +8,16 @@ import type { PlannerConfig } from "../../algorithms/stitching/mod.ts";
 import type { algorithms, Cell, ExperimentKind, SamplingRule } from "../cell.ts";
 
 /** The experiments, cheapest first. */
-export const experimentNames = ["speed", "bandits", "toy", "dtql", "srpo", "stitching", "distillation"] as const;
+export const experimentNames = [
+  "speed",
+  "bandits",
+  "toy",
+  "dtql",
+  "srpo",
+  "stitching",
+  "distillation",
+  "diagnosis",
+] as const;
 
 /** One of {@linkcode experimentNames}. */
 export type ExperimentName = typeof experimentNames[number];

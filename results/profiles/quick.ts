@@ -177,6 +177,14 @@ export const quick: Profile = {
       seeds: [0, 1, 2],
       episodes: 10,
     }],
+    diagnosis: [{
+      kind: "diagnosis",
+      tasks: [hopperReplay, cheetahReplay],
+      runs: { bc: { overrides: { updates: 10_000, ...small } } },
+      source: "ours: BC of width 128 with learning rate 0.001 and at most 10,000 updates",
+      seeds: [0, 1, 2],
+      episodes: 10,
+    }],
   },
-  onRequest: ["srpo", "stitching", "distillation"],
+  onRequest: ["srpo", "stitching", "distillation", "diagnosis"],
 };

@@ -127,5 +127,13 @@ export const smoke: Profile = {
       seeds: [0],
       episodes: 2,
     }],
+    diagnosis: [{
+      kind: "diagnosis",
+      tasks: [hopperReplay],
+      runs: { bc: { overrides: { updates: 100, batchSize: 64, hidden: 32 } } },
+      source: "smoke test: at most 100 updates, width 32",
+      seeds: [0],
+      episodes: 2,
+    }],
   },
 };
