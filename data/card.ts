@@ -10,21 +10,17 @@ import { catalog } from "./catalog.ts";
 import { qlearningDataset, sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 import { renderFigure } from "./figures.ts";
+import { asVersion5, type Shown, shown } from "./display.ts";
 import { describe, episodesFrame, statisticsFrame } from "./frames.ts";
 import { type Table, toMarkdown, toText } from "./table.ts";
 
 /** A dataset card. In a Deno notebook it shows itself. */
-export interface DatasetCard {
+export interface DatasetCard extends Shown {
   tables: Table[];
   /** Histogram of returns beside a map of the states. */
   figure: TopLevelSpec;
-  toText(): string;
   toMarkdown(): string;
-  /** The representation that Deno's notebook kernel asks for. */
-  [display](): Promise<Record<string, unknown>>;
 }
-
-const display: unique symbol = Symbol.for("Jupyter.display");
 
 const bins = 20;
 
@@ -98,18 +94,12 @@ export function datasetCard(data: Dataset): DatasetCard {
   return {
     tables,
     figure,
-    toText: text,
     toMarkdown: markdown,
-    async [display]() {
+    ...shown(text, async () => {
       const { spec, svg } = await renderFigure(figure);
-      return {
-        "text/plain": text(),
-        "text/markdown": `${markdown()}\n<img src="data:image/svg+xml;base64,${
-          btoa(unescape(encodeURIComponent(svg)))
-        }"/>`,
-        "application/vnd.vegalite.v6+json": spec,
-      };
-    },
+      const picture = `<img src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
+      return { "text/markdown": `${markdown()}\n${picture}`, "application/vnd.vegalite.v5+json": asVersion5(spec) };
+    }),
   };
 }
 

@@ -16,7 +16,7 @@ import { avPbc, dbc, pbc, sdwObd } from "../algorithms/offline_behavior_distilla
 import { rebrac } from "../algorithms/rebrac.ts";
 import { behaviourSampling, srpo, srpoToy } from "../algorithms/srpo/mod.ts";
 import { td3Bc } from "../algorithms/td3_bc.ts";
-import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
+import { codeFingerprint, dataFingerprint, fileFingerprint } from "./fingerprint.ts";
 import { stitchingStudy } from "./stitching_config.ts";
 
 /** A configuration is checked by {@linkcode resolveConfig} when a cell is planned, so that its type may be forgotten here. */
@@ -98,6 +98,7 @@ export function cellFolder(root: string, cell: Cell): string {
     backend,
     codeFingerprint(cell),
     dataFingerprint(dataset),
+    fileFingerprint(cell.overrides.teacherFile),
   ]);
   const hash = createHash("sha256").update(identity).digest("hex").slice(0, 10);
   return join(root, "runs", profile, experiment, task, algorithm, hash, `seed_${seed}`);

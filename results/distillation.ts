@@ -36,6 +36,7 @@ import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { evaluateDistillation } from "./distillation_evaluation.ts";
 import { keepStages } from "./stages.ts";
 import { mean } from "./statistics.ts";
+import { importTeacher, trainTeacher } from "./teacher.ts";
 import type { Evaluation } from "./train.ts";
 
 /** What a distillation cell says beside its scores. */
@@ -49,13 +50,6 @@ export interface DistillationResult {
   curve: [number, number][];
   /** Normalized states in the data's first two principal components. */
   projection: { data: [number, number][]; before: [number, number][]; after: [number, number][] };
-}
-
-/** Says which actions are wanted, and what they are worth; raw observations. */
-export interface Teacher {
-  agent: Agent;
-  state: AgentState;
-  value(observation: NdArray, action: NdArray): Promise<NdArray>;
 }
 
 /** What the distillation's training needs. */
@@ -92,6 +86,8 @@ export async function distillationTask(
     config.teacherHidden,
     config.teacherLearningRate,
     config.densityEpochs,
+    config.cloningUpdates,
+    config.hidden,
   ])).digest("hex").slice(0, 10);
   const stage = await keepStages(join(folder, "../../../shared", shared, `seed_${cell.seed}`), onProgress);
   const rng = createRng(`${cell.task}/obd/${cell.seed}`); // One teacher and density per task and seed, whatever the objective.
@@ -100,6 +96,8 @@ export async function distillationTask(
   );
   const teacher = config.objective === "dbc"
     ? null
+    : config.teacherFile
+    ? await importTeacher(config.teacherFile, spec)
     : await trainTeacher(data, config, spec, rng.child("teacher"), stage);
   const { weights, heldOut } = config.densityExponent === 0
     ? { weights: new Float64Array(count).fill(1), heldOut: null }
@@ -147,6 +145,7 @@ export async function distillationTask(
         pairsOf,
         state,
         rng: stream,
+        stage,
         first: pairsOf(
           distinctRows(
             count,
@@ -156,50 +155,6 @@ export async function distillationTask(
         ),
         onProgress: report,
       }),
-  };
-}
-
-const criticValue = compile<{ critic: TwinCritic<NdArray>; s: NdArray; a: NdArray }, { value: Tensor }>(
-  "obd/value",
-  ({ critic, s, a }) => ({ value: twinValues(critic, s, a)[0] }), // The first critic alone (authors' code).
-);
-
-/** IQL of the data, kept as a stage. */
-async function trainTeacher(
-  data: Transitions,
-  config: BehaviorDistillationConfig,
-  spec: Spec,
-  rng: Rng,
-  stage: Stage,
-): Promise<Teacher> {
-  const { iql } = algorithms;
-  const settings = {
-    ...iql.defaults, // Rewards as IQL's authors scale them.
-    updates: config.teacherUpdates,
-    hidden: config.teacherHidden,
-    learningRate: config.teacherLearningRate,
-  };
-  const agent = iql.create(settings, spec);
-  const rewarded = { ...data, reward: transformRewards(data, settings.rewardTransform) };
-  const arrays = await stage("teacher", async (said) => {
-    let state = agent.init(rng.child("init"));
-    for (let k = 0; k < settings.updates; k++) {
-      const batch = drawBatch(rewarded, settings.batchSize, rng.child(`batch/${k}`));
-      ({ state } = await agent.update(state, batch, rng.child(`update/${k}`)));
-      if (k % 500 === 0) said(k / settings.updates);
-    }
-    return state.arrays;
-  });
-  const critic = (arrays as IqlArrays).critic.params;
-  const [least, largest] = returnRange(data);
-  const unit = (largest - least) / 1000; // Values in the environment's rewards again, as Cal-QL's are.
-  return {
-    agent,
-    state: { updates: settings.updates, arrays },
-    async value(s, a) {
-      const { value: { data, shape } } = await criticValue({ critic, s, a });
-      return ndarray((data as Float32Array).map((q) => unit * q), shape);
-    },
   };
 }
 

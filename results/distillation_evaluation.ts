@@ -7,8 +7,9 @@
 import { join } from "node:path";
 import type { AgentState, Spec } from "../algorithms/core/agent.ts";
 import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
-import { type Rng, shuffle } from "../algorithms/core/rng.ts";
+import { createRng, type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
+import type { Stage } from "../algorithms/core/stage.ts";
 import { trajectoryStarts } from "../algorithms/core/trajectories.ts";
 import {
   type BehaviorDistillationConfig,
@@ -20,17 +21,18 @@ import {
   type StudentVariant,
   trainVariant,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
-import type { Transitions } from "../data/d4rl.ts";
+import { drawBatch, type Transitions } from "../data/d4rl.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { writeHdf5 } from "../data/hdf5.ts";
 import { pairsArrays, pairsCsv } from "../data/pairs.ts";
 import { datasetTrajectories } from "../data/trajectories.ts";
 import { normalizedScore } from "../environments/mod.ts";
 import { algorithms, type Cell } from "./cell.ts";
-import type { DistillationResult, DistillationTask, Teacher } from "./distillation.ts";
+import type { DistillationResult, DistillationTask } from "./distillation.ts";
 import { evaluateAgent } from "./evaluation.ts";
 import { writeAtomically } from "./files.ts";
 import { mean } from "./statistics.ts";
+import type { Teacher } from "./teacher.ts";
 import { timeCalls } from "./timing.ts";
 import type { RuleResult } from "./train.ts";
 
@@ -52,6 +54,7 @@ export interface DistillationWork {
   first: Pairs;
   state: AgentState;
   rng: Rng;
+  stage: Stage;
   onProgress(note: string): void;
 }
 
@@ -128,12 +131,18 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
     }
     await addEach(acting, policies, settings);
   }
+  const whole = await cloneData(work);
+  rules.push({
+    candidates: 1,
+    acting: "BC of the whole data",
+    ...await play("whole", "bc", whole.state, whole.config),
+    actMs: await timeCalls(() => whole.agent.act(whole.state, one, 1, rng), 50, 200),
+  });
   if (teacher) {
-    const settings = { ...algorithms.iql.defaults, hidden: config.teacherHidden };
     rules.push({
       candidates: 1,
       acting: "teacher",
-      ...await play("teacher", "iql", teacher.state, settings),
+      ...await play("teacher", teacher.algorithm, teacher.state, teacher.config),
       actMs: await timeCalls(() => teacher.agent.act(teacher.state, one, 1, rng), 50, 200),
     });
   }
@@ -153,6 +162,24 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
     },
     policy: agent.exportPolicy(together),
   };
+}
+
+/** BC of the whole data, one per task and seed. */
+async function cloneData({ data, config, spec, cell, stage }: DistillationWork) {
+  const { bc } = algorithms;
+  const settings = { ...bc.defaults, updates: config.cloningUpdates, hidden: config.hidden, learningRate: 1e-3 };
+  const agent = bc.create(settings, spec);
+  const stream = createRng(`${cell.task}/obd/${cell.seed}/cloning`);
+  const arrays = await stage("BC of the whole data", async (said) => {
+    let state = agent.init(stream.child("init"));
+    for (let k = 0; k < settings.updates; k++) {
+      const batch = drawBatch(data, settings.batchSize, stream.child(`batch/${k}`));
+      ({ state } = await agent.update(state, batch, stream.child(`update/${k}`)));
+      if (k % 500 === 0) said(k / settings.updates);
+    }
+    return state.arrays;
+  });
+  return { agent, config: settings, state: { updates: settings.updates, arrays } };
 }
 
 /** The paper's other architectures, and other optimizers of the same one (Tables 2 and 3); layers count the output's. */

@@ -25,10 +25,10 @@ const algorithmCode: Record<keyof typeof algorithms, string[]> = {
   bc: ["algorithms/bc.ts"],
   td3_bc: ["algorithms/td3_bc.ts"],
   rebrac: ["algorithms/rebrac.ts"],
-  dbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts"],
-  pbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts"],
-  av_pbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts"],
-  sdw_obd: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts"],
+  dbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts", "algorithms/bc.ts"],
+  pbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts", "algorithms/bc.ts"],
+  av_pbc: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts", "algorithms/bc.ts"],
+  sdw_obd: ["algorithms/offline_behavior_distillation/", "algorithms/iql.ts", "algorithms/bc.ts"],
   stitching: ["algorithms/stitching/", "algorithms/bc.ts"],
 };
 const kindCode: Record<ExperimentKind, string[]> = {
@@ -105,5 +105,17 @@ export function dataFingerprint(path: string | null): string | null {
       closure(["data/local.ts"], () => true),
       files.map((name) => digest(Deno.readFileSync(join(folder, name)))),
     ]));
+  });
+}
+
+/** Of a file that settings name; null where they name none. */
+export function fileFingerprint(path: unknown): string | null {
+  if (typeof path !== "string" || path === "") return null;
+  return remember(`file/${path}`, () => {
+    try {
+      return digest(Deno.readFileSync(path));
+    } catch {
+      throw new Error(`Cannot read "${path}": the file must be there and readable`);
+    }
   });
 }

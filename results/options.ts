@@ -32,6 +32,7 @@ Usage: deno task reproduce [options]
   --jobs <n>           cells at once (default: the number of cores; with Slurm: no limit)
   --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
   --out <folder>       where results go (default: results)
+  --teacher <file>     distil another program's policy and critic (safetensors; layout in results/teacher.ts) for our IQL
   --log tensorboard    also write TensorBoard event files beside metrics.jsonl
   --fresh              train again what is done already
   --dry-run            list the cells with their estimated time and memory, and stop
@@ -57,6 +58,7 @@ const texts = [
   "backend",
   "out",
   "log",
+  "teacher",
   "executor",
   "partition",
   "time",
@@ -131,13 +133,15 @@ export function parseOptions(args: string[]) {
     jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
     backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
     out: flags.out === undefined ? resultsFolder : resolve(flags.out),
+    teacher: flags.teacher === undefined ? undefined : resolve(flags.teacher),
     logs: oneOf("log", flags.log, ["tensorboard"] as const),
     slurm: { partition: flags.partition, time: flags.time, memory: flags.memory },
   };
 }
 
 /** The flags that choose the same cells again. */
-export function selectionArguments({ profile, only, task, algorithm, seeds, backend, out }: Options): string[] {
-  const chosen = { profile, only, task, algorithm, seeds: seeds?.join(","), backend, out };
+export function selectionArguments(options: Options): string[] {
+  const { profile, only, task, algorithm, seeds, backend, out, teacher } = options;
+  const chosen = { profile, only, task, algorithm, seeds: seeds?.join(","), backend, out, teacher };
   return Object.entries(chosen).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
 }

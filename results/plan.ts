@@ -17,6 +17,8 @@ export interface Selection {
   algorithm?: string;
   seeds?: readonly number[];
   logs?: Cell["logs"];
+  /** A teacher's weights for distillation, instead of our own. */
+  teacher?: string;
 }
 
 /** The cells of a profile, experiment by experiment; local datasets are looked for in `datasets`. */
@@ -39,7 +41,11 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
               algorithm,
               seed,
               backend,
-              overrides: { ...overrides, ...perTask?.[task] },
+              overrides: {
+                ...overrides,
+                ...perTask?.[task],
+                ...(selection.teacher && kind === "distillation" ? { teacherFile: selection.teacher } : {}),
+              },
               overridesSource: source,
               evaluation: { episodes, candidates, ...(sampling ? { sampling } : {}) },
               dataset: ["bandit", "toy", "latency"].includes(kind)

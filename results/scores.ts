@@ -6,7 +6,7 @@
 
 import { normalizedScore } from "../environments/scores.ts";
 import { algorithms, type Cell, type SamplingRule } from "./cell.ts";
-import { pairedDifferences } from "./statistics.ts";
+import { mean, pairedDifferences } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
 
 /** One way to act, over seeds. */
@@ -99,4 +99,19 @@ export function differencesOf(a: RuleScores, b: RuleScores): number[][] | null {
   const [x, y] = [of(a), of(b)];
   if (common.length === 0 || x.some((seed, i) => seed.length !== y[i].length)) return null;
   return pairedDifferences(x, y);
+}
+
+/** Mean score of every way to act in one evaluation, or what a bandit's policy does, in words. */
+export function normalizedScores(evaluation: Evaluation): { acting: string; text: string }[] {
+  const { bandit } = evaluation;
+  if (bandit) {
+    return [{
+      acting: "one sample",
+      text: `reward ${bandit.reward.toFixed(2)}, distance ${bandit.nearestMean.toFixed(2)}`,
+    }];
+  }
+  return groupRules([evaluation]).map(({ acting, scores }) => ({
+    acting,
+    text: `${mean(scores[0]).toFixed(1)} over ${scores[0].length} episodes`,
+  }));
 }

@@ -40,6 +40,10 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   variants: number;
   /** Teacher: IQL of this many updates and this width. */
   teacherUpdates: number;
+  /** Weights of another program's teacher, a safetensors file; empty for our own IQL. */
+  teacherFile: string;
+  /** Updates of the policy that is cloned from the whole data, for comparison. */
+  cloningUpdates: number;
   teacherHidden: number;
   teacherLearningRate: number;
   /** Passes of the density model over the states; used if `densityExponent` is above 0. */
@@ -51,6 +55,8 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
 const defaults: BehaviorDistillationConfig = {
   ...distillationDefaults,
   teacherUpdates: 1_000_000,
+  teacherFile: "",
+  cloningUpdates: 50_000, // The paper's data sets take 25 to 125 thousand.
   teacherHidden: 256,
   teacherLearningRate: 3e-4,
   densityEpochs: 50,

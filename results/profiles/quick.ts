@@ -166,6 +166,7 @@ export const quick: Profile = {
           teacherUpdates: 20_000,
           teacherHidden: 128,
           teacherLearningRate: 1e-3,
+          cloningUpdates: 4000,
           densityEpochs: 2,
           students: 5,
           variants: 2,
@@ -173,7 +174,8 @@ export const quick: Profile = {
       }),
       source:
         "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
-        "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; density model with 2 passes for 50",
+        "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
+        "density model with 2 passes for 50",
       seeds: [0, 1, 2],
       episodes: 10,
     }],

@@ -118,6 +118,7 @@ export const smoke: Profile = {
           batchSize: 64,
           teacherUpdates: 20,
           teacherHidden: 16,
+          cloningUpdates: 20,
           densityEpochs: 1,
           students: 2,
           variants: 1,

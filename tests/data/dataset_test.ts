@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows }
 import { join } from "node:path";
 import { createRng, type Rng } from "../../algorithms/core/rng.ts";
 import { cachePath } from "../../data/cache.ts";
+import { jupyterDisplay } from "../../data/display.ts";
 import { datasetCard } from "../../data/card.ts";
 import { drawShuffled, qlearningDataset, sequenceDataset } from "../../data/d4rl.ts";
 import { type Dataset, loadDataset, toDataset } from "../../data/dataset.ts";
@@ -212,9 +213,8 @@ Deno.test("datasetCard() counts flags and dropped rows, and shows itself in text
   assertEquals(value("unfinished tail"), "1 rows, in no episode");
   assertEquals(value("dropped for training"), "2 (33.3 %): rows at time limits and the last one");
   assert(card.toText().includes("█") && card.toMarkdown().includes("| origin | a test |"));
-  const bundle = await (card as unknown as Record<symbol, () => Promise<Record<string, string>>>)
-    [Symbol.for("Jupyter.display")]();
-  assertEquals(Object.keys(bundle), ["text/plain", "text/markdown", "application/vnd.vegalite.v6+json"]);
+  const bundle = await card[jupyterDisplay]();
+  assertEquals(Object.keys(bundle), ["text/plain", "text/markdown", "application/vnd.vegalite.v5+json"]);
   const { svg } = await renderFigure(card.figure);
   assert(svg.includes("return of an episode") && svg.includes(">s1<"));
 });
