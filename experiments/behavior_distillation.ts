@@ -32,5 +32,6 @@ const { pairs } = state.arrays as DistillationArrays;
 const policy = await distillation.trainPolicy(pairs, rng.child("policy"));
 const test = draw(2000, rng.child("test"));
 const { data: action } = await distillation.act(policy, test.observation);
-const error = action.reduce((sum, x, i) => sum + (x - test.action.data[i]) ** 2 / action.length, 0);
+const error = Float64Array.from(action, (x, i) => (x - test.action.data[i]) ** 2).reduce((a, b) => a + b) /
+  action.length;
 console.log(`mean square error of a policy trained on ${small.pairs} pairs: ${error.toFixed(3)}`);

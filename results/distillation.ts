@@ -6,15 +6,13 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Agent, AgentState, Spec } from "../algorithms/core/agent.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import type { AgentState, Spec } from "../algorithms/core/agent.ts";
+import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import { fitGaussian, gaussianLogLikelihood } from "../algorithms/core/gaussian.ts";
-import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/iql.ts";
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
-import type { Tensor } from "../algorithms/core/tensor.ts";
 import {
   type BehaviorDistillationConfig,
   createDistillation,
@@ -23,16 +21,9 @@ import {
   type Pairs,
   stateDensityWeights,
 } from "../algorithms/offline_behavior_distillation/mod.ts";
-import {
-  drawBatch,
-  observationStatistics,
-  qlearningDataset,
-  returnRange,
-  transformRewards,
-  type Transitions,
-} from "../data/d4rl.ts";
+import { observationStatistics, qlearningDataset } from "../data/d4rl.ts";
 import { loadDataset } from "../data/dataset.ts";
-import { algorithms, type Cell, cellConfig } from "./cell.ts";
+import { type Cell, cellConfig } from "./cell.ts";
 import { evaluateDistillation } from "./distillation_evaluation.ts";
 import { keepStages } from "./stages.ts";
 import { mean } from "./statistics.ts";
