@@ -10,7 +10,7 @@ import { catalog } from "./catalog.ts";
 import { qlearningDataset, sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 import { renderFigure } from "./figures.ts";
-import { asVersion5, type Shown, shown } from "./display.ts";
+import { asVersion5, pictureHtml, type Shown, shown } from "./display.ts";
 import { describe, episodesFrame, statisticsFrame } from "./frames.ts";
 import { type Table, toMarkdown, toText } from "./table.ts";
 
@@ -97,8 +97,10 @@ export function datasetCard(data: Dataset): DatasetCard {
     toMarkdown: markdown,
     ...shown(text, async () => {
       const { spec, svg } = await renderFigure(figure);
-      const picture = `<img src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
-      return { "text/markdown": `${markdown()}\n${picture}`, "application/vnd.vegalite.v5+json": asVersion5(spec) };
+      return {
+        "text/markdown": `${markdown()}\n${pictureHtml(svg, data.name)}`,
+        "application/vnd.vegalite.v5+json": asVersion5(spec),
+      };
     }),
   };
 }

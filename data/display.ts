@@ -45,6 +45,13 @@ export const asVersion5 = (spec: TopLevelSpec): object => ({
   $schema: "https://vega.github.io/schema/vega-lite/v5.json",
 });
 
+const escape = (text: string) =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+
+/** An SVG as an HTML image. */
+export const pictureHtml = (svg: string, label: string): string =>
+  `<img alt="${escape(label)}" src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
+
 /**
  * A Vega-Lite figure.
  *
@@ -58,14 +65,12 @@ export function showFigure(spec: TopLevelSpec, text?: string): Shown {
     const { spec: full, svg, png } = await renderFigure(spec);
     return {
       "application/vnd.vegalite.v5+json": asVersion5(full),
+      "text/html": pictureHtml(svg, title), // Converters clean paths out of an SVG that stands by itself.
       "image/svg+xml": svg,
       "image/png": png.toBase64(),
     };
   });
 }
-
-const escape = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 /** A table. */
 export function showTable(table: Table): Shown {

@@ -1,0 +1,80 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { fromFileUrl } from "../results/paths.ts";
+
+const folder = fromFileUrl(new URL("../notebooks/", import.meta.url));
+const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".ipynb")).sort();
+
+interface Notebook {
+  cells: {
+    cell_type: "code" | "markdown";
+    source: string | string[];
+    outputs?: { output_type: string; data?: Record<string, unknown>; evalue?: string }[];
+  }[];
+}
+
+const read = async (path: string): Promise<Notebook> => JSON.parse(await Deno.readTextFile(path));
+const textOf = (source: string | string[]) => Array.isArray(source) ? source.join("") : source;
+const errorsOf = ({ cells }: Notebook) =>
+  cells.flatMap(({ outputs = [] }) =>
+    outputs.filter(({ output_type }) => output_type === "error").map((o) => o.evalue)
+  );
+
+const converter = "/usr/bin/jupyter-nbconvert";
+const converts = await Deno.stat(converter).then(() => true, () => false);
+
+for (const name of names) {
+  Deno.test(`${name} has at most 15 cells, and its outputs are committed and without errors`, async () => {
+    const notebook = await read(join(folder, name));
+    assert(notebook.cells.length <= 15);
+    assertEquals(errorsOf(notebook), []);
+    assert(notebook.cells.some(({ outputs = [] }) => outputs.some(({ data }) => data && Object.keys(data).length > 1)));
+  });
+
+  Deno.test(`${name} passes the type checker`, async () => {
+    const { cells } = await read(join(folder, name));
+    const code = cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => textOf(source)).join(";\n");
+    const path = join(folder, `_${name}.ts`);
+    await Deno.writeTextFile(path, code);
+    try {
+      const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "--quiet", path],
+        stdout: "piped",
+        stderr: "piped",
+      }).output();
+      assertEquals(status, 0, new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(path);
+    }
+  });
+
+  Deno.test({
+    name: `${name} runs from a clean kernel, without errors`,
+    ignore: !converts,
+    fn: async () => {
+      const out = await Deno.makeTempDir();
+      try {
+        const kernel = join(out, "kernels", "deno");
+        await Deno.mkdir(kernel, { recursive: true });
+        const argv = [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"];
+        await Deno.writeTextFile(
+          join(kernel, "kernel.json"),
+          JSON.stringify({ argv, display_name: "Deno", language: "typescript" }),
+        );
+        const { code, stderr } = await new Deno.Command(converter, {
+          args: [
+            ...["--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=300"],
+            ...["--ExecutePreprocessor.kernel_name=deno", "--output-dir", out, join(folder, name)],
+          ],
+          env: { JUPYTER_PATH: out },
+          stdout: "piped",
+          stderr: "piped",
+        }).output();
+        assertEquals(code, 0, new TextDecoder().decode(stderr));
+        assertEquals(errorsOf(await read(join(out, name))), []);
+      } finally {
+        await Deno.remove(out, { recursive: true });
+      }
+    },
+  });
+}
