@@ -57,19 +57,18 @@ export const pictureHtml = (svg: string, label: string): string =>
  *
  * @param text What a terminal shows of it; by default its title.
  */
-export function showFigure(spec: TopLevelSpec, text?: string): Shown {
+export async function showFigure(spec: TopLevelSpec, text?: string): Promise<Shown> {
   const title = typeof spec.title === "object" && spec.title !== null && "text" in spec.title
     ? String(spec.title.text)
     : String(spec.title ?? "figure");
-  return shown(() => text ?? `[${title}]`, async () => {
-    const { spec: full, svg, png } = await renderFigure(spec);
-    return {
+  const { spec: full, svg, png } = await renderFigure(spec); // Before it is shown: a kernel does not wait for its last cell's picture.
+  return shown(() => text ?? `[${title}]`, () =>
+    Promise.resolve({
       "application/vnd.vegalite.v5+json": asVersion5(full),
       "text/html": pictureHtml(svg, title), // Converters clean paths out of an SVG that stands by itself.
       "image/svg+xml": svg,
       "image/png": png.toBase64(),
-    };
-  });
+    }));
 }
 
 /** A table. */

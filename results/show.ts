@@ -73,7 +73,7 @@ export async function showRun(folder: string): Promise<Shown> {
   const curve = (name: string) => curveText(metrics.map((record) => record[name]));
   const width = Math.max(0, ...names.map((name) => name.length));
   const text = () => [toText(table), ...names.map((name) => `${name.padEnd(width)} ${curve(name)}`)].join("\n");
-  const figure = showFigure(curvesFigure(metrics, names));
+  const figure = await showFigure(curvesFigure(metrics, names));
   return shown(text, async () => names.length === 0 ? {} : { ...await figure[jupyterDisplay](), "text/plain": text() });
 }
 

@@ -10,7 +10,7 @@ const spec = {
 };
 
 Deno.test("showFigure() gives a notebook Vega-Lite under a name that front ends know, and pictures", async () => {
-  const bundle = await showFigure(spec)[jupyterDisplay]();
+  const bundle = await (await showFigure(spec))[jupyterDisplay]();
   assertEquals(Object.keys(bundle).sort(), [
     "application/vnd.vegalite.v5+json",
     "image/png",
@@ -25,10 +25,10 @@ Deno.test("showFigure() gives a notebook Vega-Lite under a name that front ends 
   assertEquals([...Uint8Array.fromBase64(bundle["image/png"] as string).slice(1, 4)], [0x50, 0x4e, 0x47]);
 });
 
-Deno.test("what shows itself prints as text in a terminal", () => {
+Deno.test("what shows itself prints as text in a terminal", async () => {
   const table = { title: "T", columns: ["a"], rows: [["<1>"]], notes: ["n"] };
   assertStringIncludes(Deno.inspect(showTable(table)), "<1>");
-  assertEquals(Deno.inspect(showFigure(spec)), "[A & B]");
+  assertEquals(Deno.inspect(await showFigure(spec)), "[A & B]");
 });
 
 Deno.test("showTable() escapes what it puts into HTML", async () => {
