@@ -247,7 +247,7 @@ export function diagnosisFigure(evaluations: readonly Evaluation[]): TopLevelSpe
     title: "training loss (falls to the right)",
     scale: { type: "log", reverse: true },
   };
-  const color = { field: "from", type: "nominal", title: "cloned from", legend: { orient: "bottom" } };
+  const color = { field: "from", type: "nominal", title: "cloned from", legend: { orient: "bottom", labelLimit: 300 } };
   const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
