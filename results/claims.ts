@@ -9,6 +9,7 @@
 import type { Table } from "../data/table.ts";
 import quotations from "./claims.json" with { type: "json" };
 import { algorithms, presetTask } from "./cell.ts";
+import { scoreGapAtLoss } from "./diagnosis.ts";
 import { differencesOf, groupLatencies, groupRules, type RuleScores, type RuleTimes } from "./scores.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
@@ -36,6 +37,7 @@ type Check =
       task: string;
       metric: "nearestMean" | "reward" | "modes";
     }
+    | { kind: "diagnosis"; loss: "largest" | "smallest" }
     | { kind: "toy"; score: "exact" | "learned"; metric: "nearest" | "denser" }
   );
 
@@ -133,6 +135,13 @@ function measure(check: Check, evaluations: readonly Evaluation[], groups: reado
       });
       return values.length === 0 ? [] : [{ task: check.task, ours: bootstrapMean(values) }];
     }
+    case "diagnosis": {
+      const cells = evaluations.filter((e) => e.diagnosis);
+      return [...Map.groupBy(cells, ({ cell }) => cell.task)].map(([task, seeds]) => ({
+        task,
+        ours: bootstrapMean(seeds.map((e) => [scoreGapAtLoss(e, check.loss)])),
+      }));
+    }
     case "toy": {
       const toys = evaluations.filter((e) => e.toy);
       return [...new Set(toys.map(({ cell }) => cell.task))].map((task) => ({
@@ -163,7 +172,7 @@ function scoreDifference(a: RuleScores, b: RuleScores, unpaired?: true): Interva
 }
 
 const experimentOf = (check: Check) =>
-  check.kind === "bandit" ? "bandits" : check.kind === "toy" ? "toy" : check.experiment;
+  "experiment" in check ? check.experiment : check.kind === "bandit" ? "bandits" : check.kind;
 
 function protocolOf({ check, protocol }: Claim, task: string, evaluations: readonly Evaluation[]): string {
   const used = evaluations.find(({ cell }) => cell.experiment === experimentOf(check) && cell.task === task);

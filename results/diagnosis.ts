@@ -186,6 +186,30 @@ function labelStates(expert: MeanPolicy, observations: Float32Array, dim: number
   return out;
 }
 
+/**
+ * Score of the policies cloned from diverse states minus that of those from the expert's, at the largest or smallest training loss
+ * that both reached; between points, scores are linear in the loss's logarithm.
+ */
+export function scoreGapAtLoss({ diagnosis, environment }: Evaluation, loss: "largest" | "smallest"): number {
+  const curve = (states: DiagnosisPoint["states"]) =>
+    diagnosis!.map((point, i) => ({
+      ...point,
+      at: Math.log(point.trainingLoss),
+      score: mean(environment!.rules[i].scores),
+    }))
+      .filter((point) => point.states === states).sort((a, b) => a.at - b.at);
+  const [diverse, expert] = [curve("diverse"), curve("expert")];
+  const at = loss === "largest"
+    ? Math.min(diverse[diverse.length - 1].at, expert[expert.length - 1].at)
+    : Math.max(diverse[0].at, expert[0].at);
+  const scoreAt = (points: typeof diverse) => {
+    const k = Math.min(Math.max(points.findIndex((point) => point.at >= at), 1), points.length - 1);
+    const [a, b] = [points[k - 1], points[k]];
+    return a.score + (b.score - a.score) * (at - a.at) / (b.at - a.at);
+  };
+  return scoreAt(diverse) - scoreAt(expert);
+}
+
 /** Every point, means over seeds. */
 export function diagnosisTable(evaluations: readonly Evaluation[], notes: string[]): Table {
   return {

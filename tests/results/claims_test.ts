@@ -11,6 +11,7 @@ import {
   quotedTables,
 } from "../../results/claims.ts";
 import { algorithms } from "../../results/cell.ts";
+import { scoreGapAtLoss } from "../../results/diagnosis.ts";
 import { experimentNames, profiles } from "../../results/profiles/mod.ts";
 import { syntheticEvaluation } from "./synthetic.ts";
 
@@ -57,7 +58,8 @@ Deno.test("answerClaims() says that a claim holds, does not hold or is open, by 
 });
 
 Deno.test("answerClaims() gives the ratio of times over seeds", () => {
-  const [{ ours, verdict }] = answerTo("dtql-faster", pair(0));
+  const timed = pair(0).map((e) => ({ ...e, cell: { ...e.cell, experiment: "speed" } }));
+  const [{ ours, verdict }] = answerTo("dtql-faster", timed);
   assertAlmostEquals(ours!.mean, 4, 1e-9);
   assertEquals(verdict, "holds");
 });
@@ -153,4 +155,23 @@ Deno.test("no unverified number reaches the checklist", () => {
   const unverified = claims.filter(({ mark }) => mark === "unverified" || mark === "ours");
   const rows = claimsTable(answerClaims([], hint)).rows;
   for (const { claim } of unverified) assertEquals(rows.find(([, text]) => text === claim)![2], "");
+});
+
+Deno.test("scoreGapAtLoss() compares cloned policies at a training loss that both sets reached", () => {
+  const [base] = pair(0, 1);
+  const point = (states: "expert" | "diverse", trainingLoss: number) => ({
+    states,
+    updates: 1,
+    trainingLoss,
+    pivotalError: 0,
+    surroundingError: 0,
+  });
+  const rule = (score: number) => ({ ...base.environment!.rules[0], scores: [score] });
+  const evaluation = {
+    ...base,
+    diagnosis: [point("expert", 0.1), point("expert", 0.001), point("diverse", 1), point("diverse", 0.01)],
+    environment: { ...base.environment!, rules: [rule(10), rule(90), rule(0), rule(60)] },
+  };
+  assertAlmostEquals(scoreGapAtLoss(evaluation, "largest"), 30 - 10, 1e-9); // At 0.1: half of the way from 0 to 60.
+  assertAlmostEquals(scoreGapAtLoss(evaluation, "smallest"), 60 - 50, 1e-9); // At 0.01: half of the way from 10 to 90.
 });
