@@ -59,3 +59,37 @@ export async function createSession(
     },
   };
 }
+
+/** An exported policy ready to act, one observation at a time. */
+export interface OpenPolicy {
+  /** Shapes of its inputs by name. */
+  inputs: Record<string, number[]>;
+  /** `action` for arrays by input name; the next call overwrites nothing. */
+  act(feeds: Readonly<Record<string, Float32Array>>): Promise<Float32Array>;
+}
+
+/**
+ * Opens a `policy.onnx`.
+ *
+ * @throws {Error} If the bytes are no model that gives `action`.
+ */
+export async function openPolicy(bytes: Uint8Array): Promise<OpenPolicy> {
+  const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1 });
+  if (!session.outputNames.includes("action")) {
+    throw new Error(`Cannot open policy: it must give "action", current outputs are ${session.outputNames.join(", ")}`);
+  }
+  const inputs = Object.fromEntries(session.inputMetadata.map((input) => {
+    if (!input.isTensor) throw new Error(`Cannot open policy: input "${input.name}" must be a tensor`);
+    return [input.name, input.shape.map(Number)];
+  }));
+  return {
+    inputs,
+    async act(feeds) {
+      const tensors = Object.entries(inputs).map(([name, shape]) =>
+        [name, new ort.Tensor("float32", feeds[name], shape)] as const
+      );
+      const { action } = await session.run(Object.fromEntries(tensors));
+      return action.data as Float32Array;
+    },
+  };
+}

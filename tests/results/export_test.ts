@@ -1,0 +1,160 @@
+// The package's files are served to a browser; only this test needs them, so deno.json does not name it.
+// deno-lint-ignore no-import-prefix
+import "npm:onnxruntime-web@1.30.0/wasm";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { decodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
+import { ndarray } from "../../algorithms/core/compile.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { openPolicy } from "../../algorithms/core/runtime.ts";
+import { makeLocalDataset } from "../../data/local.ts";
+import { localRecipes } from "../../data/recipes.ts";
+import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
+import { exportRun, type PolicyCard } from "../../results/export.ts";
+import { fromFileUrl } from "../../results/paths.ts";
+import { planCells } from "../../results/plan.ts";
+import { trainCell } from "../../results/train.ts";
+import { browserPath, startBrowser } from "../browser.ts";
+
+const web = fromFileUrl(
+  new URL("../../node_modules/.deno/onnxruntime-web@1.30.0/node_modules/onnxruntime-web/dist/", import.meta.url),
+);
+const [rows, dim] = [1000, 11];
+const observations = createRng("observations").fillNormal(new Float32Array(rows * dim));
+const rowOf = (i: number) => observations.subarray(i * dim, (i + 1) * dim);
+
+let kept: Promise<{ folder: string; cell: Cell; root: string }> | null = null;
+/** A finished run of BC on a small dataset of Hopper. */
+const run = () =>
+  kept ??= (async () => {
+    const folder = await Deno.makeTempDir();
+    const root = join(folder, "results");
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, join(folder, `${recipe.id}.hdf5`));
+    const [cell] = planCells("smoke", { only: "srpo", algorithm: "bc" }, "onnx", folder);
+    await trainCell(cell, root, () => {});
+    return { folder, cell, root };
+  })();
+Deno.test.afterAll(async () => {
+  if (kept) await Deno.remove((await kept).folder, { recursive: true });
+});
+
+/** Actions of the training engine from the run's checkpoint. */
+async function trainedActions(cell: Cell, root: string): Promise<Float32Array> {
+  const agent = algorithms[cell.algorithm].create(cellConfig(cell), {
+    observationDim: dim,
+    actionDim: 3,
+    maxAction: 1,
+  });
+  const fresh = agent.init(createRng("any"));
+  const checkpoint = decodeCheckpoint(await Deno.readFile(join(cellFolder(root, cell), "checkpoint.safetensors")));
+  const state = { updates: 40, arrays: restoreTree(fresh.arrays, checkpoint) };
+  return (await agent.act(state, ndarray(observations, [rows, dim]), 1, createRng("act"))).data as Float32Array;
+}
+
+Deno.test("exportRun() writes a policy that acts as the trained one does, a card and a README", async () => {
+  const { folder, cell, root } = await run();
+  const out = join(folder, "export");
+  const card = await exportRun(cellFolder(root, cell), out);
+  assertEquals(JSON.parse(await Deno.readTextFile(join(out, "card.json"))) as PolicyCard, card);
+  assertEquals([card.inputs, card.actionSpace.shape], [{ observation: [1, 11] }, [3]]);
+  assertEquals(card.scores[0].episodes, 2);
+  assertStringIncludes(await Deno.readTextFile(join(out, "README.md")), "hopper-medium-replay-local");
+  const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
+  const wanted = await trainedActions(cell, root);
+  for (let i = 0; i < rows; i++) {
+    const action = await policy.act({ observation: rowOf(i) });
+    action.forEach((x, d) => assertAlmostEquals(x, wanted[3 * i + d], 1e-5));
+  }
+});
+
+Deno.test({
+  name: "an exported policy gives the same actions in a browser, over 1000 observations",
+  ignore: browserPath === null,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const { folder, cell, root } = await run();
+    const out = join(folder, "for the browser");
+    await exportRun(cellFolder(root, cell), out);
+    const types: Record<string, string> = { mjs: "text/javascript", wasm: "application/wasm", html: "text/html" };
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+      const name = new URL(request.url).pathname.slice(1);
+      if (name === "") {
+        return new Response("<!doctype html><title>policy</title>", { headers: { "content-type": "text/html" } });
+      }
+      const path = name === "policy.onnx" ? join(out, name) : join(web, name);
+      const body = await Deno.readFile(path).catch(() => null);
+      const type = types[name.split(".").at(-1)!] ?? "application/octet-stream";
+      return body ? new Response(body, { headers: { "content-type": type } }) : new Response(null, { status: 404 });
+    });
+    const browser = await startBrowser();
+    try {
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+      const found = await page.evaluate(
+        `(async () => {
+          const ort = await import("/ort.wasm.bundle.min.mjs");
+          ort.env.wasm.numThreads = 1;
+          ort.env.wasm.wasmPaths = "/";
+          const session = await ort.InferenceSession.create("/policy.onnx");
+          const rows = ${JSON.stringify(Array.from(observations))};
+          const actions = [];
+          for (let i = 0; i < ${rows}; i++) {
+            const observation = new ort.Tensor("float32", Float32Array.from(rows.slice(i * ${dim}, (i + 1) * ${dim})), [1, ${dim}]);
+            actions.push(...(await session.run({ observation })).action.data);
+          }
+          return actions;
+        })()`,
+      ) as number[];
+      const wanted = await trainedActions(cell, root);
+      assertEquals(found.length, wanted.length);
+      found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+    } finally {
+      await browser.close();
+      await server.shutdown();
+    }
+  },
+});
+
+const python = await new Deno.Command("python3", { args: ["-c", "import onnxruntime"], stdout: "null", stderr: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "an exported policy gives the same actions in Python's onnxruntime",
+  ignore: !python,
+  fn: async () => {
+    const { folder, cell, root } = await run();
+    const out = join(folder, "for Python");
+    await exportRun(cellFolder(root, cell), out);
+    await Deno.writeFile(join(out, "rows.bin"), new Uint8Array(observations.buffer));
+    const script = `
+import numpy as np, onnxruntime, sys
+rows = np.fromfile("rows.bin", dtype=np.float32).reshape(-1, ${dim})
+policy = onnxruntime.InferenceSession("policy.onnx")
+np.concatenate([policy.run(["action"], {"observation": row[None]})[0] for row in rows]).tofile("actions.bin")`;
+    const { success, stderr } = await new Deno.Command("python3", { args: ["-c", script], cwd: out, stderr: "piped" })
+      .output();
+    assert(success, new TextDecoder().decode(stderr));
+    const found = new Float32Array((await Deno.readFile(join(out, "actions.bin"))).buffer);
+    const wanted = await trainedActions(cell, root);
+    found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+  },
+});
+
+Deno.test("exportRun() refuses what is no finished run of an environment, and a policy that leaves the action space", async () => {
+  const { folder, cell, root } = await run();
+  const rejects = (path: string, message: string) =>
+    assertRejects(() => exportRun(path, join(folder, "none")), Error, message);
+  await rejects(folder, "it must be the folder of a finished run");
+  const broken = join(folder, "broken");
+  await Deno.mkdir(broken);
+  const own = cellFolder(root, cell);
+  const evaluation = JSON.parse(await Deno.readTextFile(join(own, "evaluation.json")));
+  await Deno.writeTextFile(join(broken, "evaluation.json"), JSON.stringify({ ...evaluation, environment: undefined }));
+  await rejects(broken, "it must have been trained for an environment");
+  await Deno.writeTextFile(join(broken, "evaluation.json"), JSON.stringify(evaluation));
+  await Deno.writeFile(join(broken, "policy.onnx"), new Uint8Array(10));
+  await assertRejects(() => exportRun(broken, join(folder, "none")), Error);
+  assertEquals([...Deno.readDirSync(folder)].some(({ name }) => name === "none"), false);
+});
