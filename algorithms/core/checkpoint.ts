@@ -68,12 +68,6 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   }
   const { __metadata__ = {}, ...entries } = header as typeof header & { __metadata__?: Record<string, string> };
   const { sha256, ...metadata } = __metadata__; // Other programs' files have no SHA-256.
-  if (sha256) {
-    const found = createHash("sha256").update(JSON.stringify(metadata)).update(bytes.subarray(8 + length)).digest(
-      "hex",
-    );
-    if (found !== sha256) throw broken("it is damaged");
-  }
   const tensors = new Map<string, NdArray>();
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries)) {
     if (8 + length + end > bytes.length) throw broken(`tensor "${name}" is cut short`);
@@ -82,6 +76,12 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     }
     const copy = bytes.slice(8 + length + start, 8 + length + end).buffer;
     tensors.set(name, ndarray(dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy), shape));
+  }
+  if (sha256) {
+    const found = createHash("sha256").update(JSON.stringify(metadata)).update(bytes.subarray(8 + length)).digest(
+      "hex",
+    );
+    if (found !== sha256) throw broken("it is damaged");
   }
   return { tensors, metadata };
 }

@@ -177,6 +177,12 @@ Deno.test("encodeCheckpoint() refuses values that are not finite, decodeCheckpoi
   assertThrows(() => decodeCheckpoint(bytes.slice(0, 5)), Error, "at least 8 bytes, current size is 5");
   assertThrows(() => decodeCheckpoint(bytes.slice(0, 20)), Error, "its header is cut short");
   assertThrows(() => decodeCheckpoint(bytes.slice(0, -3)), Error, 'tensor "n/k" is cut short');
+  const flipped = bytes.slice();
+  flipped[flipped.length - 1] ^= 1;
+  assertThrows(() => decodeCheckpoint(flipped), Error, "it is damaged");
+  const text = new TextDecoder("latin1").decode(encodeCheckpoint(sample, { updates: "41" }));
+  const changed = Uint8Array.from(text.replace('"updates":"41"', '"updates":"43"'), (c) => c.charCodeAt(0));
+  assertThrows(() => decodeCheckpoint(changed), Error, "it is damaged");
   const other = { ...sample, w: ndarray([1], [1]) };
   assertThrows(
     () => restoreTree(other, decodeCheckpoint(bytes)),
