@@ -7,6 +7,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { Table } from "../data/table.ts";
 import { algorithms } from "./cell.ts";
+import { groupRules } from "./scores.ts";
+import { bootstrapMean } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
 
 const title = (e: Evaluation) => algorithms[e.cell.algorithm].title;
@@ -120,5 +122,40 @@ export function projectionFigure(evaluations: readonly Evaluation[]): TopLevelSp
         "Normalized states in the data's first two principal components; the pairs that distillation started from, and ended at.",
     },
     vconcat: tasks.map((task) => ({ hconcat: first.filter(({ cell }) => cell.task === task).map(panel) })),
+  } as TopLevelSpec;
+}
+
+/** Score of policies trained on the pairs against how many there are, with intervals; random pairs and the whole data beside it. */
+export function sizesFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const values = groupRules(evaluations).flatMap((g) => {
+    const [, pairs, acting] = g.acting.match(/^(\d+) pairs: (distilled pairs|random pairs|BC of the whole data)$/) ??
+      [];
+    if (!pairs) return [];
+    const { mean, low, high } = bootstrapMean(g.scores);
+    const method = acting === "distilled pairs" ? g.method : acting;
+    return [{ task: g.task, method, pairs: Number(pairs), score: mean, low: low ?? mean, high: high ?? mean }];
+  }).filter((v, i, all) =>
+    all.findIndex((o) => o.task === v.task && o.method === v.method && o.pairs === v.pairs) === i
+  );
+  const x = { field: "pairs", type: "quantitative", title: "pairs", scale: { type: "log", base: 2 } };
+  const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
+  const color = { field: "method", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Score against the number of pairs",
+      subtitle: "Policies trained on the pairs; bars: 95 % intervals over seeds, then episodes. Local data.",
+    },
+    hconcat: [...new Set(values.map(({ task }) => task))].map((task) => ({
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: 340,
+      height: 240,
+      data: { values: values.filter((v) => v.task === task) },
+      layer: [
+        { mark: { type: "line", strokeWidth: 1.5 }, encoding: { x, y, color } },
+        { mark: { type: "circle", size: 50, opacity: 1 }, encoding: { x, y, color } },
+        { mark: "rule", encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color } },
+      ],
+    })),
   } as TopLevelSpec;
 }

@@ -16,7 +16,7 @@ import { aggregateTable, profileFigure } from "./aggregate_report.ts";
 import { banditFigure, banditTable } from "./bandit_report.ts";
 import { algorithms, cellFolder, cellLabel } from "./cell.ts";
 import { type Answer, answerClaims, claimsTable, quotedComparison } from "./claims.ts";
-import { curvesFigure, distillationTable, projectionFigure } from "./distillation_report.ts";
+import { curvesFigure, distillationTable, projectionFigure, sizesFigure } from "./distillation_report.ts";
 import { diagnosisFigure, diagnosisTable } from "./diagnosis.ts";
 import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./environment_report.ts";
 import { writeFigure } from "./figures.ts";
@@ -129,6 +129,7 @@ const experimentTitles: Record<string, string> = {
   srpo: "SRPO, iterative sampling and baselines",
   stitching: "Trajectory stitching",
   distillation: "Offline behavior distillation",
+  sizes: "Distilled pairs: how many",
   diagnosis: "State quality and state diversity",
 };
 
@@ -183,9 +184,10 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
       figures.stitching_example = exampleFigure(own);
     }
     if (of("distillation").length > 0) {
-      tables.distillation = distillationTable(own, notes);
-      figures.distillation_curves = curvesFigure(own);
-      figures.distillation_states = projectionFigure(own);
+      tables[experiment] = distillationTable(own, notes);
+      figures[`${experiment}_curves`] = curvesFigure(own);
+      if (experiment === "sizes") figures.sizes = sizesFigure(environments);
+      else figures.distillation_states = projectionFigure(own);
     }
     if (of("diagnosis").length > 0) {
       tables.diagnosis = diagnosisTable(own, notes);

@@ -45,9 +45,10 @@ function actingName(algorithm: string, candidates: number, sampling?: SamplingRu
 export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
   const groups = new Map<string, RuleScores>();
   const ordered = evaluations.filter((e) => e.environment).sort((a, b) => a.cell.seed - b.cell.seed);
-  for (const { cell: { experiment, task, algorithm, seed }, environment } of ordered) {
+  for (const { cell: { experiment, task, algorithm, seed }, environment, distillation } of ordered) {
+    const size = experiment === "sizes" && distillation ? `${distillation.pairs} pairs: ` : "";
     for (const { candidates, sampling, acting: said, scores, actMs } of environment!.rules) {
-      const acting = said ?? actingName(algorithm, candidates, sampling);
+      const acting = `${size}${said ?? actingName(algorithm, candidates, sampling)}`;
       const method = algorithms[sampling ? "behaviour_sampling" : algorithm].title;
       const key = [experiment, task, algorithm, method, acting].join("/");
       const datasetMean = normalizedScore(task, environment!.datasetMean);

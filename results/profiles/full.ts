@@ -14,13 +14,25 @@ import {
   hopperReplay,
   iterativeBaselines,
   klSettings,
+  type Plan,
   type Profile,
+  sizePlans,
   smallPlanner,
   speedPlan,
 } from "./profile.ts";
 
 const bandit = { updates: 3500, batchSize: 512, actorRows: 4096, valueRows: 512, actorNoise: "antithetic" };
 const dtql = { updates: 100_000, pretrainUpdates: 5000 };
+
+const distillation = { updates: 2000, teacherUpdates: 100_000, densityEpochs: 10 };
+const distillationPlan: Omit<Plan, "runs"> = {
+  kind: "distillation",
+  tasks: [hopperReplay, cheetahReplay, "hopper-expert-local", "halfcheetah-expert-local"],
+  source:
+    "scaled down: 2000 outer updates for 50,000; teacher IQL with 100,000 updates for Cal-QL's million; networks as published",
+  seeds: [0, 1, 2],
+  episodes: 10,
+};
 
 export const full: Profile = {
   description: "the papers' networks on local data, three seeds; days on 2 cores",
@@ -99,16 +111,10 @@ export const full: Profile = {
       episodes: 10,
     }],
     distillation: [{
-      kind: "distillation",
-      tasks: [hopperReplay, cheetahReplay, "hopper-expert-local", "halfcheetah-expert-local"],
-      runs: alike(distillationNames, {
-        overrides: { updates: 2000, teacherUpdates: 100_000, densityEpochs: 10, variants: 10 },
-      }),
-      source:
-        "scaled down: 2000 outer updates for 50,000; teacher IQL with 100,000 updates for Cal-QL's million; networks as published",
-      seeds: [0, 1, 2],
-      episodes: 10,
+      ...distillationPlan,
+      runs: alike(distillationNames, { overrides: { ...distillation, variants: 10 } }),
     }],
+    sizes: sizePlans([16, 32, 64, 128, 256], distillationPlan, distillation),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay, cheetahReplay],

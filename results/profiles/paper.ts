@@ -15,6 +15,7 @@ import {
   type Plan,
   type Profile,
   type Run,
+  sizePlans,
   speedPlan,
 } from "./profile.ts";
 
@@ -36,6 +37,14 @@ const scored = (runs: Plan["runs"]): Plan[] => [
     episodes: 100,
   },
 ];
+
+const distillationPlan: Omit<Plan, "runs"> = {
+  kind: "distillation",
+  tasks: gym,
+  source: "as published, with our IQL as the teacher for Cal-QL",
+  seeds,
+  episodes: 10,
+};
 
 export const paper: Profile = {
   description:
@@ -75,13 +84,13 @@ export const paper: Profile = {
       episodes: 10,
     }],
     distillation: [{
-      kind: "distillation",
-      tasks: gym,
+      ...distillationPlan,
       runs: alike(distillationNames, { overrides: { students: 10, variants: 10 } }),
-      source: "as published, with our IQL as the teacher for Cal-QL",
-      seeds,
-      episodes: 10,
     }],
+    sizes: sizePlans([16, 32, 64, 128, 256], {
+      ...distillationPlan,
+      tasks: gym.filter((task) => task.includes("-replay-")),
+    }, { students: 10 }),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay, cheetahReplay],

@@ -16,6 +16,7 @@ export const experimentNames = [
   "srpo",
   "stitching",
   "distillation",
+  "sizes",
   "diagnosis",
 ] as const;
 
@@ -98,6 +99,13 @@ export const speedPlan: Plan = {
 /** The same settings for each of several algorithms. */
 export const alike = <Name extends string>(names: readonly Name[], run: Run): Record<Name, Run> =>
   Object.fromEntries(names.map((name) => [name, run])) as Record<Name, Run>;
+
+/** One plan per number of pairs; the rest of a distillation's settings stay. */
+export const sizePlans = (sizes: readonly number[], plan: Omit<Plan, "runs">, overrides: Run["overrides"]): Plan[] =>
+  sizes.map((pairs) => ({
+    ...plan,
+    runs: alike(["av_pbc", "sdw_obd"], { overrides: { ...overrides, pairs, variants: 0 } }),
+  }));
 
 /** All ways to distil a dataset into pairs. */
 export const distillationNames = ["dbc", "pbc", "av_pbc", "sdw_obd"] as const;

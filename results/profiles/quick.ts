@@ -14,7 +14,9 @@ import {
   hopperReplay,
   iterativeBaselines,
   klSettings,
+  type Plan,
   type Profile,
+  sizePlans,
   smallPlanner,
   speedPlan,
 } from "./profile.ts";
@@ -41,6 +43,31 @@ const smallBandit = {
 };
 const small = { hidden: 128, learningRate: 1e-3 };
 const regression = { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 };
+
+const smallDistillation = {
+  updates: 1000,
+  pairs: 64,
+  innerUpdates: 50,
+  hidden: 64,
+  batchSize: 1024,
+  teacherUpdates: 20_000,
+  teacherHidden: 128,
+  teacherLearningRate: 1e-3,
+  cloningUpdates: 4000,
+  densityEpochs: 2,
+  students: 5,
+  variants: 2,
+};
+const distillationPlan: Omit<Plan, "runs"> = {
+  kind: "distillation",
+  tasks: [hopperReplay, cheetahReplay],
+  source:
+    "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
+    "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
+    "density model with 2 passes for 50",
+  seeds: [0, 1, 2],
+  episodes: 10,
+};
 
 export const quick: Profile = {
   description: "scaled-down networks and budgets on local data; under 10 minutes on 2 cores",
@@ -154,32 +181,8 @@ export const quick: Profile = {
       seeds: [0, 1, 2],
       episodes: 10,
     }],
-    distillation: [{
-      kind: "distillation",
-      tasks: [hopperReplay, cheetahReplay],
-      runs: alike(distillationNames, {
-        overrides: {
-          updates: 1000,
-          pairs: 64,
-          innerUpdates: 50,
-          hidden: 64,
-          batchSize: 1024,
-          teacherUpdates: 20_000,
-          teacherHidden: 128,
-          teacherLearningRate: 1e-3,
-          cloningUpdates: 4000,
-          densityEpochs: 2,
-          students: 5,
-          variants: 2,
-        },
-      }),
-      source:
-        "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
-        "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
-        "density model with 2 passes for 50",
-      seeds: [0, 1, 2],
-      episodes: 10,
-    }],
+    distillation: [{ ...distillationPlan, runs: alike(distillationNames, { overrides: smallDistillation }) }],
+    sizes: sizePlans([16, 64, 256], distillationPlan, smallDistillation),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay, cheetahReplay],
@@ -189,5 +192,5 @@ export const quick: Profile = {
       episodes: 10,
     }],
   },
-  onRequest: ["srpo", "stitching", "distillation", "diagnosis"],
+  onRequest: ["srpo", "stitching", "distillation", "sizes", "diagnosis"],
 };

@@ -11,8 +11,10 @@ import {
   distillationNames,
   hopperReplay,
   klSettings,
+  type Plan,
   type Profile,
   sampling,
+  sizePlans,
   smallPlanner,
   speedPlan,
 } from "./profile.ts";
@@ -21,6 +23,27 @@ const tinyDtql = { updates: 40, batchSize: 64, hidden: 32, pretrainUpdates: 10, 
 const tinyBandit = { updates: 40, batchSize: 64, hidden: 32, diffusionHidden: 32 };
 const tiny = { updates: 40, batchSize: 64, hidden: 32 };
 const tinyRegression = { updates: 40, batchSize: 64, learningRate: 1e-3, hidden: 32 };
+
+const tinyDistillation = {
+  updates: 6,
+  pairs: 8,
+  innerUpdates: 4,
+  hidden: 16,
+  batchSize: 64,
+  teacherUpdates: 20,
+  teacherHidden: 16,
+  cloningUpdates: 20,
+  densityEpochs: 1,
+  students: 2,
+  variants: 1,
+};
+const distillationPlan: Omit<Plan, "runs"> = {
+  kind: "distillation",
+  tasks: [hopperReplay],
+  source: "smoke test: at most 8 pairs, 4 inner steps, width 16, 6 outer updates",
+  seeds: [0],
+  episodes: 2,
+};
 
 export const smoke: Profile = {
   description: "everything once, far too short to learn, so its verdicts mean nothing; under 2 minutes",
@@ -106,28 +129,8 @@ export const smoke: Profile = {
       seeds: [0],
       episodes: 2,
     }],
-    distillation: [{
-      kind: "distillation",
-      tasks: [hopperReplay],
-      runs: alike(distillationNames, {
-        overrides: {
-          updates: 6,
-          pairs: 8,
-          innerUpdates: 4,
-          hidden: 16,
-          batchSize: 64,
-          teacherUpdates: 20,
-          teacherHidden: 16,
-          cloningUpdates: 20,
-          densityEpochs: 1,
-          students: 2,
-          variants: 1,
-        },
-      }),
-      source: "smoke test: 8 pairs, 4 inner steps, width 16, 6 outer updates",
-      seeds: [0],
-      episodes: 2,
-    }],
+    distillation: [{ ...distillationPlan, runs: alike(distillationNames, { overrides: tinyDistillation }) }],
+    sizes: sizePlans([4, 8], distillationPlan, tinyDistillation),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay],
