@@ -24,6 +24,7 @@ import { type Tensor, tf } from "./core/tensor.ts";
 
 /** Settings of BC. */
 export interface BcConfig extends CommonConfig {
+  /** Adam's step size. */
   learningRate: number;
   /** Width of the two hidden layers. */
   hidden: number;

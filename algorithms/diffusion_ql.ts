@@ -35,18 +35,25 @@ export interface DiffusionQlConfig extends CommonConfig {
   steps: number;
   /** Weight of the value term (eta, Eq. 3). */
   valueWeight: number;
+  /** Adam's step size. */
   learningRate: number;
   /** Largest gradient norm of actor and critic each. */
   clipNorm: number;
   /** Whether targets take the best of 10 actions per Q. */
   maxBackup: "on" | "off";
+  /** Discount of the return, in [0, 1]. */
   discount: number;
+  /** Share of the new parameters that a target takes at each update. */
   polyakRate: number;
   /** The averaged policy that targets use follows the policy at this rate, every `emaEvery` updates from `emaStart`. */
   emaRate: number;
+  /** Updates before the average of the policy begins. */
   emaStart: number;
+  /** Updates between steps of that average. */
   emaEvery: number;
+  /** Width of the hidden layers. */
   hidden: number;
+  /** Width of the time embedding. */
   timeDim: number;
 }
 

@@ -33,8 +33,11 @@ export interface IqlConfig extends CommonConfig {
   inverseTemperature: number;
   /** Largest weight. */
   maxWeight: number;
+  /** Adam's step size. */
   learningRate: number;
+  /** Discount of the return, in [0, 1]. */
   discount: number;
+  /** Share of the new parameters that a target takes at each update. */
   polyakRate: number;
   /** Width of all networks. */
   hidden: number;

@@ -11,6 +11,6 @@ export { iql, type IqlConfig } from "./iql.ts";
 export * from "./core/mod.ts";
 export * from "./offline_behavior_distillation/mod.ts";
 export { rebrac, type RebracConfig } from "./rebrac.ts";
-export { behaviourSampling, type SamplingConfig, srpo, type SrpoConfig } from "./srpo/mod.ts";
+export { behaviourSampling, type SamplingConfig, srpo, type SrpoConfig, type SrpoWeighting } from "./srpo/mod.ts";
 export * from "./stitching/mod.ts";
 export { td3Bc, type Td3BcConfig } from "./td3_bc.ts";

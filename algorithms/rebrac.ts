@@ -34,14 +34,19 @@ export interface RebracConfig extends CommonConfig {
   criticPenalty: number;
   /** Spread of the noise on target actions, and its bound. */
   targetNoise: number;
+  /** Largest absolute noise on target actions. */
   targetClip: number;
   /** Critic updates per policy update. */
   policyEvery: number;
+  /** Adam's step size. */
   learningRate: number;
+  /** Discount of the return, in [0, 1]. */
   discount: number;
+  /** Share of the new parameters that a target takes at each update. */
   polyakRate: number;
   /** Width and hidden layers of all networks. */
   hidden: number;
+  /** Hidden layers. */
   depth: number;
 }
 

@@ -30,11 +30,15 @@ export interface Td3BcConfig extends CommonConfig {
   valueWeight: number;
   /** Spread of the noise on target actions, and its bound, in units of `maxAction`. */
   targetNoise: number;
+  /** Largest absolute noise on target actions. */
   targetClip: number;
   /** Critic updates per policy update. */
   policyEvery: number;
+  /** Adam's step size. */
   learningRate: number;
+  /** Discount of the return, in [0, 1]. */
   discount: number;
+  /** Share of the new parameters that a target takes at each update. */
   polyakRate: number;
   /** Width of all networks. */
   hidden: number;

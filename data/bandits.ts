@@ -67,6 +67,7 @@ export const banditSets = {
 export interface PointMixture {
   /** Row-major `[n, 2]`. */
   centres: Points;
+  /** Of every Gaussian. */
   deviation: number;
   /** The mode that each Gaussian is part of: a cluster, a moon, a square. */
   mode: number[];
@@ -161,7 +162,9 @@ export function banditRewards(actions: Points, rule: BanditReward): Float32Array
 
 /** A bandit as an offline dataset. */
 export interface Bandit {
+  /** The data, `[n, 2]`. */
   actions: Points;
+  /** `[n]` */
   rewards: Float32Array;
   /** Largest absolute coordinate, the bound of the policy's actions. */
   maxAction: number;
@@ -203,6 +206,7 @@ const goldenRatio = (Math.sqrt(5) - 1) / 2;
 export interface BanditMetrics {
   /** Mean and largest distance from a sample to its nearest data action. */
   nearestMean: number;
+  /** Largest distance to the nearest data action. */
   nearestMax: number;
   /** Mean reward of the nearest data actions. */
   reward: number;

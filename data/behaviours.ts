@@ -19,6 +19,7 @@ export type MeanPolicy = (observation: ArrayLike<number>, step: number) => Float
 export interface Behaviours {
   /** How they were trained. */
   origin: string;
+  /** Policies, first to last. */
   snapshots: readonly {
     /** Environment steps of training. */
     steps: number;

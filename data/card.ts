@@ -4,21 +4,22 @@
  * @module
  */
 
-import type { TopLevelSpec } from "vega-lite";
 import { normalizedScore } from "../environments/mod.ts";
 import { catalog } from "./catalog.ts";
 import { qlearningDataset, sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
-import { renderFigure } from "./figures.ts";
+import { type FigureSpec, renderFigure } from "./figures.ts";
 import { asVersion5, pictureHtml, type Shown, shown } from "./display.ts";
 import { describe, episodesFrame, statisticsFrame } from "./frames.ts";
 import { type Table, toMarkdown, toText } from "./table.ts";
 
 /** A dataset card. In a Deno notebook it shows itself. */
 export interface DatasetCard extends Shown {
+  /** Facts, and statistics of every dimension. */
   tables: Table[];
   /** Histogram of returns beside a map of the states. */
-  figure: TopLevelSpec;
+  figure: FigureSpec;
+  /** For a page. */
   toMarkdown(): string;
 }
 
@@ -165,7 +166,7 @@ function coverage(data: Dataset, x: number, y: number) {
   });
 }
 
-function cardFigure(data: Dataset, histogram: Bin[]): TopLevelSpec {
+function cardFigure(data: Dataset, histogram: Bin[]): FigureSpec {
   const [x, xName, y, yName] = coverageAxes(data.name, data.observationDim);
   return {
     title: { text: data.name, subtitle: data.attributes.get("origin") ?? "" },
@@ -195,5 +196,5 @@ function cardFigure(data: Dataset, histogram: Bin[]): TopLevelSpec {
         },
       },
     ],
-  } as TopLevelSpec;
+  } as FigureSpec;
 }

@@ -14,9 +14,11 @@ import { localRecipes } from "./recipes.ts";
 
 /** A dataset of the catalog. */
 export interface CatalogEntry {
+  /** Its name in the catalog. */
   id: string;
   /** Path below {@linkcode d4rlHost}; its last part is the file's name on disk. */
   path: string;
+  /** Size of the file; null if it is not published. */
   bytes: number | null;
   /** SHA-256 in hex; `*` stands for digits that are not published. */
   sha256: string | null;
@@ -24,6 +26,7 @@ export interface CatalogEntry {
   transitions: number | null;
   /** Returns: mean, deviation, least, largest. */
   returns: readonly [number, number, number, number] | null;
+  /** Under which it may be used. */
   licence: string;
   /** Papers that use it: DTQL, SRPO, OBD (both of them), MBTS (trajectory stitching). */
   papers: readonly string[];

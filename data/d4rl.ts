@@ -13,8 +13,11 @@ import type { FetchOptions } from "./fetch.ts";
 
 /** Transitions ready for training, row-major. */
 export interface Transitions {
+  /** Rows. */
   count: number;
+  /** Numbers per observation. */
   observationDim: number;
+  /** Numbers per action. */
   actionDim: number;
   /** `[count, observationDim]` */
   observation: Float32Array;
@@ -92,8 +95,11 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
 
 /** Rows `start` to `end`, the latter excluded, of one episode. */
 export interface EpisodeRows {
+  /** First row. */
   start: number;
+  /** Row after the last. */
   end: number;
+  /** What ended it. */
   ending: "terminal" | "timeout";
 }
 

@@ -18,8 +18,11 @@ export interface Dataset {
   name: string;
   /** `d4rl`: flat arrays; `minari`: one group per episode. */
   layout: "d4rl" | "minari";
+  /** Recorded steps. */
   rows: number;
+  /** Numbers per observation. */
   observationDim: number;
+  /** Numbers per action. */
   actionDim: number;
   /** `[rows, observationDim]` */
   observations: Float32Array;
@@ -38,6 +41,7 @@ export interface Dataset {
   successors: Float32Array | null;
   /** Everything else in the file. */
   others: ReadonlyMap<string, HdfArray>;
+  /** The file's attributes. */
   attributes: ReadonlyMap<string, string>;
 }
 

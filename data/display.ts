@@ -7,8 +7,7 @@
  */
 
 import type { ColumnTable } from "arquero";
-import type { TopLevelSpec } from "vega-lite";
-import { renderFigure } from "./figures.ts";
+import { type FigureSpec, renderFigure } from "./figures.ts";
 import { type Table, toText } from "./table.ts";
 
 /** Representations by MIME type. */
@@ -16,7 +15,6 @@ export type MimeBundle = Record<string, unknown>;
 
 /** The name under which Deno's notebook kernel looks for a bundle. */
 export const jupyterDisplay: unique symbol = Symbol.for("Jupyter.display");
-const inspect: unique symbol = Symbol.for("Deno.customInspect");
 
 /** Something that shows itself. */
 export interface Shown {
@@ -24,8 +22,6 @@ export interface Shown {
   toText(): string;
   /** What Deno's notebook kernel asks for. */
   [jupyterDisplay](): Promise<MimeBundle>;
-  /** What `console.log` prints. */
-  [inspect](): string;
 }
 
 /** Something with a text and a bundle. */
@@ -35,12 +31,12 @@ export function shown(toText: () => string, bundle: () => Promise<MimeBundle>): 
     async [jupyterDisplay]() {
       return { "text/plain": toText(), ...await bundle() };
     },
-    [inspect]: toText,
+    [Symbol.for("Deno.customInspect")]: toText, // What console.log prints.
   };
 }
 
 /** A specification under Vega-Lite 5's name; those of this workspace are valid in both versions. */
-export const asVersion5 = (spec: TopLevelSpec): object => ({
+export const asVersion5 = (spec: FigureSpec): object => ({
   ...spec,
   $schema: "https://vega.github.io/schema/vega-lite/v5.json",
 });
@@ -57,7 +53,7 @@ export const pictureHtml = (svg: string, label: string): string =>
  *
  * @param text What a terminal shows of it; by default its title.
  */
-export async function showFigure(spec: TopLevelSpec, text?: string): Promise<Shown> {
+export async function showFigure(spec: FigureSpec, text?: string): Promise<Shown> {
   const title = typeof spec.title === "object" && spec.title !== null && "text" in spec.title
     ? String(spec.title.text)
     : String(spec.title ?? "figure");

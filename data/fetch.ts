@@ -13,8 +13,11 @@ import { hdf5Length, isHdf5 } from "./hdf5.ts";
 export interface FetchProgress {
   /** Bytes on disk, and in all if that is known. */
   received: number;
+  /** Size of the file; null if the host does not say. */
   total: number | null;
+  /** Over the last seconds. */
   bytesPerSecond: number;
+  /** What is going on. */
   note: string;
 }
 
@@ -30,7 +33,9 @@ export interface FetchOptions {
   attempts?: number;
   /** First wait between attempts, milliseconds; doubles each time. @default 1000 */
   backoffMs?: number;
+  /** Called as bytes arrive. */
   onProgress?: (progress: FetchProgress) => void;
+  /** Stops the download; what came stays. */
   signal?: AbortSignal;
 }
 

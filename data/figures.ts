@@ -10,6 +10,9 @@ import { dirname, join } from "node:path";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 
+/** A Vega-Lite specification. */
+export type FigureSpec = TopLevelSpec;
+
 const require = createRequire(import.meta.url);
 const fontFolder = () => join(dirname(require.resolve("dejavu-fonts-ttf/package.json")), "ttf");
 
@@ -26,15 +29,16 @@ const look = {
 /** A figure in every form. */
 export interface Figure {
   /** Vega-Lite, with the look of this workspace. */
-  spec: TopLevelSpec;
+  spec: FigureSpec;
+  /** As SVG. */
   svg: string;
   /** Two pixels per point. */
   png: Uint8Array;
 }
 
 /** Renders a Vega-Lite specification. */
-export async function renderFigure(spec: TopLevelSpec): Promise<Figure> {
-  const full = { ...spec, config: { ...look, ...spec.config } } as TopLevelSpec;
+export async function renderFigure(spec: FigureSpec): Promise<Figure> {
+  const full = { ...spec, config: { ...look, ...spec.config } } as FigureSpec;
   const view = new vega.View(vega.parse(compile(full).spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();

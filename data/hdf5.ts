@@ -9,7 +9,9 @@ import h5wasm, { type Dataset, type File, Group } from "h5wasm/node";
 
 /** A float array with its shape, as it lies in the file. */
 export interface HdfArray {
+  /** Lengths of its axes. */
   shape: readonly number[];
+  /** Values, row-major. */
   data: Float32Array | Int8Array;
 }
 
@@ -64,9 +66,13 @@ async function open(path: string): Promise<File> {
 
 /** Rows of one dataset to read. */
 export interface ReadTask {
+  /** Of the file. */
   path: string;
+  /** Of the dataset in it. */
   name: string;
+  /** First row. */
   start: number;
+  /** Row after the last. */
   end: number;
 }
 

@@ -66,7 +66,9 @@ export async function makeLocalDataset(
 
 /** A dataset under construction. */
 export interface Rows {
+  /** Rows so far. */
   count: number;
+  /** By HDF5 name. */
   arrays: Map<string, HdfArray>;
 }
 

@@ -8,8 +8,11 @@ import type { HdfArray } from "./hdf5.ts";
 
 /** Pairs of raw observations and actions, row-major. */
 export interface RawPairs {
+  /** `[count, observationDim]`, row-major */
   observation: Float32Array;
+  /** `[count, actionDim]`, row-major */
   action: Float32Array;
+  /** Pairs. */
   count: number;
 }
 

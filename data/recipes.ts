@@ -17,12 +17,15 @@ export type Behaviour =
 
 /** How a local dataset is made. */
 export interface LocalRecipe {
+  /** Its name in the catalog. */
   id: string;
   /** Name of the task, see {@linkcode findTask}. */
   task: string;
+  /** Rows to make. */
   transitions: number;
   /** What acts, in equal parts one after the other. */
   behaviours: readonly Behaviour[];
+  /** Seed of everything random in it. */
   seed: number;
 }
 

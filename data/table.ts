@@ -6,8 +6,11 @@
 
 /** Rows of text under named columns. */
 export interface Table {
+  /** Its heading. */
   title: string;
+  /** Headings. */
   columns: string[];
+  /** Cells, one per column. */
   rows: string[][];
   /** What the reader must know about the numbers. */
   notes: string[];

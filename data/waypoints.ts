@@ -21,7 +21,8 @@ import {
 } from "../environments/mod.ts";
 import { putRow, type Rows } from "./local.ts";
 
-type Point = readonly [number, number];
+/** Coordinates, metres. */
+export type Point = readonly [number, number];
 
 const reached = 0.1;
 const cellOf = ([x, y]: Point): Cell => [Math.round(x), Math.round(y)];

@@ -13,10 +13,13 @@ import { capsulesXml, geomMargin, type Physics } from "./mjcf.ts";
 
 /** What the ants of Gym and of D4RL's mazes differ in. */
 export interface AntModel {
+  /** Of the task. */
   name: string;
+  /** Seconds of one simulation step. */
   timestep: number;
   /** Attributes of every geom, and of every motor. */
   geom: string;
+  /** Attributes of every motor. */
   motor: string;
   /** MJCF to stand in the world beside the ant. */
   world: string;

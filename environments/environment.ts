@@ -11,8 +11,11 @@ import type { Physics } from "./mjcf.ts";
 
 /** A bounded box of numbers. */
 export interface Box {
+  /** Lengths of its axes. */
   shape: readonly [number];
+  /** Least value of every element. */
   low: number;
+  /** Largest value of every element. */
   high: number;
 }
 
@@ -20,6 +23,7 @@ export interface Box {
 export interface StepResult {
   /** The new observation; overwritten by the next step. */
   observation: Float64Array;
+  /** Of the step. */
   reward: number;
   /** The environment ended the episode. */
   terminated: boolean;
@@ -29,9 +33,13 @@ export interface StepResult {
 
 /** An environment. Dispose of it (`using env = ...`): its model lives outside of JavaScript's heap. */
 export interface Environment extends Disposable {
+  /** Of the task. */
   readonly name: string;
+  /** Generation of the physics. */
   readonly physics: Physics;
+  /** What is observed. */
   readonly observationSpace: Box;
+  /** What may be done. */
   readonly actionSpace: Box;
   /** Steps until truncation. */
   readonly maxEpisodeSteps: number;
@@ -45,6 +53,7 @@ export interface Environment extends Disposable {
   setState(qpos: ArrayLike<number>, qvel: ArrayLike<number>): Float64Array;
   /** Positions and velocities now (live views). */
   readonly qpos: Float64Array;
+  /** Velocities of all joints. */
   readonly qvel: Float64Array;
   /** Where a maze's goal is, `[x, y]`, live; null for a task without. */
   readonly goal: Float64Array | null;
@@ -52,22 +61,31 @@ export interface Environment extends Disposable {
 
 /** What a task sees of the simulation: live views. */
 export interface Simulation {
+  /** Positions of all joints. */
   qpos: Float64Array;
+  /** Velocities of all joints. */
   qvel: Float64Array;
   /** Positions of all bodies, `[bodies, 3]`, as the integrator's last evaluation left them. */
   xpos: Float64Array;
+  /** Where to go; tasks without a goal leave it alone. */
   goal: Float64Array;
 }
 
 /** A task: its model and what is read off it. */
 export interface TaskDefinition {
+  /** Of the task. */
   name: string;
+  /** Numbers per observation. */
   observationDim: number;
+  /** Numbers per action. */
   actionDim: number;
+  /** Simulation steps per action. */
   frameSkip: number;
+  /** Steps until the time limit. */
   maxEpisodeSteps: number;
   /** Control per unit of action. @default 1 */
   actionScale?: number;
+  /** The model, in MJCF. */
   xml(physics: Physics): string;
   /** Writes the observation. */
   observe(now: Simulation, out: Float64Array): void;
@@ -77,6 +95,7 @@ export interface TaskDefinition {
   x?(now: Simulation): number;
   /** Reward of a step, given the speed along x, the state after it and the clipped action. */
   reward(speed: number, now: Simulation, action: Float64Array): number;
+  /** Whether the state ends the episode. */
   terminated(now: Simulation): boolean;
   /** Perturbs the initial state. */
   start(now: Simulation, rng: Rng): void;

@@ -11,7 +11,9 @@ import type { Environment } from "./environment.ts";
 export interface Episode {
   /** Seed of the start state: the same for every algorithm, whatever its training seed. */
   seed: number;
+  /** Sum of rewards. */
   episodeReturn: number;
+  /** Steps. */
   length: number;
 }
 

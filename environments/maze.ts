@@ -9,11 +9,13 @@ export type Cell = readonly [number, number];
 
 /** A maze: `#` is wall, `R` the start, `G` the goal, anything else free. */
 export interface Maze {
+  /** One character per cell. */
   rows: readonly string[];
   /** Cells without a wall, row by row. */
   free: readonly Cell[];
   /** The goal's cell. */
   goal: Cell;
+  /** Whether a cell is a wall; what is outside is. */
   isWall(row: number, column: number): boolean;
 }
 

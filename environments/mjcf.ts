@@ -16,9 +16,13 @@ export const physicsModes: readonly Physics[] = ["d4rl", "v4", "stock"];
 
 /** A capsule in its body's frame: end points and radius in metres. */
 export interface Capsule {
+  /** Of the geom. */
   name: string;
+  /** One end, metres. */
   from: readonly [number, number, number];
+  /** The other end, metres. */
   to: readonly [number, number, number];
+  /** Metres. */
   radius: number;
   /** Sliding friction, if not the model's default. */
   friction?: number;
@@ -59,8 +63,11 @@ export function capsulesXml(capsules: readonly Capsule[], physics: Physics, dens
 
 /** Mass in kg, centre and inertia about it (six numbers: xx, yy, zz, xy, xz, yz) of a body. */
 export interface Inertial {
+  /** Kilograms. */
   mass: number;
+  /** Of mass, metres. */
   centre: number[];
+  /** About the centre, kg m^2. */
   inertia: number[];
 }
 

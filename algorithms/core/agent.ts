@@ -26,7 +26,9 @@ export interface Batch<L = NdArray> {
 
 /** Sizes and bounds of a task. */
 export interface Spec {
+  /** Numbers per observation. */
   observationDim: number;
+  /** Numbers per action. */
   actionDim: number;
   /** Actions lie in `[-maxAction, maxAction]`. */
   maxAction: number;
@@ -36,7 +38,9 @@ export interface Spec {
 
 /** Everything that training changes: arrays, and how many updates made them. */
 export interface AgentState {
+  /** Updates so far. */
   readonly updates: number;
+  /** A tree of arrays; its structure is the agent's own. */
   readonly arrays: unknown;
 }
 
@@ -95,13 +99,17 @@ export function finishUpdate(
 
 /** A registered algorithm. */
 export interface Algorithm<C extends CommonConfig> {
+  /** Its name on the command line and in folders. */
   name: string;
+  /** Its name in tables and figures. */
   title: string;
   /** Paper and arXiv id. */
   source: string;
+  /** Settings for any task. */
   defaults: C;
   /** Per-task settings with their source. */
   presets: Readonly<Record<string, { source: string; config: Partial<C> }>>;
+  /** An agent for a task. */
   create(config: C, spec: Spec): Agent;
 }
 
@@ -180,8 +188,11 @@ export function takeBest(action: NdArray, value: NdArray, candidates: number): N
 
 /** How a policy is sampled: noise for some rows, actions from it, and actions with their target values. */
 export interface ActingRule<N> {
+  /** Noise for some rows. */
   drawNoise(rows: number): N;
+  /** Actions from noise, `[rows, actionDim]`. */
   sample(observation: NdArray, noise: N): Promise<{ action: NdArray }>;
+  /** Actions and their target values, `[rows, 1]`. */
   score(observation: NdArray, noise: N): Promise<{ action: NdArray; value: NdArray }>;
 }
 

@@ -46,7 +46,9 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: NdArray["data"]) => new Uin
 
 /** Named tensors and metadata of safetensors bytes. */
 export interface Checkpoint {
+  /** Tensors by their paths. */
   tensors: Map<string, NdArray>;
+  /** Text by name. */
   metadata: Record<string, string>;
 }
 

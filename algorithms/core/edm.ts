@@ -9,8 +9,11 @@ import { type Tensor, tf } from "./tensor.ts";
 
 /** Range of noise levels and spread of the data. */
 export interface EdmConfig {
+  /** Least noise level. */
   sigmaMin: number;
+  /** Largest noise level. */
   sigmaMax: number;
+  /** Deviation of the data. */
   sigmaData: number;
 }
 

@@ -6,7 +6,9 @@
 
 /** Mean `[dim]` and lower Cholesky factor of the covariance, `[dim, dim]` row-major. */
 export interface Gaussian {
+  /** `[dim]` */
   mean: Float64Array;
+  /** Lower Cholesky factor of the covariance, `[dim, dim]`, row-major. */
   factor: Float64Array;
 }
 

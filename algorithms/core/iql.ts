@@ -16,7 +16,9 @@ import { stopGradient, type Tensor, tf } from "./tensor.ts";
 
 /** Twin action values, on `[action, observation]`. */
 export interface TwinCritic<L = Tensor> {
+  /** The first critic. */
   q1: Linear<L>[];
+  /** The second critic. */
   q2: Linear<L>[];
 }
 
@@ -41,8 +43,11 @@ export function iqlCriticLoss(p: TwinCritic, nextValue: Tensor, batch: Batch<Ten
 
 /** Networks of the critic with their moments. */
 export interface IqlArrays<L = NdArray> {
+  /** Both critics in training. */
   critic: Trained<TwinCritic<L>, L>;
+  /** Their slow averages. */
   criticTarget: TwinCritic<L>;
+  /** The state value in training. */
   value: Trained<Linear<L>[], L>;
 }
 

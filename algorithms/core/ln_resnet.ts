@@ -23,17 +23,24 @@ import type { Rng } from "./rng.ts";
 import { type Tensor, tf } from "./tensor.ts";
 
 /** A residual block: dropout, LayerNorm, affine, Mish, affine. */
-interface Block<L> {
+export interface Block<L> {
+  /** Before the first affine map. */
   norm: LayerNorm<L>;
+  /** `[width, 4 width]` */
   first: Linear<L>;
+  /** `[4 width, width]` */
   second: Linear<L>;
 }
 
 /** Noise-predicting LN-ResNet (Hansen-Estruch et al. 2023, IDQL). */
 export interface BehaviourNetwork<L = Tensor> {
+  /** Embedding of the time. */
   time: Linear<L>[];
+  /** First layer. */
   input: Linear<L>;
+  /** Residual blocks. */
   blocks: Block<L>[];
+  /** Last layer. */
   output: Linear<L>;
 }
 

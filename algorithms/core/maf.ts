@@ -16,12 +16,17 @@ import { treeLeaves } from "./tree.ts";
 
 /** Settings of {@linkcode trainMaf}. */
 export interface MafConfig {
+  /** Autoregressive blocks, first to last. */
   blocks: number;
+  /** Width of the hidden layers. */
   hidden: number;
+  /** Adam's step size. */
   learningRate: number;
   /** Added to the gradient as a multiple of each parameter. */
   weightDecay: number;
+  /** Rows per minibatch. */
   batchSize: number;
+  /** Passes over the data. */
   epochs: number;
   /** Share of rows that choose the best epoch. */
   validation: number;
@@ -40,20 +45,27 @@ export const mafDefaults: MafConfig = {
 
 /** Parameters of a block: three masked layers, the last `2 D` wide (shifts, then log scales), and the BatchNorm's. */
 export interface MafBlock<L = Tensor> {
+  /** Masked layers. */
   layers: Linear<L>[];
+  /** Logarithm of the batch normalization's scale, `[dim]`. */
   logGamma: L;
+  /** The batch normalization's shift, `[dim]`. */
   beta: L;
 }
 
 /** What BatchNorm remembers, `[D]` each. */
 export interface RunningMoments<L = Tensor> {
+  /** `[dim]` */
   mean: L;
+  /** `[dim]` */
   variance: L;
 }
 
 /** A flow: parameters and moments, one per block. */
 export interface Maf<L = Tensor> {
+  /** Autoregressive blocks, first to last. */
   blocks: MafBlock<L>[];
+  /** Moments of each block for evaluation. */
   moments: RunningMoments<L>[];
 }
 

@@ -23,7 +23,7 @@ export * from "./rows.ts";
 export * from "./samplers.ts";
 export * from "./stage.ts";
 export * from "./td.ts";
-export * from "./tensor.ts";
+export { type LossTerms, stopGradient, type Tensor, type TensorTree, valueAndGrad } from "./tensor.ts";
 export * from "./trajectories.ts";
 export * from "./tree.ts";
 export * from "./vp.ts";

@@ -16,13 +16,17 @@ import { tracedLayerNormalization } from "./trace.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
 export interface Linear<L = Tensor> {
+  /** `[inputs, outputs]` */
   weight: L;
+  /** `[outputs]` */
   bias: L;
 }
 
 /** Scale and shift of a LayerNorm, both `[n]`. */
 export interface LayerNorm<L = Tensor> {
+  /** `[features]` */
   scale: L;
+  /** `[features]` */
   shift: L;
 }
 

@@ -22,6 +22,7 @@ export interface AdamState<L = Tensor> {
 
 /** Settings of {@linkcode adamStep}. */
 export interface AdamConfig {
+  /** Adam's step size. */
   learningRate: number;
   /** Decay rates of the two moments. @default [0.9, 0.999] */
   betas?: readonly [number, number];
@@ -33,8 +34,11 @@ export interface AdamConfig {
 
 /** The factors of one Adam step: scalars, computed in float64 outside the graph. */
 export interface AdamStep<L = NdArray> {
+  /** Step size with its bias corrections. */
   rate: L;
+  /** Added to the root of the second moment. */
   epsilon: L;
+  /** What weight decay leaves of a weight. */
   keep: L;
 }
 
@@ -87,7 +91,9 @@ export function adamUpdate<P>(
 
 /** Parameters with their optimizer's moments. */
 export interface Trained<P, L = NdArray> {
+  /** What is trained. */
   params: P;
+  /** Its moments. */
   adam: AdamState<L>;
 }
 

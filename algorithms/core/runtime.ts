@@ -9,7 +9,9 @@ import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
 
 /** An array in host memory: row-major `data` of `shape`. */
 export interface NdArray {
+  /** Lengths of its axes. */
   readonly shape: readonly number[];
+  /** Values, row-major. */
   readonly data: Float32Array | Int32Array;
 }
 

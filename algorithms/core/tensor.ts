@@ -22,7 +22,9 @@ export type TensorTree = Tree<Tensor>;
 
 /** A loss with the terms it is made of, all scalars. */
 export interface LossTerms {
+  /** What is minimized. */
   total: Tensor;
+  /** A part of it, for metrics. */
   [term: string]: Tensor;
 }
 

@@ -6,8 +6,11 @@
 
 /** Trajectories one after the other, row-major; a trajectory ends with a row of `done` 1. */
 export interface Trajectories {
+  /** Rows. */
   count: number;
+  /** Numbers per observation. */
   observationDim: number;
+  /** Numbers per action. */
   actionDim: number;
   /** `[count, observationDim]` */
   observation: Float32Array;
@@ -23,7 +26,9 @@ export interface Trajectories {
 
 /** Trajectories, and `terminal [count]`: 1 where the environment, not a time limit, ended one. */
 export interface TrajectorySet {
+  /** The rows. */
   data: Trajectories;
+  /** `[count]`, 1 where the environment ended the trajectory. */
   terminal: Float32Array;
 }
 

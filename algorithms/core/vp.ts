@@ -7,6 +7,7 @@
 
 /** Tables of a discrete schedule, index `t` = 0 (nearly clean) to T - 1 (nearly noise). */
 export interface VpSchedule {
+  /** Variance added by each step. */
   beta: number[];
   /** `prod (1 - beta)` up to and including t. */
   alphaBar: number[];

@@ -11,8 +11,11 @@ const [betaMin, betaMax] = [0.1, 20];
 
 /** `x_t = alpha x + sigma z`, and `lambda = ln(alpha / sigma)`, all in float64. */
 export interface Marginal {
+  /** Factor of the clean sample. */
   alpha: number;
+  /** Deviation of the noise. */
   sigma: number;
+  /** Logarithm of alpha over sigma. */
   lambda: number;
 }
 
@@ -44,6 +47,7 @@ export type NoiseAtTime = (x: Tensor, t: number) => Tensor;
 
 /** Which DPM-Solver. */
 export interface DpmSolver {
+  /** Order of the error per step. */
   order: 1 | 2 | 3;
   /** `single`: each step calls the network `order` times; `multi`: once, with the results of earlier steps. */
   steps: "single" | "multi";

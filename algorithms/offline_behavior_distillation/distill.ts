@@ -33,6 +33,7 @@ export interface DistillationConfig extends CommonConfig, InnerConfig {
   noise: "fresh" | "replayed" | "none";
   /** Outer gradient descent. */
   learningRate: number;
+  /** Momentum of the outer descent. */
   momentum: number;
   /** Largest norm of the outer gradient. */
   clipNorm: number;
@@ -42,6 +43,7 @@ export interface DistillationConfig extends CommonConfig, InnerConfig {
   densityExponent: number;
   /** The policy's hidden layers. */
   hidden: number;
+  /** Hidden layers. */
   depth: number;
 }
 
@@ -78,7 +80,9 @@ export interface OuterBatch<L = NdArray> {
 
 /** Everything that distillation changes. */
 export interface DistillationArrays {
+  /** The synthetic pairs. */
   pairs: Pairs;
+  /** Their momentum. */
   velocity: Pairs;
 }
 

@@ -18,6 +18,7 @@ export interface TanhGaussianPolicy<L = Tensor> {
   layers: Linear<L>[];
   /** Of the raw log deviation, `[]` each. */
   scale: L;
+  /** Added to the logarithm of the deviation. */
   offset: L;
 }
 

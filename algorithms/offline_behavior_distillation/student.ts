@@ -19,6 +19,7 @@ import type { Pairs } from "./unroll.ts";
 
 /** What a student agent consists of. */
 export interface StudentArrays<L = NdArray> {
+  /** Policies that act together; the mean of their actions is taken. */
   policies: TanhGaussianPolicy<L>[];
 }
 
@@ -27,8 +28,11 @@ export type StudentOptimizer = "sgd" | "sgdm" | "adam" | "adamw";
 
 /** A student other than the one that the set was distilled for. */
 export interface StudentVariant {
+  /** Hidden layers. */
   depth: number;
+  /** How the layers are connected. */
   architecture: Architecture;
+  /** What trains it. */
   optimizer: StudentOptimizer;
 }
 
@@ -44,7 +48,9 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   teacherFile: string;
   /** Updates of the policy that is cloned from the whole data, for comparison. */
   cloningUpdates: number;
+  /** Width of the teacher's networks. */
   teacherHidden: number;
+  /** Step size of the teacher's training. */
   teacherLearningRate: number;
   /** Passes of the density model over the states; used if `densityExponent` is above 0. */
   densityEpochs: number;

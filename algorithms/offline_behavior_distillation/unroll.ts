@@ -24,7 +24,9 @@ export interface Pairs<L = NdArray> {
 
 /** Settings of the training. */
 export interface InnerConfig {
+  /** Step size of the inner descent. */
   innerLearningRate: number;
+  /** Its momentum. */
   innerMomentum: number;
 }
 

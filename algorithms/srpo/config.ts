@@ -19,22 +19,29 @@ export interface SrpoConfig extends CommonConfig {
   normalizeGradient: "on" | "off";
   /** Updates of the behaviour model, then of the critic; the policy has the rest of `updates`. */
   behaviourUpdates: number;
+  /** Updates of the critic, after those of the behaviour model. */
   criticUpdates: number;
   /** Rows per update of the behaviour model; `batchSize` is that of critic and policy. */
   behaviourBatchSize: number;
+  /** Adam's step size. */
   learningRate: number;
   /** AdamW's decay of the behaviour model. */
   weightDecay: number;
   /** Share of the behaviour model's hidden units that are dropped in training. */
   dropout: number;
+  /** Expectile level of the state value, in (0, 1). */
   expectile: number;
+  /** Discount of the return, in [0, 1]. */
   discount: number;
+  /** Share of the new parameters that a target takes at each update. */
   polyakRate: number;
   /** Width of critic and policy, and number of the policy's hidden layers. */
   hidden: number;
+  /** The policy's hidden layers. */
   policyDepth: number;
   /** Width and residual blocks of the behaviour model; its blocks are four times as wide inside. */
   behaviourHidden: number;
+  /** Residual blocks of the behaviour model. */
   blocks: number;
 }
 

@@ -18,9 +18,13 @@ import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.
 
 /** Parameters: the encoder's two hidden layers and two heads, the decoder. */
 export interface ActionVae<L = Tensor> {
+  /** Layers before the latent. */
   encoder: Linear<L>[];
+  /** Of the latent's mean. */
   mean: Linear<L>;
+  /** Of the latent's log deviation. */
   logDeviation: Linear<L>;
+  /** From state, successor and latent to an action. */
   decoder: Linear<L>[];
 }
 

@@ -6,7 +6,9 @@
 
 /** A rising piecewise linear map from a dimension's values to the share of samples at or below them. */
 export interface Cdf {
+  /** Distinct values, ascending. */
   values: Float64Array;
+  /** Share of the data up to each. */
   shares: Float64Array;
 }
 

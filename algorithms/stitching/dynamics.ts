@@ -18,11 +18,15 @@ import { takeRows } from "../core/rows.ts";
 export interface DynamicsConfig {
   /** Networks trained, and kept. */
   members: number;
+  /** Best members that are kept. */
   kept: number;
   /** Width and number of hidden layers. */
   hidden: number;
+  /** Hidden layers. */
   depth: number;
+  /** Adam's step size. */
   learningRate: number;
+  /** Rows per minibatch. */
   batchSize: number;
   /** Passes over the training rows at most. */
   epochs: number;
@@ -47,16 +51,23 @@ export const dynamicsDefaults: DynamicsConfig = {
 
 /** One Gaussian network, on raw states. */
 export interface DynamicsNetwork<L = Tensor> {
+  /** Hidden layers. */
   trunk: Linear<L>[];
+  /** Of the mean of the change of state. */
   mean: Linear<L>;
+  /** Of its log deviation. */
   logDeviation: Linear<L>;
 }
 
 /** States and their successors, row-major `[count, dim]`. */
 export interface StatePairs {
+  /** Rows. */
   count: number;
+  /** Numbers per observation. */
   observationDim: number;
+  /** `[count, observationDim]`, row-major */
   observation: Float32Array;
+  /** `[count, observationDim]`, row-major */
   nextObservation: Float32Array;
 }
 
@@ -76,6 +87,7 @@ export function dynamicsLoss(p: DynamicsNetwork, s: Tensor, next: Tensor): Tenso
 
 /** A trained ensemble, best network first. */
 export interface DynamicsEnsemble {
+  /** The kept members. */
   networks: DynamicsNetwork<NdArray>[];
   /** Validation losses, those of networks that were not kept included. */
   losses: NdArray;

@@ -13,7 +13,9 @@ import type { Planner } from "./planner.ts";
 
 /** What generation sees of an environment: states, and whether an episode ended. */
 export interface StateOnlyEnvironment {
+  /** Starts an episode; its first observation. */
   reset(seed: number): ArrayLike<number>;
+  /** One step; its reward is never seen. */
   step(action: ArrayLike<number>): { observation: ArrayLike<number>; terminated: boolean; truncated: boolean };
 }
 

@@ -39,6 +39,7 @@ const average = { decay: 0.995, every: 10, start: 2000 };
 
 /** What a planner knows of its task. */
 export interface PlannerSpec extends Spec {
+  /** Maps of steps and actions to [-1, 1]. */
   normalizers: Normalizers;
 }
 

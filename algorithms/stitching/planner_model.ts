@@ -18,14 +18,19 @@ import type { WindowBatch, WindowConfig } from "./windows.ts";
 
 /** Settings of the planner. */
 export interface PlannerConfig extends WindowConfig {
+  /** Gradient steps. */
   updates: number;
+  /** Rows per minibatch. */
   batchSize: number;
+  /** Adam's step size. */
   learningRate: number;
   /** Steps of the past that a plan goes on from, the present one included (C). */
   context: number;
   /** Width of the network's first level, and those of all levels in units of it. */
   width: number;
+  /** Width of each level over that of the first. */
   multipliers: readonly number[];
+  /** Width of the inverse dynamics. */
   inverseHidden: number;
   /** Denoising steps (T). */
   diffusionSteps: number;
@@ -61,6 +66,7 @@ export const plannerDefaults: PlannerConfig = {
 
 /** The networks. */
 export interface PlannerNetworks<L = Tensor> {
+  /** Predicts the noise of windows. */
   unet: TemporalUnet<L>;
   /** From two successive observations to the action between them, all normalized. */
   inverse: Linear<L>[];
@@ -68,6 +74,7 @@ export interface PlannerNetworks<L = Tensor> {
 
 /** Everything that training changes. */
 export interface PlannerArrays {
+  /** Networks in training. */
   networks: Trained<PlannerNetworks<NdArray>>;
   /** The average that acts. */
   average: PlannerNetworks<NdArray>;
@@ -77,7 +84,9 @@ export interface PlannerArrays {
 export interface PlannerNoise<L = NdArray> {
   /** Diffusion step, `[batch, 1]`, and `sqrt(alphaBar)`, `sqrt(1 - alphaBar)` of it, `[batch, 1, 1]`. */
   step: L;
+  /** Factor of the clean window. */
   clean: L;
+  /** Factor of the noise or of the noisy window. */
   noisy: L;
   /** `[batch, horizon, channels]` */
   epsilon: L;
@@ -147,11 +156,15 @@ export function inverseLoss(p: Linear[], { window, action }: WindowBatch<Tensor>
 export interface ReverseFactors<L = NdArray> {
   /** `1 / sqrt(alphaBar)` and `sqrt(1 / alphaBar - 1)`: from the noisy window and its noise to the clean one. */
   rescale: L;
+  /** Factor of the predicted noise. */
   remove: L;
   /** The posterior mean's weights of the clean and the noisy window, and its deviation times the temperature. */
   clean: L;
+  /** Factor of the noise or of the noisy window. */
   noisy: L;
+  /** Of the noise that is added. */
   deviation: L;
+  /** Weight of the condition. */
   guidance: L;
 }
 

@@ -17,22 +17,30 @@ import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.
 
 /** Settings of a regression. */
 export interface RegressionConfig {
+  /** Gradient steps. */
   updates: number;
+  /** Rows per minibatch. */
   batchSize: number;
+  /** Adam's step size. */
   learningRate: number;
+  /** Width of the hidden layers. */
   hidden: number;
 }
 
 /** Defaults, from the authors' code: state values, rewards, and (ours: as the rewards) actions. */
 export const valueDefaults: RegressionConfig = { updates: 1_000_000, batchSize: 256, learningRate: 3e-4, hidden: 256 };
+/** Defaults of the reward model. */
 export const rewardDefaults: RegressionConfig = { updates: 500_000, batchSize: 256, learningRate: 1e-4, hidden: 512 };
+/** Defaults of the inverse dynamics. */
 export const inverseDefaults: RegressionConfig = { ...rewardDefaults };
 
 const [discount, polyakRate] = [0.99, 0.005]; // Authors' code.
 
 /** Twin state values. */
 export interface TwinValue<L = Tensor> {
+  /** The first network. */
   v1: Linear<L>[];
+  /** The second network. */
   v2: Linear<L>[];
 }
 
@@ -96,8 +104,11 @@ export function valueFunction(p: TwinValue<NdArray>): RowFunction {
 
 /** Rows that a network is to map: `[count, in]` to `[count, out]`. */
 export interface RegressionData {
+  /** `[count, inputDim]`, row-major */
   inputs: Float32Array;
+  /** `[count, targetDim]`, row-major */
   targets: Float32Array;
+  /** Rows. */
   count: number;
 }
 

@@ -31,7 +31,9 @@ const betas = [0.5, 0.999] as const;
 
 /** Generator `(z, s, a, s') -> r` and critic `(s, a, s', r) -> 1`. */
 export interface RewardGan<L = Tensor> {
+  /** Makes rewards from transitions and noise. */
   generator: Linear<L>[];
+  /** Tells them from the data's. */
   critic: Linear<L>[];
 }
 

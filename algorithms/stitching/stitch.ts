@@ -32,15 +32,21 @@ import { applyWalks, type Connections, type StitchConfig, walkTrajectories } fro
 export interface StitchingConfig extends StitchConfig {
   /** Passes over the data (K). */
   passes: number;
+  /** Of the dynamics ensemble. */
   dynamics: DynamicsConfig;
+  /** Of the value function. */
   value: RegressionConfig;
   /** What makes the actions of stitched steps. */
   decoder: "inverse" | "vae";
+  /** Of the inverse dynamics. */
   inverse: RegressionConfig;
+  /** Of the conditional VAE. */
   vae: RegressionConfig;
   /** What makes their rewards. */
   rewards: "regression" | "gan";
+  /** Of the reward regression. */
   reward: RegressionConfig;
+  /** Of the reward GAN. */
   gan: RegressionConfig;
 }
 
@@ -59,7 +65,9 @@ export const stitchingDefaults: Omit<StitchingConfig, "radius"> = {
 
 /** What a pass did. */
 export interface PassReport {
+  /** Steps made up between trajectories. */
   stitches: number;
+  /** Trajectories rewritten. */
   accepted: number;
   /** Mean return over trajectories, by the data's and the model's rewards. */
   meanReturn: number;
@@ -68,11 +76,16 @@ export interface PassReport {
 const computeAlways: Stage = (_, compute) => compute(() => {});
 
 /** Trajectories as a tree of arrays, and back. */
-interface TrajectoryArrays {
+export interface TrajectoryArrays {
+  /** `[count, observationDim]` */
   observation: NdArray;
+  /** `[count, actionDim]` */
   action: NdArray;
+  /** `[count]` */
   reward: NdArray;
+  /** `[count, observationDim]` */
   nextObservation: NdArray;
+  /** `[count]`, 1 at the last row of each trajectory. */
   done: NdArray;
 }
 

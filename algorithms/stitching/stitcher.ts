@@ -31,7 +31,9 @@ export interface StitchConfig {
 
 /** A rewritten trajectory: the state of row `from[i]` is followed by the next state of row `to[i]`; equal where nothing was stitched. */
 export interface Walk {
+  /** Rows that steps start from. */
   from: number[];
+  /** Rows that they lead to. */
   to: number[];
 }
 
@@ -144,7 +146,9 @@ export function acceptsReturn(rewritten: number, old: number): boolean {
 
 /** Connections to decode: states, and the next states they are to lead to, row-major `[n, observationDim]`. */
 export interface Connections {
+  /** `[count, observationDim]`, row-major */
   observation: Float32Array;
+  /** `[count, observationDim]`, row-major */
   nextObservation: Float32Array;
 }
 

@@ -25,16 +25,22 @@ import { type Tensor, tf } from "../core/tensor.ts";
 const groups = 8;
 
 /** A convolution, GroupNorm and Mish. */
-interface ConvBlock<L = Tensor> {
+export interface ConvBlock<L = Tensor> {
+  /** The convolution, `[width in channels, out]`. */
   conv: Linear<L>;
+  /** Scale and shift of GroupNorm, `[out]`. */
   norm: LayerNorm<L>;
 }
 
 /** Two convolutions around an added embedding, beside a shortcut: the input, or its 1 x 1 convolution (one or none). */
-interface ResidualBlock<L = Tensor> {
+export interface ResidualBlock<L = Tensor> {
+  /** Before the embedding is added. */
   first: ConvBlock<L>;
+  /** After it. */
   second: ConvBlock<L>;
+  /** From diffusion step and return to the block's channels. */
   embedding: Linear<L>;
+  /** One convolution where the number of channels changes, or none. */
   shortcut: Linear<L>[];
 }
 
@@ -42,12 +48,15 @@ interface ResidualBlock<L = Tensor> {
 export interface TemporalUnet<L = Tensor> {
   /** Embeddings of the diffusion step and the return. */
   step: Linear<L>[];
+  /** Embedding of the wanted return. */
   returns: Linear<L>[];
   /** Two blocks per level, widest horizon first, and a convolution of stride 2 after each but the last. */
   down: { blocks: ResidualBlock<L>[]; downsample: Linear<L>[] }[];
+  /** Blocks at the bottom. */
   middle: ResidualBlock<L>[];
   /** Two blocks and a transposed convolution per level but the first. */
   up: { blocks: ResidualBlock<L>[]; upsample: Linear<L> }[];
+  /** Last convolutions. */
   head: { block: ConvBlock<L>; output: Linear<L> };
 }
 

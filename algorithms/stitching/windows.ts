@@ -23,7 +23,9 @@ export interface WindowBatch<L = NdArray> {
 
 /** How windows are cut and labelled. */
 export interface WindowConfig {
+  /** Steps per window. */
   horizon: number;
+  /** Discount of the return, in [0, 1]. */
   discount: number;
   /** Divides returns, so that the best are about 1. */
   returnsScale: number;
@@ -35,6 +37,7 @@ export interface WindowConfig {
 export interface Normalizers {
   /** Of the observation's dimensions, then the reward. */
   step: Cdf[];
+  /** Of every dimension of the action. */
   action: Cdf[];
 }
 
