@@ -1,0 +1,105 @@
+/**
+ * The same small training step and action here, in PyTorch and in JAX, one thread each, in turns.
+ *
+ * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; and one action of 17-256-256-6 with tanh at batch 1.
+ *
+ * @module
+ */
+
+import { useBackend } from "../algorithms/core/backend.ts";
+import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
+import { createRng } from "../algorithms/core/rng.ts";
+import { meanSquaredError } from "../algorithms/core/td.ts";
+import { type Tensor, tf } from "../algorithms/core/tensor.ts";
+import { fromFileUrl } from "../results/paths.ts";
+import type { Measurement } from "./record.ts";
+
+const peers = ["torch", "jax"] as const;
+const rounds = 5;
+
+/** Milliseconds of every call of a round. */
+interface Times {
+  step: number[];
+  action: number[];
+}
+
+async function ownRound(): Promise<Times> {
+  await useBackend("onnx");
+  const rng = createRng("peers");
+  type Net<L = NdArray> = Trained<Linear<L>[], L>;
+  const train = compile<{ state: { net: Net }; x: NdArray; y: NdArray; step: AdamStep }>(
+    "peers/step",
+    ({ state, x, y, step }) => {
+      const net = trainStep(state.net, (p) => meanSquaredError(mlp(p, x, relu), y), step);
+      return { state: { net: net.next }, metrics: { loss: net.value } };
+    },
+  );
+  const act = compile<{ p: Linear<NdArray>[]; s: NdArray }, { action: Tensor }>(
+    "peers/action",
+    ({ p, s }) => ({ action: tf.tanh(mlp(p, s, relu)) }),
+  );
+  const normal = (n: number, dim: number) =>
+    ndarray(rng.child(`${n}/${dim}`).fillNormal(new Float32Array(n * dim)), [n, dim]);
+  const [x, y, s] = [normal(256, 23), normal(256, 1), normal(1, 17)];
+  let state = { net: initTrained(initMlp([23, 256, 256, 1], rng.child("net"))) };
+  const policy = initMlp([17, 256, 256, 6], rng.child("policy"));
+  const times: Times = { step: [], action: [] };
+  for (let k = 0; k < 230; k++) {
+    const step = adamStep(k + 1, { learningRate: 3e-4 });
+    const start = performance.now();
+    const result = await train({ state, x, y, step });
+    if (k >= 30) times.step.push(performance.now() - start);
+    state = result.state as typeof state;
+  }
+  for (let k = 0; k < 2200; k++) {
+    const start = performance.now();
+    await act({ p: policy, s });
+    if (k >= 200) times.action.push(performance.now() - start);
+  }
+  return times;
+}
+
+/** Null where Python lacks the library. */
+async function peerRound(peer: typeof peers[number]): Promise<Times | null> {
+  const script = fromFileUrl(new URL(`peers/${peer}_peer.py`, import.meta.url));
+  const env = { OMP_NUM_THREADS: "1", MKL_NUM_THREADS: "1", XLA_FLAGS: "--xla_cpu_multi_thread_eigen=false" };
+  try {
+    const { success, stdout } = await new Deno.Command("python3", {
+      args: [script],
+      env,
+      stdout: "piped",
+      stderr: "null",
+    })
+      .output();
+    return success ? JSON.parse(new TextDecoder().decode(stdout)) : null;
+  } catch {
+    return null; // No Python.
+  }
+}
+
+/** Measures all that are there, in turns. */
+export async function measurePeers(): Promise<Measurement[]> {
+  const all = new Map<string, Times>();
+  for (let round = 0; round < rounds; round++) {
+    for (const name of ["onestep", ...peers] as const) {
+      const times = name === "onestep" ? await ownRound() : await peerRound(name);
+      if (!times) continue;
+      const known = all.get(name) ?? { step: [], action: [] };
+      all.set(name, { step: [...known.step, ...times.step], action: [...known.action, ...times.action] });
+    }
+  }
+  return (["step", "action"] as const).flatMap((kind) =>
+    [...all].map(([name, times]) => {
+      const sorted = times[kind].toSorted((a, b) => a - b);
+      return {
+        group: kind === "step" ? "peers: training step, 23-256-256-1, batch 256" : "peers: one action, 17-256-256-6",
+        name,
+        mean: sorted.reduce((a, b) => a + b, 0) / sorted.length,
+        p75: sorted[Math.floor(0.75 * sorted.length)],
+        n: sorted.length,
+      };
+    })
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * `deno task bench`, `bench:full` and `bench:compare`: runs benchmark files one after the other, each in a process of its own,
+ * and keeps what they say with the machine.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { type Table, toText } from "../data/table.ts";
+import { makeFolder, readJson, writeAtomically } from "../results/files.ts";
+import { describeMachine } from "../results/machine.ts";
+import { fromFileUrl, resultsFolder } from "../results/paths.ts";
+import { measurePeers } from "./peers.ts";
+import { type BenchRun, compareRuns, type Measurement, parseBenches } from "./record.ts";
+
+const help = `Measures, and compares with an earlier measurement.
+
+Usage: deno task bench              an update, an action, sampling, environments, statistics; five minutes
+       deno task bench:full         everything, with PyTorch and JAX beside it where python3 has them
+       deno task bench:compare      the last run against bench/baseline.json; fails if something is slower by a quarter in its
+                                    mean and its 75th percentile both
+
+Runs are kept as results/bench/<time>.json.`;
+
+const quick = ["update", "sample", "statistics", "environment"];
+const full = [...quick, "srpo", "dataset", "distillation", "planner"];
+const folder = join(resultsFolder, "bench");
+const here = (name: string) => fromFileUrl(new URL(name, import.meta.url));
+
+async function runFile(name: string): Promise<Measurement[]> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bench", "--json", "--no-prompt", "-A", here(`${name}_bench.ts`)],
+    cwd: here("../"),
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  if (!success) {
+    throw new Error(`Cannot run bench/${name}_bench.ts: ${text(stderr).trim().split("\n").slice(-5).join("; ")}`);
+  }
+  return parseBenches(text(stdout));
+}
+
+/** One row per benchmark with its ratio to the fastest of its group. */
+function benchTable(measurements: readonly Measurement[]): Table {
+  const round = (ms: number) => ms.toPrecision(3);
+  return {
+    title: "Benchmarks",
+    columns: ["group", "what", "mean, ms", "75 %", "calls", "times the fastest"],
+    rows: measurements.map(({ group, name, mean, p75, n }) => {
+      const fastest = Math.min(...measurements.filter((m) => m.group === group).map((m) => m.mean));
+      return [group, name, round(mean), round(p75), `${n}`, (mean / fastest).toFixed(1)];
+    }),
+    notes: [],
+  };
+}
+
+async function measure(files: readonly string[], peers: "alone" | "with peers"): Promise<number> {
+  const measurements: Measurement[] = [];
+  const take = (what: string, found: readonly Measurement[]) => {
+    measurements.push(...found);
+    console.log(`\n${toText({ ...benchTable(found), title: what })}`);
+  };
+  for (const file of files) take(file, await runFile(file));
+  if (peers === "with peers") take("peers", await measurePeers());
+  const run: BenchRun = { madeWith: await describeMachine(), measurements };
+  await makeFolder(folder);
+  const path = join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
+  await writeAtomically(path, `${JSON.stringify(run, null, 1)}\n`);
+  console.log(`\nKept as ${path}`);
+  return 0;
+}
+
+async function compare(): Promise<number> {
+  const baseline = await readJson<BenchRun>(here("baseline.json"));
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".json")).sort();
+  const last = names.at(-1) && await readJson<BenchRun>(join(folder, names.at(-1)!));
+  if (!baseline || !last) throw new Error("Cannot compare benchmarks: run deno task bench first");
+  const regressions = compareRuns(baseline, last);
+  for (const { group, name, mean, p75 } of regressions) {
+    console.log(`slower: ${group}, ${name}: mean ${mean.toFixed(2)} times, 75 % ${p75.toFixed(2)} times`);
+  }
+  if (regressions.length === 0) console.log(`Nothing is slower in ${names.at(-1)} than in bench/baseline.json`);
+  return regressions.length > 0 ? 1 : 0;
+}
+
+const [command = "quick"] = Deno.args;
+try {
+  if (command === "quick") Deno.exit(await measure(quick, "alone"));
+  else if (command === "full") Deno.exit(await measure(full, "with peers"));
+  else if (command === "compare") Deno.exit(await compare());
+  else console.log(help);
+  Deno.exit(command === "--help" ? 0 : 1);
+} catch (error) {
+  console.error(`error: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(1);
+}
