@@ -41,12 +41,13 @@ export const asVersion5 = (spec: FigureSpec): object => ({
   $schema: "https://vega.github.io/schema/vega-lite/v5.json",
 });
 
-const escape = (text: string) =>
+/** Text inside HTML. */
+export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 /** An SVG as an HTML image. */
 export const pictureHtml = (svg: string, label: string): string =>
-  `<img alt="${escape(label)}" src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
+  `<img alt="${escapeHtml(label)}" src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
 
 /**
  * A Vega-Lite figure.
@@ -70,13 +71,13 @@ export async function showFigure(spec: FigureSpec, text?: string): Promise<Shown
 /** A table. */
 export function showTable(table: Table): Shown {
   const row = (cells: readonly string[], tag: string) =>
-    cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join("");
+    cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("");
   return shown(() => toText(table), () =>
     Promise.resolve({
-      "text/html": `<table><caption>${escape(table.title)}</caption><thead><tr>${
+      "text/html": `<table><caption>${escapeHtml(table.title)}</caption><thead><tr>${
         row(table.columns, "th")
       }</tr></thead><tbody>${table.rows.map((cells) => `<tr>${row(cells, "td")}</tr>`).join("")}</tbody></table>${
-        table.notes.map((note) => `<p><small>${escape(note)}</small></p>`).join("")
+        table.notes.map((note) => `<p><small>${escapeHtml(note)}</small></p>`).join("")
       }`,
     }));
 }

@@ -8,7 +8,7 @@
 
 import type { Table } from "../data/table.ts";
 import quotations from "./claims.json" with { type: "json" };
-import { algorithms, presetTask } from "./cell.ts";
+import { presetTask } from "./cell.ts";
 import { scoreGapAtLoss } from "./diagnosis.ts";
 import { differencesOf, groupLatencies, groupRules, type RuleScores, type RuleTimes } from "./scores.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
@@ -210,8 +210,10 @@ export const shownQuote = ({ mark, quoted }: Claim) => mark === "unverified" || 
 export const wanted = ({ atLeast, atMost }: Check) =>
   atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
 
-const digits = (x: number) => Math.abs(x) >= 1e5 ? x.toExponential(1) : x.toFixed(Math.abs(x) < 10 ? 2 : 1);
-const intervalText = ({ low, high }: Interval) =>
+/** A number with as many digits as it bears. */
+export const digits = (x: number) => Math.abs(x) >= 1e5 ? x.toExponential(1) : x.toFixed(Math.abs(x) < 10 ? 2 : 1);
+/** An interval; empty where there is none. */
+export const intervalText = ({ low, high }: Interval) =>
   low === null || high === null ? "" : `[${digits(low)}, ${digits(high)}]`;
 
 /** The checklist as a table. */
@@ -291,10 +293,6 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
     notes: ["Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own."],
   };
 }
-
-/** An algorithm's or a paper's name for a column of a quoted table. */
-export const columnTitle = (column: string) =>
-  column in algorithms ? algorithms[column as keyof typeof algorithms].title : column;
 
 /** Papers and marks by name. */
 export const { papers, marks } = quotations;

@@ -5,17 +5,14 @@
  */
 
 import { compile } from "vega-lite";
+import { escapeHtml } from "../data/display.ts";
 import type { Figure } from "../data/figures.ts";
 import type { Table } from "../data/table.ts";
-import { type Answer, papers, type Verdict } from "./claims.ts";
+import { type Answer, digits, intervalText, papers, shownQuote, type Verdict, wanted } from "./claims.ts";
 import type { Section } from "./report.ts";
 
 /** Vega for browsers, in one file. */
 const vegaBundle = () => new URL("vega.min.js", import.meta.resolve("vega"));
-
-/** Text inside HTML. */
-export const escapeHtml = (text: string) =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
 /** Bytes of a picture above which the page takes its PNG instead of its SVG. */
 const largestSvg = 400_000;
@@ -112,26 +109,17 @@ function figureHtml(name: string, figure: Figure | undefined): string {
     `<script type="application/json">${live}</script></figure>`;
 }
 
-const words: Record<Verdict, string> = {
-  holds: "holds",
-  "does not hold": "does not hold",
-  undecided: "undecided",
-  "not run": "not run",
-};
+const verdicts: readonly Verdict[] = ["holds", "does not hold", "undecided", "not run"];
 
 function claimsHtml(answers: readonly Answer[]): string {
-  const digits = (x: number) => Math.abs(x) >= 1e5 ? x.toExponential(1) : x.toFixed(Math.abs(x) < 10 ? 2 : 1);
   const items = answers.map(({ claim, task, ours, verdict, why, protocol }) => {
-    const interval = ours && ours.low !== null && ours.high !== null
-      ? ` [${digits(ours.low)}, ${digits(ours.high)}], ${ours.n} seeds`
-      : "";
-    const { atLeast, atMost } = claim.check;
-    const wanted = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`;
-    const measured = ours ? `${task}: ${digits(ours.mean)}${interval}; wanted ${wanted}` : `run ${why}`;
-    return `<li class="${verdict.replaceAll(" ", "-")}"><b>${words[verdict]}${ours && why ? `, ${why}` : ""}</b> ` +
+    const interval = ours && ours.low !== null ? ` ${intervalText(ours)}, ${ours.n} seeds` : "";
+    const measured = ours ? `${task}: ${digits(ours.mean)}${interval}; wanted ${wanted(claim.check)}` : `run ${why}`;
+    const quote = shownQuote(claim);
+    return `<li class="${verdict.replaceAll(" ", "-")}"><b>${verdict}${ours && why ? `, ${why}` : ""}</b> ` +
       `${escapeHtml(claim.claim)}<small>${escapeHtml(measured)}</small>` +
       `<small>${escapeHtml(papers[claim.paper].source)}, ${escapeHtml(claim.source)}${
-        claim.mark === "unverified" || claim.mark === "ours" ? "" : `: ${escapeHtml(claim.quoted)}`
+        quote && `: ${escapeHtml(quote)}`
       }.${protocol && ` Here: ${escapeHtml(protocol)}.`}</small></li>`;
   });
   return `<ul class="claims">\n${items.join("\n")}\n</ul>`;
@@ -147,7 +135,7 @@ export async function reportPage(
 ): Promise<string> {
   const vega = await Deno.readTextFile(vegaBundle());
   const count = (verdict: Verdict) => answers.filter((a) => a.verdict === verdict).length;
-  const summary = Object.keys(words).map((verdict) => `${count(verdict as Verdict)} ${verdict}`).join(", ");
+  const summary = verdicts.map((verdict) => `${count(verdict)} ${verdict}`).join(", ");
   const body = sections.map(({ name, title, tables, figures }) => {
     const pictures = Object.keys(figures).map((figure) => figureHtml(figure, rendered.get(figure)));
     const own = name === "claims" ? [claimsHtml(answers)] : [];
