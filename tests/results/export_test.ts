@@ -9,6 +9,7 @@ import { createRng } from "../../algorithms/core/rng.ts";
 import { openPolicy } from "../../algorithms/core/runtime.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
+import { createEnvironment, evaluationSeed, findTask, normalizedScore } from "../../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
 import { exportRun, type PolicyCard } from "../../results/export.ts";
 import { fromFileUrl } from "../../results/paths.ts";
@@ -115,6 +116,25 @@ Deno.test({
       await server.shutdown();
     }
   },
+});
+
+Deno.test("an exported policy earns the score of its card", async () => {
+  const { folder, cell, root } = await run();
+  const out = join(folder, "to score");
+  const { scores: [{ mean, episodes }] } = await exportRun(cellFolder(root, cell), out);
+  const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
+  using env = await createEnvironment(findTask("hopper"), "d4rl");
+  let sum = 0;
+  for (let episode = 0; episode < episodes; episode++) {
+    let observation = env.reset(evaluationSeed(episode));
+    for (;;) {
+      const result = env.step(await policy.act({ observation: Float32Array.from(observation) }));
+      sum += result.reward;
+      observation = result.observation;
+      if (result.terminated || result.truncated) break;
+    }
+  }
+  assertAlmostEquals(normalizedScore("hopper", sum / episodes), mean, 0.02); // The card has two decimals.
 });
 
 const python = await new Deno.Command("python3", { args: ["-c", "import onnxruntime"], stdout: "null", stderr: "null" })
