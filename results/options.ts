@@ -25,7 +25,7 @@ Usage: deno task reproduce [options]
 }
                        (default: quick)
   --only <experiment>  one of ${experimentNames.join(", ")}; quick leaves out
-                       ${profiles.quick.onRequest!.join(", ")} unless named: they take an hour or more each
+                       ${profiles.quick.onRequest!.join(", ")} unless named: they take from ten minutes to hours
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
   --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
   --seeds <list>       such as 0,1,2 (default: the profile's)
