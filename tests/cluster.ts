@@ -15,9 +15,22 @@ const installed = (path: string) => {
   }
 };
 
-/** Whether this machine can run it: Debian's `slurm-wlm` and `munge`, by root. */
-export const testsCluster: boolean = Deno.build.os === "linux" && Deno.uid() === 0 &&
-  ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged"].every(installed);
+/** Whether this machine has what it takes: Debian's `slurm-wlm` and `munge`, root, and daemons that start. */
+export async function testsCluster(): Promise<boolean> {
+  const has = Deno.build.os === "linux" && Deno.uid() === 0 &&
+    ["/usr/sbin/slurmctld", "/usr/sbin/slurmd", "/usr/sbin/munged"].every(installed);
+  if (!has) return false;
+  const folder = await Deno.makeTempDir();
+  try {
+    await (await startCluster(folder)).stop();
+    return true;
+  } catch (error) {
+    console.error((error as Error).message); // In a container that forbids it, for one.
+    return false;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
 
 /** A running cluster of one node with the partition `work`. */
 export interface Cluster {

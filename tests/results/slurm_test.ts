@@ -44,7 +44,7 @@ const timeless = async (path: string) =>
 
 Deno.test({
   name: "reproduce on Slurm: 24 cells, two of them killed and the node drained, end in the local executor's report",
-  ignore: !testsCluster,
+  ignore: !await testsCluster(),
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
