@@ -48,7 +48,11 @@ const distillationPlan: Omit<Plan, "runs"> = {
 export const smoke: Profile = {
   description: "everything once, far too short to learn, so its verdicts mean nothing; under 2 minutes",
   experiments: {
-    speed: [{ ...speedPlan, seeds: [0] }],
+    speed: [{
+      ...speedPlan,
+      runs: { ...speedPlan.runs, srpo: { overrides: {}, sampling: [sampling(15)] } },
+      seeds: [0],
+    }],
     bandits: [{
       kind: "bandit",
       tasks: ["25gaussians-far"],
@@ -76,7 +80,7 @@ export const smoke: Profile = {
         diffusion_ql: { overrides: tiny, candidates: 8 },
       },
       source: "smoke test: 40 updates, batch 64, width 32",
-      seeds: [0, 1],
+      seeds: [0],
       episodes: 2,
     }],
     srpo: [{
@@ -130,7 +134,7 @@ export const smoke: Profile = {
       episodes: 2,
     }],
     distillation: [{ ...distillationPlan, runs: alike(distillationNames, { overrides: tinyDistillation }) }],
-    sizes: sizePlans([4, 8], distillationPlan, tinyDistillation),
+    sizes: sizePlans([4], distillationPlan, tinyDistillation),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay],
