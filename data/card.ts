@@ -97,10 +97,10 @@ export function datasetCard(data: Dataset): DatasetCard {
     figure,
     toMarkdown: markdown,
     ...shown(text, async () => {
-      const { spec, svg } = await renderFigure(figure);
+      const rendered = await renderFigure(figure);
       return {
-        "text/markdown": `${markdown()}\n${pictureHtml(svg, data.name)}`,
-        "application/vnd.vegalite.v5+json": asVersion5(spec),
+        "text/markdown": `${markdown()}\n${pictureHtml(rendered, data.name)}`,
+        "application/vnd.vegalite.v5+json": asVersion5(rendered.spec),
       };
     }),
   };

@@ -7,7 +7,7 @@
  */
 
 import type { ColumnTable } from "arquero";
-import { type FigureSpec, renderFigure } from "./figures.ts";
+import { type Figure, type FigureSpec, isSmall, pictureUrl, renderFigure } from "./figures.ts";
 import { type Table, toText } from "./table.ts";
 
 /** Representations by MIME type. */
@@ -45,9 +45,9 @@ export const asVersion5 = (spec: FigureSpec): object => ({
 export const escapeHtml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 
-/** An SVG as an HTML image. */
-export const pictureHtml = (svg: string, label: string): string =>
-  `<img alt="${escapeHtml(label)}" src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}"/>`;
+/** A figure as an HTML image. */
+export const pictureHtml = (figure: Figure, label: string): string =>
+  `<img alt="${escapeHtml(label)}" src="${pictureUrl(figure)}"/>`;
 
 /**
  * A Vega-Lite figure.
@@ -58,13 +58,13 @@ export async function showFigure(spec: FigureSpec, text?: string): Promise<Shown
   const title = typeof spec.title === "object" && spec.title !== null && "text" in spec.title
     ? String(spec.title.text)
     : String(spec.title ?? "figure");
-  const { spec: full, svg, png } = await renderFigure(spec); // Before it is shown: a kernel does not wait for its last cell's picture.
+  const figure = await renderFigure(spec); // Before it is shown: a kernel does not wait for its last cell's picture.
   return shown(() => text ?? `[${title}]`, () =>
     Promise.resolve({
-      "application/vnd.vegalite.v5+json": asVersion5(full),
-      "text/html": pictureHtml(svg, title), // Converters clean paths out of an SVG that stands by itself.
-      "image/svg+xml": svg,
-      "image/png": png.toBase64(),
+      "application/vnd.vegalite.v5+json": asVersion5(figure.spec),
+      // A kernel drops messages of several megabytes; converters clean paths out of an SVG that stands by itself.
+      ...(isSmall(figure) ? { "text/html": pictureHtml(figure, title), "image/svg+xml": figure.svg } : {}),
+      "image/png": figure.png.toBase64(),
     }));
 }
 

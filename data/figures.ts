@@ -36,6 +36,16 @@ export interface Figure {
   png: Uint8Array;
 }
 
+/** The figure's picture as a data URL: its SVG, or its PNG where the SVG is large. */
+export function pictureUrl({ svg, png }: Figure): string {
+  const small = isSmall({ svg });
+  const bytes = small ? new TextEncoder().encode(svg) : png;
+  return `data:image/${small ? "svg+xml" : "png"};base64,${bytes.toBase64()}`;
+}
+
+/** Whether a figure's SVG is small enough to be put into a page or a message. */
+export const isSmall = ({ svg }: Pick<Figure, "svg">): boolean => svg.length <= 400_000;
+
 /** Renders a Vega-Lite specification. */
 export async function renderFigure(spec: FigureSpec): Promise<Figure> {
   const full = { ...spec, config: { ...look, ...spec.config } } as FigureSpec;

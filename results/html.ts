@@ -6,7 +6,7 @@
 
 import { compile } from "vega-lite";
 import { escapeHtml } from "../data/display.ts";
-import type { Figure } from "../data/figures.ts";
+import { type Figure, pictureUrl } from "../data/figures.ts";
 import type { Table } from "../data/table.ts";
 import { type Answer, digits, intervalText, papers, shownQuote, type Verdict, wanted } from "./claims.ts";
 import type { Section } from "./report.ts";
@@ -14,8 +14,6 @@ import type { Section } from "./report.ts";
 /** Vega for browsers, in one file. */
 const vegaBundle = () => new URL("vega.min.js", import.meta.resolve("vega"));
 
-/** Bytes of a picture above which the page takes its PNG instead of its SVG. */
-const largestSvg = 400_000;
 /** Rows of a table above which it is folded. */
 const longTable = 40;
 
@@ -98,14 +96,11 @@ function tableHtml({ title, columns, rows, notes }: Table): string {
 /** A figure's picture, and what draws it live. */
 function figureHtml(name: string, figure: Figure | undefined): string {
   if (!figure) return "";
-  const svg = figure.svg.length <= largestSvg;
-  const bytes = svg ? new TextEncoder().encode(figure.svg) : figure.png;
-  const source = `data:image/${svg ? "svg+xml" : "png"};base64,${bytes.toBase64()}`;
   const title = figure.spec.title;
   const label = typeof title === "object" && title !== null && "text" in title ? String(title.text) : name;
   const withTooltips = { ...figure.spec, config: { ...figure.spec.config, mark: { tooltip: true } } };
   const live = JSON.stringify(compile(withTooltips).spec).replaceAll("<", "\\u003c");
-  return `<figure id="${name}"><img loading="lazy" src="${source}" alt="${escapeHtml(label)}">` +
+  return `<figure id="${name}"><img loading="lazy" src="${pictureUrl(figure)}" alt="${escapeHtml(label)}">` +
     `<script type="application/json">${live}</script></figure>`;
 }
 
