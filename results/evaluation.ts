@@ -18,6 +18,7 @@ import {
   type Physics,
 } from "../environments/mod.ts";
 import { algorithms } from "./cell.ts";
+import { coresHere } from "./machine.ts";
 
 /** What to evaluate, as plain data that a worker can be given. */
 export interface EvaluationJob {
@@ -79,13 +80,13 @@ export type WorkerMessage =
 /**
  * Plays all episodes of a job.
  *
- * @param workers Workers at once; 1 plays in this thread. @default the number of cores
+ * @param workers Workers at once; 1 plays in this thread. @default the cores of the Slurm job, or of the machine
  * @returns Every episode, in the order of their start states: the same for any number of workers.
  */
 export async function evaluateAgent(
   job: EvaluationJob,
   onProgress: (running: number, step: number) => void = () => {},
-  workers: number = navigator.hardwareConcurrency,
+  workers: number = coresHere(),
 ): Promise<Episode[]> {
   const blocks = Math.ceil(job.episodes / blockSize);
   const results: Episode[][] = [];

@@ -34,6 +34,9 @@ async function currentCommit(): Promise<string | null> {
   return await readText(`.git/${branch}`) ?? packed?.match(new RegExp(`^(\\w+) ${branch}$`, "m"))?.[1] ?? null;
 }
 
+/** Cores that this process may use: those of its Slurm job, or all. */
+export const coresHere = (): number => Number(Deno.env.get("SLURM_CPUS_PER_TASK")) || navigator.hardwareConcurrency;
+
 /** This machine and this workspace. */
 export async function describeMachine(): Promise<Provenance> {
   const { version } = JSON.parse(await Deno.readTextFile(join(workspace, "deno.json")));
