@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { type Table, toText } from "../data/table.ts";
 import { makeFolder, readJson, writeAtomically } from "../results/files.ts";
-import { describeMachine } from "../results/machine.ts";
+import { describeMachine, largePages } from "../results/machine.ts";
 import { fromFileUrl, resultsFolder } from "../results/paths.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchRun, compareRuns, type Measurement, parseBenches } from "./record.ts";
@@ -31,6 +31,7 @@ async function runFile(name: string): Promise<Measurement[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bench", "--json", "--no-prompt", "-A", here(`${name}_bench.ts`)],
     cwd: here("../"),
+    env: largePages(),
     stdout: "piped",
     stderr: "piped",
   }).output();

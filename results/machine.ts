@@ -37,6 +37,11 @@ async function currentCommit(): Promise<string | null> {
 /** Cores that this process may use: those of its Slurm job, or all. */
 export const coresHere = (): number => Number(Deno.env.get("SLURM_CPUS_PER_TASK")) || navigator.hardwareConcurrency;
 
+/** The environment in which a new process keeps its arrays in large pages, 3 % of an update's time; only glibc reads it. */
+export const largePages = (): Record<string, string> => ({
+  GLIBC_TUNABLES: Deno.env.get("GLIBC_TUNABLES") ?? "glibc.malloc.hugetlb=1",
+});
+
 /** This machine and this workspace. */
 export async function describeMachine(): Promise<Provenance> {
   const { version } = JSON.parse(await Deno.readTextFile(join(workspace, "deno.json")));

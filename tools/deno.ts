@@ -7,6 +7,8 @@
  * @module
  */
 
+import { largePages } from "../results/machine.ts";
+
 const root = new URL("../", import.meta.url);
 const registry = Deno.env.get("JSR_URL") ?? "https://jsr.io";
 
@@ -55,6 +57,7 @@ if (!await isCached() && !await registryAnswers()) {
   map = await writeStandInMap();
 }
 const child = new Deno.Command(Deno.execPath(), {
+  env: largePages(),
   args: [command, ...(map ? [`--import-map=${map}`] : []), ...rest],
   stdin: "inherit",
 }).spawn();

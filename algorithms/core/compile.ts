@@ -11,6 +11,7 @@ import { type Backend, currentBackend } from "./backend.ts";
 import { isSmall } from "./join.ts";
 import { type DType, encodeOnnx, renameValues } from "./onnx.ts";
 import { createSession, type NdArray, type Session } from "./runtime.ts";
+import { overwritableInputs, schedule } from "./schedule.ts";
 import { type Tensor, tf } from "./tensor.ts";
 import { traceGraph } from "./trace.ts";
 import { mapTree, treeEntries, treeLeaves, treeLike } from "./tree.ts";
@@ -68,6 +69,8 @@ interface Program {
   outputs: readonly Spec[];
   /** For each output leaf, whether it belongs to the donated state. */
   donated: readonly boolean[];
+  /** For each output leaf, the input leaf whose buffer it may be written over; undefined for one with a buffer of its own. */
+  over: readonly (number | undefined)[];
   /** Buffers of states that were used up, to write the next state into: the packed one first. */
   free: NdArray[][];
 }
@@ -125,8 +128,13 @@ export function compile<
 
 const inState = (path: string) => path === "state" || path.startsWith("state/");
 
+interface Packing {
+  offsets: (number | undefined)[];
+  length: number;
+}
+
 /** Offsets of a state's small floats in one packed buffer, and its length: each buffer costs microseconds per call. */
-function packing(entries: readonly (readonly [string, Spec])[]): { offsets: (number | undefined)[]; length: number } {
+function packing(entries: readonly (readonly [string, Spec])[]): Packing {
   let length = 0;
   const offsets = entries.map(([path, { shape, dtype }]) => {
     const size = sizeOf(shape);
@@ -163,13 +171,26 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
     const joined = together.map((tensor) => tf.reshape(tensor, [-1]));
     return [...apart, joined.length > 0 ? tf.concat(joined, 0) : tf.zeros([0])];
   });
+  const nameOf = (prefix: string, found: readonly (readonly [string, Spec])[], { offsets }: Packing) => {
+    const apart = found.filter((_, i) => offsets[i] === undefined);
+    return new Map(apart.map(([path], i) => [path, `${prefix}_${i}`]));
+  };
+  const [inputNames, outputNames] = [nameOf("input", entries, packed), nameOf("output", outputs, unpacked)];
+  const isOverwritable = overwritableInputs(graph);
   return {
-    session: await createSession(graph),
+    session: await createSession(schedule(graph)),
     structure,
     inputOffsets: packed.offsets,
     outputOffsets: unpacked.offsets,
     outputs: outputs.map(([, spec]) => spec),
     donated: outputs.map(([path]) => inState(path)),
+    over: outputs.map(([path, spec]) => {
+      const [from, to] = [inputNames.get(path), outputNames.get(path)];
+      if (!inState(path) || from === undefined || to === undefined || !isOverwritable(from, to)) return undefined;
+      const input = entries.findIndex(([name]) => name === path);
+      const alike = `${entries[input][1].shape}` === `${spec.shape}` && entries[input][1].dtype === spec.dtype;
+      return alike ? input : undefined;
+    }),
     free: [],
   };
 }
@@ -189,9 +210,10 @@ async function runProgram(
     }
   }
   const program = await pending;
-  const { inputOffsets, outputOffsets, outputs, donated } = program;
+  const { inputOffsets, outputOffsets, outputs, donated, over } = program;
   const state = treeLeaves<NdArray>(inputs.state ?? []);
   const owner = state.length > 0 ? owners.get(state[0]) : undefined;
+  const apart = new Set(leaves.map(({ data }) => data)).size === leaves.length; // No array stands for two inputs.
   const whole = owner !== undefined && leaves.every((leaf, i) =>
     inputOffsets[i] === undefined ||
     owners.get(leaf) === owner && leaf.data.buffer === owner.buffers[0].data.buffer &&
@@ -205,12 +227,13 @@ async function runProgram(
 
   const [packed, ...large] = (donates ? program.free.pop() : undefined) ?? [
     ndarray(new Float32Array(packedLength(outputs, outputOffsets)), [packedLength(outputs, outputOffsets)]),
-    ...outputs.filter((_, i) => donated[i] && outputOffsets[i] === undefined).map(newArray),
+    ...outputs.filter((_, i) => donated[i] && outputOffsets[i] === undefined && over[i] === undefined).map(newArray),
   ];
   let next = 0;
   // New objects each time, so that a spent state stays spent when its buffers come back as another state.
   const results = outputs.map((spec, i): NdArray => {
     const offset = outputOffsets[i];
+    if (over[i] !== undefined) return whole && apart ? { ...leaves[over[i]] } : newArray(spec);
     if (offset === undefined) return donated[i] ? { ...large[next++] } : newArray(spec);
     return { shape: spec.shape, data: packed.data.subarray(offset, offset + sizeOf(spec.shape)) };
   });

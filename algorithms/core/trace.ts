@@ -267,9 +267,13 @@ const matMul: Kernel = (g, { a, b }, { transposeA, transposeB }) => {
   const rows = a.shape[a.shape.length - (transposeA ? 1 : 2)];
   const columns = y.shape[y.shape.length - (transposeB ? 2 : 1)];
   if (a.shape.length === 2 && b.shape.length === 2) {
-    const splat = rows === 1 && !transposeB ? g.splats.get(g.handle(a).value.name) : undefined;
-    if (splat !== undefined) { // A column sum: as a vector, so that no reshape follows.
-      const vector = g.constant(new Float32Array(y.shape[0]).fill(splat), [y.shape[0]], "float32");
+    if (rows === 1 && !transposeB && columns > 1) { // A weighted column sum: of a vector, which is faster and needs no reshape after.
+      const { value } = g.handle(a);
+      const splat = g.splats.get(value.name);
+      const length = [y.shape[0]];
+      const vector = splat === undefined
+        ? g.exact(g.tensor(value, length))
+        : g.constant(new Float32Array(y.shape[0]).fill(splat), length, "float32");
       return g.tensor(g.node("MatMul", [vector, y], [columns], "float32"), [1, columns]);
     }
     const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
@@ -553,6 +557,11 @@ export interface TracedValue {
   dtype: DType;
 }
 
+/** A graph with the shapes of its values. */
+export interface TracedGraph extends OnnxGraph {
+  shapes: ReadonlyMap<string, readonly number[]>;
+}
+
 /**
  * Runs `fn` on symbolic tensors and returns what it computes as an ONNX graph.
  *
@@ -565,7 +574,7 @@ export function traceGraph(
   name: string,
   inputs: readonly TracedValue[],
   fn: (inputs: tf.Tensor[]) => tf.Tensor[],
-): OnnxGraph {
+): TracedGraph {
   registerOnce();
   if (current) throw new Error(`Cannot compile ${name}: another function is being traced`);
   const g = current = new Graph();
@@ -590,7 +599,7 @@ export function traceGraph(
     const nodes = simplify(g, outputs);
     const used = new Set(nodes.flatMap((n) => n.inputs));
     const constants = [...g.constants.values()].filter((c) => used.has(c.name));
-    return { name, nodes, inputs: values, outputs, constants };
+    return { name, nodes, inputs: values, outputs, constants, shapes: g.shapes };
   } catch (error) {
     throw named(error, name);
   } finally {

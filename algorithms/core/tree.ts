@@ -24,7 +24,10 @@ export function treeEntries<L>(tree: unknown, path = ""): [string, L][] {
 
 /** Every leaf of `tree`, in order. */
 export function treeLeaves<L>(tree: unknown): L[] {
-  return treeEntries<L>(tree).map(([, leaf]) => leaf);
+  const leaves: L[] = [];
+  const visit = (node: unknown) => isBranch(node) ? Object.values(node).forEach(visit) : leaves.push(node as L);
+  visit(tree);
+  return leaves;
 }
 
 /**
