@@ -16,6 +16,7 @@ import {
   type CommonConfig,
   drawActions,
   drawNormals,
+  exportActionDenoiser,
   finishUpdate,
   repeatRows,
   type Spec,
@@ -283,6 +284,27 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         score: (observation, noise) => score({ actor, critic, observation, noise }),
       };
       return drawActions(rule, observation, candidates, rng);
+    },
+
+    exportDenoiser(state) {
+      const actor = (state.arrays as Arrays).actor.params;
+      const bytes = exportActionDenoiser("diffusion_ql/denoiser", spec, (s, x, { time, alpha, sigma }) => {
+        const noise = noiseNetwork(asConstants(actor), x, time, s);
+        const clean = tf.div(tf.sub(x, tf.mul(noise, sigma)), alpha);
+        return tf.clipByValue(clean, -spec.maxAction, spec.maxAction);
+      });
+      const levels = (calls: number) => {
+        const times = Array.from(
+          { length: calls },
+          (_, i) => Math.round((steps - 1) * (1 - i / Math.max(calls - 1, 1))),
+        );
+        const noisy = times.map((time) => {
+          const kept = schedule.alphaBar[time];
+          return { time, alpha: Math.sqrt(kept), sigma: Math.sqrt(1 - kept) };
+        });
+        return [...noisy, { time: 0, alpha: 1, sigma: 0 }];
+      };
+      return { bytes, levels, mostCalls: steps };
     },
 
     exportPolicy(state) {

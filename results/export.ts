@@ -6,12 +6,15 @@
 
 import { basename, join } from "node:path";
 import { createRng } from "../algorithms/core/rng.ts";
+import { decodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
+import type { Spec } from "../algorithms/core/agent.ts";
+import type { NoiseLevel } from "../algorithms/core/denoiser.ts";
 import { openPolicy } from "../algorithms/core/runtime.ts";
 import { catalog } from "../data/catalog.ts";
 import { loadTransitions } from "../data/d4rl.ts";
 import { localRecipes } from "../data/recipes.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
-import { algorithms, type Cell } from "./cell.ts";
+import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { makeFolder, readJson, writeAtomically } from "./files.ts";
 import { groupRules } from "./scores.ts";
 import { bootstrapMean } from "./statistics.ts";
@@ -35,6 +38,8 @@ export interface PolicyCard {
   trainingData: { id: string; transitions: number; licence: string };
   madeWith: Evaluation["madeWith"];
   licence: string;
+  /** The run's diffusion model, to act by iteration: `denoiser.onnx`, and how many network calls `denoiser.json` has noise levels for. */
+  denoiser?: { calls: number[] };
   /** How the file was checked. */
   verified: { observations: number; largestAction: number };
 }
@@ -61,6 +66,7 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
   const policy = await openPolicy(bytes);
   const verified = await tryPolicy(policy, cell, observationDim, failed);
+  const denoiser = await denoiserOf(run, cell, updates, { observationDim, actionDim, maxAction: 1 });
   const card: PolicyCard = {
     algorithm: algorithms[cell.algorithm].title,
     source: algorithms[cell.algorithm].source,
@@ -85,13 +91,33 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
     },
     madeWith,
     licence: "MIT",
+    ...(denoiser && { denoiser: { calls: denoiser.calls } }),
     verified,
   };
   await makeFolder(out);
   await writeAtomically(join(out, "policy.onnx"), bytes);
+  if (denoiser) {
+    await writeAtomically(join(out, "denoiser.onnx"), denoiser.bytes);
+    await writeAtomically(join(out, "denoiser.json"), `${JSON.stringify(denoiser.levels)}\n`);
+  }
   await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
   await writeAtomically(join(out, "README.md"), readme(card));
   return card;
+}
+
+/** Noise levels by number of network calls; `denoiser.json`. */
+export type LevelTable = Record<string, NoiseLevel[]>;
+
+/** The run's diffusion model, from its checkpoint; null for an algorithm without. */
+async function denoiserOf(run: string, cell: Cell, updates: number, spec: Spec) {
+  const agent = algorithms[cell.algorithm].create(cellConfig(cell), spec);
+  if (!agent.exportDenoiser) return null;
+  const checkpoint = decodeCheckpoint(await Deno.readFile(join(run, "checkpoint.safetensors")));
+  const fresh = agent.init(createRng("any"));
+  const { bytes, levels, mostCalls } = agent.exportDenoiser({ updates, arrays: restoreTree(fresh.arrays, checkpoint) });
+  const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostCalls);
+  const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));
+  return { bytes, calls, levels: table };
 }
 
 type Policy = Awaited<ReturnType<typeof openPolicy>>;
@@ -149,7 +175,15 @@ environment gives them (d4rl physics: today's MuJoCo with two edits, see Onestep
 | --- | --- | --- | --- |
 ${scores}
 
-One training seed (${card.seed}), last checkpoint, ${card.updates} updates. Source: ${card.source}. Training data: ${card.trainingData.id},
+${
+    card.denoiser
+      ? "`denoiser.onnx` is the same run's diffusion model of the data's actions: `clean` [1, " +
+        card.actionSpace.shape[0] +
+        "] from `observation`, `sample` and `level`\n(time, alpha, sigma). `denoiser.json` has the levels of chains of " +
+        `${card.denoiser.calls.join(", ")} network calls; to act, start from noise and move with\n` +
+        "`x = s2/s1 x + (a2 - s2/s1 a1) clean` from each level (a1, s1) to the next (DDIM).\n\n"
+      : ""
+  }One training seed (${card.seed}), last checkpoint, ${card.updates} updates. Source: ${card.source}. Training data: ${card.trainingData.id},
 ${card.trainingData.transitions} transitions, ${card.trainingData.licence}.
 
 \`\`\`python

@@ -5,8 +5,10 @@
  */
 
 import { closest } from "fastest-levenshtein";
-import { type NdArray, ndarray } from "./compile.ts";
+import { exportOnnx, type NdArray, ndarray } from "./compile.ts";
+import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Rng } from "./rng.ts";
+import { type Tensor, tf } from "./tensor.ts";
 
 /** A minibatch of transitions; observations may have one row that stands for all. */
 export interface Batch<L = NdArray> {
@@ -68,6 +70,8 @@ export interface Agent {
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
   /** The policy as an ONNX file: `observation [1, S]`, and unit Gaussian `noise` if it is random, to `action [1, A]`. */
   exportPolicy(state: AgentState): Uint8Array;
+  /** The diffusion model of actions that this agent trains, if it does: what an iterative policy samples. */
+  exportDenoiser?(state: AgentState): ExportedDenoiser;
 }
 
 /**
@@ -207,6 +211,19 @@ export async function drawActions<N>(
   if (candidates === 1) return (await rule.sample(observation, noise)).action;
   const { action, value } = await rule.score(repeatRows(observation, candidates), noise);
   return drawBySoftmax(action, value, candidates, rng);
+}
+
+/** The network file of an {@linkcode ExportedDenoiser}, from `clean(observation, sample, level)`. */
+export function exportActionDenoiser(
+  name: string,
+  { observationDim, actionDim }: Spec,
+  clean: (s: Tensor, x: Tensor, level: { time: Tensor; alpha: Tensor; sigma: Tensor }) => Tensor,
+): Uint8Array {
+  const shapes = { observation: [1, observationDim], sample: [1, actionDim], level: [1, 3] };
+  return exportOnnx(name, shapes, ({ observation, sample, level }) => {
+    const [time, alpha, sigma] = tf.split(level, 3, 1);
+    return { clean: clean(observation, sample, { time, alpha, sigma }) };
+  });
 }
 
 /** Each row `times` times in a row: `[n, dim] -> [n times, dim]`. */

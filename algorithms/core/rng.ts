@@ -8,8 +8,10 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
+
+const encoder = new TextEncoder();
 
 /** A stream of random numbers. */
 export interface Rng {
@@ -39,8 +41,8 @@ export interface Rng {
  * ```
  */
 export function createRng(seed: number | string): Rng {
-  const digest = createHash("sha256").update(`onestep/${seed}`).digest();
-  const generator = xoroshiro128plusFromState([0, 4, 8, 12].map((at) => digest.readInt32LE(at)));
+  const digest = new DataView(sha256(encoder.encode(`onestep/${seed}`)).buffer);
+  const generator = xoroshiro128plusFromState([0, 4, 8, 12].map((at) => digest.getInt32(at, true)));
   const bits = () => generator.next();
   const uniform = () => ((bits() >>> 0) + 0.5) / 2 ** 32;
   return {

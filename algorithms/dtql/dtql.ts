@@ -17,16 +17,18 @@ import {
   type Batch,
   drawActions,
   drawNormals,
+  exportActionDenoiser,
   finishUpdate,
   type Spec,
 } from "../core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray } from "../core/compile.ts";
+import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
 import type { Linear } from "../core/nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";
 import { type ActorNoise, bounds, dtqlActorTerms } from "./losses.ts";
-import { actionValues, actorSample, type Critic, initActor } from "./networks.ts";
+import { actionValues, actorSample, type Critic, initActor, scoreNetwork } from "./networks.ts";
 import { banditPresets, dtqlPresets } from "./presets.ts";
 import {
   compilePretraining,
@@ -120,6 +122,17 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
         score: (observation, noise) => score({ actor, critic, observation, noise }),
       };
       return drawActions(rule, observation, candidates, rng);
+    },
+
+    exportDenoiser(state) {
+      const { params } = (state.arrays as DtqlArrays).diffusion;
+      const bytes = exportActionDenoiser("dtql/denoiser", spec, (s, x, { sigma }) => {
+        const network = (input: Tensor, level: Tensor) => scoreNetwork(asConstants(params), input, s, level);
+        return edmDenoiser(network, edmDefaults, clip)(x, sigma);
+      });
+      const levels = (calls: number) =>
+        edmSigmas(calls, edmDefaults).map((sigma) => ({ time: sigma, alpha: 1, sigma }));
+      return { bytes, levels, mostCalls: 1000 };
     },
 
     exportPolicy(state) {

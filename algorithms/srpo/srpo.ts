@@ -11,8 +11,16 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
-import { column, compile, type NdArray, ndarray } from "../core/compile.ts";
+import {
+  type Agent,
+  type Algorithm,
+  type Batch,
+  drawNormals,
+  exportActionDenoiser,
+  finishUpdate,
+  type Spec,
+} from "../core/agent.ts";
+import { asConstants, column, compile, type NdArray, ndarray } from "../core/compile.ts";
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";
@@ -20,7 +28,7 @@ import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
-import { vpMarginal } from "../core/vp_sde.ts";
+import { dpmTimes, vpMarginal } from "../core/vp_sde.ts";
 import { assertSrpo, type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
 
 // ------------------------------------------------------------------------------------------------------- Networks
@@ -216,6 +224,16 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       return finish(
         await trainPolicy({ state: { policy }, behaviour, frequencies, criticTarget, batch, step, noise }),
       );
+    },
+
+    exportDenoiser(state) {
+      const { behaviour: { params }, frequencies } = state.arrays as SrpoArrays;
+      const bytes = exportActionDenoiser("srpo/denoiser", spec, (s, x, { time, alpha, sigma }) => {
+        const noise = behaviourNoise(asConstants(params), asConstants(frequencies), x, time, s, null);
+        return tf.div(tf.sub(x, tf.mul(noise, sigma)), alpha);
+      });
+      const levels = (calls: number) => dpmTimes(calls).map((time) => ({ time, ...vpMarginal(time) }));
+      return { bytes, levels, mostCalls: 1000 };
     },
 
     ...deterministicPolicy("srpo", spec, (arrays) => (arrays as SrpoArrays).policy.params, srpoAction),
