@@ -31,6 +31,23 @@ export interface StepResult {
   truncated: boolean;
 }
 
+/** A geom's shape, in MuJoCo's half sizes: a capsule's and a sphere's radius is first, a capsule's half-length second. */
+export interface Shape {
+  type: "plane" | "sphere" | "capsule" | "box";
+  /** Metres. */
+  size: readonly [number, number, number];
+}
+
+/** What there is to draw. */
+export interface Scene {
+  /** Every geom's shape, in their order. */
+  readonly shapes: readonly Shape[];
+  /** Their centres, `[geoms, 3]`, live. */
+  readonly position: Float64Array;
+  /** Their rotations, `[geoms, 3, 3]` by rows, live. */
+  readonly rotation: Float64Array;
+}
+
 /** An environment. Dispose of it (`using env = ...`): its model lives outside of JavaScript's heap. */
 export interface Environment extends Disposable {
   /** Of the task. */
@@ -57,6 +74,8 @@ export interface Environment extends Disposable {
   readonly qvel: Float64Array;
   /** Where a maze's goal is, `[x, y]`, live; null for a task without. */
   readonly goal: Float64Array | null;
+  /** Geoms and where they are. */
+  readonly scene: Scene;
 }
 
 /** What a task sees of the simulation: live views. */
@@ -103,6 +122,8 @@ export interface TaskDefinition {
   goal?: { drawn: "once" | "at reset"; draw(rng: Rng): [number, number] };
 }
 
+const shapeTypes: Record<number, Shape["type"]> = { 0: "plane", 2: "sphere", 3: "capsule", 6: "box" }; // mjtGeom
+
 let loading: Promise<MainModule> | undefined;
 
 /**
@@ -148,6 +169,12 @@ export async function createEnvironment(task: TaskDefinition, physics: Physics =
     return observe();
   };
 
+  const [types, sizes] = [model.geom_type as Int32Array, model.geom_size as Float64Array];
+  const shapes = Array.from(types, (type, i): Shape => ({
+    type: shapeTypes[type] ?? "box",
+    size: [sizes[3 * i], sizes[3 * i + 1], sizes[3 * i + 2]],
+  }));
+
   return {
     name: task.name,
     physics,
@@ -162,6 +189,15 @@ export async function createEnvironment(task: TaskDefinition, physics: Physics =
       return views().qvel;
     },
     goal: task.goal ? goal : null,
+    scene: {
+      shapes,
+      get position() {
+        return data.geom_xpos as Float64Array;
+      },
+      get rotation() {
+        return data.geom_xmat as Float64Array;
+      },
+    },
     reset: (seed) =>
       begin((now) => {
         const rng = createRng(`reset/${task.name}/${seed}`);

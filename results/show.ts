@@ -10,6 +10,7 @@ import { curveText, jupyterDisplay, showFigure, type Shown, shown, showTable } f
 import { type Table, toText } from "../data/table.ts";
 import type { Answer } from "./claims.ts";
 import { claimsTable } from "./claims.ts";
+import { lines } from "./executor.ts";
 import { readJson } from "./files.ts";
 import { readMetrics } from "./metrics.ts";
 import { fromFileUrl, resultsFolder } from "./paths.ts";
@@ -113,12 +114,7 @@ export async function reproduce(...args: string[]): Promise<void> {
     stderr: "piped",
   }).spawn();
   const problems = new Response(child.stderr).text();
-  let rest = "";
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    for (const line of lines) if (/^\[\d+\/\d+\]|^Made|cells/.test(line)) console.log(line);
-  }
+  for await (const line of lines(child.stdout)) if (/^\[\d+\/\d+\]|^Made|cells/.test(line)) console.log(line);
   const { success } = await child.status;
   if (!success) throw new Error((await problems).trim().split("\n").at(-1));
 }
