@@ -105,6 +105,8 @@ export function estimateCell(cell: Cell): Estimate {
   return {
     seconds: config.updates * updateMs * work / 1000 + evaluationSeconds * cell.evaluation.episodes /
         (cell.kind === "bandit" ? 1000 : cell.kind === "toy" ? 1 : 10),
-    memoryMiB: 350 + (cell.dataset === null ? 0 : cell.kind === "stitching" ? 650 : 250),
+    memoryMiB: cell.overrides.publishedSize === "timed" && cell.seed === 0
+      ? 4500
+      : 350 + (cell.dataset === null ? 0 : cell.kind === "stitching" ? 650 : 250),
   };
 }

@@ -27,6 +27,7 @@ import {
   type PassReport,
   type Planner,
   type PlannerArrays,
+  plannerDefaults,
   type PlannerSpec,
   stitch,
   trajectoriesOf,
@@ -53,6 +54,8 @@ export interface StitchingResult {
   returns: Record<"data" | "generated" | "stitched" | "both", number[]>;
   /** What the environment would have paid for the generated ones. */
   trueReturns: number[];
+  /** An untrained planner of the published size: its parameters, milliseconds per training step of two windows, and per action. */
+  publishedSize: { parameters: number; trainingMs: number; actMs: number } | null;
   /** First two dimensions of one trajectory before and after stitching, point by point. */
   example: { before: [number, number][]; after: [number, number][] };
 }
@@ -152,7 +155,9 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
     const own = { updates: 0, arrays };
     await add(acting, { state: own }, await timeCalls(() => agent.act(own, one, 1, rng), 50, 200));
   }
-  const sizeOf = (tree: unknown) => treeLeaves<NdArray>(tree).reduce((sum, { data }) => sum + data.length, 0);
+  const publishedSize = config.publishedSize === "timed" && cell.seed === 0
+    ? (await stage("planner of the published size", () => timePublished(work))).times.data
+    : null;
   const last = students[2].arrays;
   return {
     environment: {
@@ -174,10 +179,36 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
         both: rounded(returnsOf(both.data)),
       },
       trueReturns: rounded(made.trueReturns),
+      publishedSize: publishedSize &&
+        { parameters: publishedSize[0], trainingMs: publishedSize[1], actMs: publishedSize[2] },
       example: largestGain(offline.data, stitched.data),
     },
     policy: agent.exportPolicy({ updates: 0, arrays: last }),
   };
+}
+
+const sizeOf = (tree: unknown) => treeLeaves<NdArray>(tree).reduce((sum, { data }) => sum + data.length, 0);
+
+/** Builds the planner with Decision Diffuser's settings, trains it for one step and lets it act once. */
+async function timePublished({ offline, spec, rng, onProgress }: Work): Promise<{ times: NdArray }> {
+  const config = { ...plannerDefaults, batchSize: 2 }; // Of 64, whose activations take 14 GiB.
+  const planner = createPlanner(config, spec);
+  let state = planner.init(rng.child("published"));
+  const draw = createWindows(offline.data, offline.terminal, spec.normalizers, config);
+  const times: number[] = [];
+  for (let i = 0; i < 2; i++) { // The first one compiles.
+    onProgress(`planner of the published size, training step ${i + 1} of 2`);
+    const start = performance.now();
+    ({ state } = await planner.update(state, draw(config.batchSize, rng.child("batch")), rng.child("update")));
+    times[0] = performance.now() - start;
+  }
+  onProgress("planner of the published size, one action");
+  const act = planner.startActing(state, 1, rng.child("act"));
+  times.push(
+    await timeCalls(() => act(ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim])), 0, 1),
+  );
+  const parameters = sizeOf((state.arrays as PlannerArrays).average);
+  return { times: ndarray(Int32Array.from([parameters, ...times], Math.round), [3]) };
 }
 
 const rounded = (xs: number[]) => xs.map((x) => Number(x.toFixed(1)));

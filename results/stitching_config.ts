@@ -31,6 +31,8 @@ export interface StitchingStudyConfig extends CommonConfig {
   rows: number;
   /** Trajectories that the planner makes. */
   generated: number;
+  /** Whether seed 0 also builds a planner of the published size, trains it for one step and times an action of it. */
+  publishedSize: "timed" | "left out";
 }
 
 const cloningDefaults: CloningConfig = { updates: 101_000, batchSize: 256, learningRate: 1e-3, hidden: 256 };
@@ -76,6 +78,7 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
     stitcher: {},
     cloning: {},
     rows: 0,
+    publishedSize: "left out",
     generated: 100, // Ours: about a tenth of a million rows; the paper's number is not known.
   },
   presets: {},

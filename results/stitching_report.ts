@@ -21,26 +21,41 @@ const sets = {
 
 /** Sizes and times of planner and policy, and returns of what was generated and stitched. */
 export function stitchingTable(evaluations: readonly Evaluation[], notes: string[]): Table {
-  const rows = evaluations.map(({ cell, environment, stitching }) => {
-    const { parameters, returns, trueReturns } = stitching!;
+  const rows = evaluations.flatMap(({ cell, environment, stitching }) => {
+    const { parameters, returns, trueReturns, publishedSize } = stitching!;
     const [planner, ...policies] = environment!.rules.map(({ actMs }) => actMs);
     const policy = mean(policies);
     const average = (xs: number[]) => xs.length === 0 ? "" : mean(xs).toFixed(0);
-    return [
+    const sizes = (size: number, ms: number) => [
+      thousands(size),
+      thousands(parameters.policy),
+      (size / parameters.policy).toFixed(1),
+      ms.toFixed(1),
+      policy.toFixed(3),
+      thousands(Math.round(ms / policy)),
+    ];
+    const published = publishedSize
+      ? [[
+        `${cell.task}, planner of the published size`,
+        "untrained",
+        ...sizes(publishedSize.parameters, publishedSize.actMs),
+        "",
+        "",
+        "",
+        "",
+        "",
+      ]]
+      : [];
+    return [[
       cell.task,
       `${cell.seed}`,
-      thousands(parameters.planner),
-      thousands(parameters.policy),
-      (parameters.planner / parameters.policy).toFixed(1),
-      planner.toFixed(1),
-      policy.toFixed(3),
-      (planner / policy).toFixed(0),
+      ...sizes(parameters.planner, planner),
       average(returns.data),
       average(returns.generated),
       average(trueReturns),
       average(returns.stitched),
       average(returns.both),
-    ];
+    ], ...published];
   });
   return {
     title: "Trajectory stitching: planner and policy",
@@ -62,7 +77,8 @@ export function stitchingTable(evaluations: readonly Evaluation[], notes: string
     rows,
     notes: [
       "A reconstruction: the paper's text was not at hand. Mean returns over trajectories; those of stitched steps are the reward " +
-      "model's. Generation is state-only: it never sees the environment's reward, which is here for comparison.",
+      "model's. Generation is state-only: it never sees the environment's reward, which is here for comparison. The planner of the " +
+      "published size has Decision Diffuser's settings, 200 guided denoising steps per action; it was trained for two steps.",
       ...notes,
     ],
   };

@@ -141,13 +141,14 @@ export const quick: Profile = {
     }],
     stitching: [{
       kind: "stitching",
-      tasks: [hopperReplay, cheetahReplay, "hopper-medium-local"],
+      tasks: [hopperReplay, cheetahReplay, "hopper-medium-local", "halfcheetah-medium-local"],
       runs: {
         stitching: {
           overrides: {
             updates: 4000,
             batchSize: 32,
             generated: 20,
+            publishedSize: "timed",
             planner: smallPlanner,
             stitcher: {
               dynamics: {
@@ -170,12 +171,13 @@ export const quick: Profile = {
             [hopperReplay]: { planner: { ...smallPlanner, targetReturn: 0.4 } },
             [cheetahReplay]: { planner: { ...smallPlanner, targetReturn: 0.7 } },
             "hopper-medium-local": { planner: { ...smallPlanner, targetReturn: 0.5 } },
+            "halfcheetah-medium-local": { planner: { ...smallPlanner, targetReturn: 0.7 } },
           },
         },
       },
       source:
         "scaled down: planner of width 32 in levels of 1, 2, 4 for 128 in 1, 4, 8, horizon 32 for 100, context 4 for 20, 10 denoising steps " +
-        "for 200, 4000 updates of 32 for a million of 64, target return 0.4 on Hopper (chosen on seed 0) and 0.7 on HalfCheetah and 0.5 on Hopper's medium data for 0.9; " +
+        "for 200, 4000 updates of 32 for a million of 64, target return 0.4 on Hopper (chosen on seed 0) and 0.7 on HalfCheetah's data and 0.5 on Hopper's medium data for 0.9; " +
         "20 generated trajectories; stitcher of width 128, 3 of 4 dynamics networks for 5 of 7 with 8 passes over the data at most, " +
         "10,000 updates for up to a million; policy as published with 8000 updates for 101,000",
       seeds: [0, 1, 2],
