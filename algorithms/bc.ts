@@ -17,6 +17,7 @@ import {
 } from "./core/agent.ts";
 import { compile, type NdArray } from "./core/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
+import { createMlpActor } from "./core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { meanSquaredError } from "./core/td.ts";
@@ -62,6 +63,7 @@ export function createBc(config: BcConfig, spec: Spec): Agent {
       const step = adamStep(state.updates + 1, { learningRate: config.learningRate });
       return finishUpdate(state, await train({ state: state.arrays as { policy: Policy }, batch, step }));
     },
+    createActor: (state) => createMlpActor((state.arrays as { policy: Policy }).policy.params, spec.maxAction),
     ...deterministicPolicy("bc", spec, (arrays) => (arrays as { policy: Policy }).policy.params, act),
   };
 }

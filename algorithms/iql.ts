@@ -21,6 +21,7 @@ import {
 import { compile, type NdArray } from "./core/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, twinValues } from "./core/iql.ts";
+import { createMlpActor } from "./core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
@@ -118,6 +119,7 @@ export function createIql(config: IqlConfig, spec: Spec): Agent {
       const policyStep = adamStep(k + 1, { learningRate: cosineDecay(learningRate, k, config.updates) });
       return finishUpdate(state, await train({ state: state.arrays as Arrays, batch, step, policyStep }));
     },
+    createActor: (state) => createMlpActor((state.arrays as Arrays).policy.params, spec.maxAction),
     ...deterministicPolicy(
       "iql",
       spec,

@@ -33,6 +33,7 @@ export interface StepResult {
 
 /** A geom's shape, in MuJoCo's half sizes: a capsule's and a sphere's radius is first, a capsule's half-length second. */
 export interface Shape {
+  /** Of the primitives that the tasks here use. */
   type: "plane" | "sphere" | "capsule" | "box";
   /** Metres. */
   size: readonly [number, number, number];

@@ -7,6 +7,7 @@
 import { closest } from "fastest-levenshtein";
 import { exportOnnx, type NdArray, ndarray } from "./compile.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
+import type { Actor } from "./mlp_actor.ts";
 import type { Rng } from "./rng.ts";
 import { type Tensor, tf } from "./tensor.ts";
 
@@ -68,6 +69,8 @@ export interface Agent {
    * @returns `[batch, actionDim]`
    */
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
+  /** The policy as a function of one observation, the fastest way to act; where it is a perceptron without noise. */
+  createActor?(state: AgentState): Actor;
   /** The policy as an ONNX file: `observation [1, S]`, and unit Gaussian `noise` if it is random, to `action [1, A]`. */
   exportPolicy(state: AgentState): Uint8Array;
   /** The diffusion model of actions that this agent trains, if it does: what an iterative policy samples. */

@@ -24,6 +24,7 @@ import { asConstants, column, compile, type NdArray, ndarray } from "../core/com
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";
+import { createMlpActor } from "../core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
@@ -225,6 +226,8 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
         await trainPolicy({ state: { policy }, behaviour, frequencies, criticTarget, batch, step, noise }),
       );
     },
+
+    createActor: (state) => createMlpActor((state.arrays as SrpoArrays).policy.params, 1),
 
     exportDenoiser(state) {
       const { behaviour: { params }, frequencies } = state.arrays as SrpoArrays;
