@@ -90,12 +90,13 @@ function forget() {
   [scores, times, recent, steps] = [[], [], [], 0];
 }
 
-async function step() {
+async function step(robot: Environment, policy: Act) {
   const before = performance.now();
-  const action = await act!(Float32Array.from(observation));
+  const action = await policy(Float32Array.from(observation));
+  if (env !== robot || act !== policy) return; // Another was chosen meanwhile.
   times.push(performance.now() - before);
   if (times.length > meanOver) times.shift();
-  const result = env!.step(action);
+  const result = robot.step(action);
   observation = result.observation;
   steps++;
   episodeSteps++;
@@ -156,7 +157,13 @@ async function loop() {
     const period = 1000 * env.controlTimestep;
     if (now < due) await pause(due - now);
     else {
-      await step();
+      try {
+        await step(env, act);
+      } catch (error) {
+        act = null;
+        report({ type: "failed", message: `${error}` });
+        continue;
+      }
       due = Math.max(due + period, performance.now() - 5 * period); // Late steps are made up for, but not many.
       if (performance.now() < due) await pause(0);
     }
@@ -217,4 +224,4 @@ self.onmessage = ({ data }: MessageEvent<Command>) => {
     report({ type: "failed", message: error instanceof Error ? error.message : `${error}` });
   });
 };
-loop().catch((error) => report({ type: "failed", message: `${error}` }));
+loop();
