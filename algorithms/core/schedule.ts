@@ -25,13 +25,10 @@ export function overwritableInputs({ nodes }: OnnxGraph): (input: string, output
   return (input, output) => {
     const reading = readers.get(input) ?? [];
     if (!producer.has(output) || !reading.every((node) => elementwise.has(node.op))) return false;
-    const before = new Set<OnnxNode>();
-    const visit = (node: OnnxNode) => {
-      if (before.has(node)) return;
-      before.add(node);
-      for (const name of node.inputs) if (producer.has(name)) visit(producer.get(name)!);
-    };
-    visit(producer.get(output)!);
+    const before = new Set([producer.get(output)!]);
+    for (const node of before) { // The set grows while it is read.
+      for (const name of node.inputs) if (producer.has(name)) before.add(producer.get(name)!);
+    }
     return reading.every((node) => before.has(node));
   };
 }
@@ -43,8 +40,7 @@ const largeSize = 16_384;
 
 /**
  * The graph with its operations in a better order: an elementwise one follows at once upon the last product it depends on, so that a
- * layer's derivative is formed beside its activation and a weight's moments beside its gradient. The update of DTQL is 5 % faster.
- * [Ours]
+ * layer's derivative is formed beside its activation and a weight's moments beside its gradient. The update of DTQL is 2 to 5 % faster. [Ours]
  *
  * ONNX Runtime sorts operations by what the results need, the last one in the file first. So they are written in reverse, and a large
  * value that waits for a later product gets an *anchor*, a slice of one row that nothing uses and that is therefore a result to it.
