@@ -23,6 +23,7 @@ type Act = (observation: Float32Array) => Promise<Float32Array>;
 
 const frameMs = 33;
 const statsMs = 250;
+const mostBehindMs = 250; // Steps that come late are made up for, up to here.
 const meanOver = 50; // Actions.
 
 let env: Environment | null = null;
@@ -164,7 +165,7 @@ async function loop() {
         report({ type: "failed", message: `${error}` });
         continue;
       }
-      due = Math.max(due + period, performance.now() - 5 * period); // Late steps are made up for, but not many.
+      due = Math.max(due + period, performance.now() - mostBehindMs);
       if (performance.now() < due) await pause(0);
     }
     if (env && now - frameAt > frameMs) [frameAt] = [now, sendFrame()];
