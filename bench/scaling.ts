@@ -108,13 +108,13 @@ function figure(rates: readonly Rate[], actions: readonly { steps: number; ms: n
     },
   });
   const color = { field: "processes", type: "nominal", title: null };
-  const rate = "updates per second, all processes";
+  const rate = "updates per second";
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: {
       text: "How DTQL scales",
       subtitle:
-        `Halfcheetah's size, one thread per process; batch ${usualBatch} and width ${usualWidth} where not varied.`,
+        `Halfcheetah's size, one thread per process, all processes together; batch ${usualBatch} and width ${usualWidth} where not varied.`,
     },
     hconcat: [
       panel(
@@ -137,7 +137,7 @@ function figure(rates: readonly Rate[], actions: readonly { steps: number; ms: n
         widths,
         color,
       ),
-      panel("One action by iteration", actions, "steps", "denoising steps", "ms", "ms per action, batch 1", chains),
+      panel("One action by iteration", actions, "steps", "denoising steps", "ms", "ms, batch 1", chains),
     ],
   } as TopLevelSpec;
 }
