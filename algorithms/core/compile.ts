@@ -230,12 +230,13 @@ async function runProgram(
     ...outputs.filter((_, i) => donated[i] && outputOffsets[i] === undefined && over[i] === undefined).map(newArray),
   ];
   let next = 0;
+  const parts = partsOf(packed, outputs, outputOffsets);
   // New objects each time, so that a spent state stays spent when its buffers come back as another state.
   const results = outputs.map((spec, i): NdArray => {
     const offset = outputOffsets[i];
     if (over[i] !== undefined) return whole && apart ? { ...leaves[over[i]] } : newArray(spec);
     if (offset === undefined) return donated[i] ? { ...large[next++] } : newArray(spec);
-    return { shape: spec.shape, data: packed.data.subarray(offset, offset + sizeOf(spec.shape)) };
+    return { shape: spec.shape, data: parts[i]! };
   });
   await program.session.run(feeds, [...results.filter((_, i) => outputOffsets[i] === undefined), packed]);
   if (donates) {
@@ -244,6 +245,20 @@ async function runProgram(
     results.forEach((leaf, i) => donated[i] && owners.set(leaf, holder));
   }
   return treeLike<NdArray, unknown>(program.structure, results);
+}
+
+const knownParts = new WeakMap<NdArray["data"], (NdArray["data"] | undefined)[]>();
+
+/** The packed outputs' views of their buffer, made once: buffers come back, and views are dear. */
+function partsOf({ data }: NdArray, outputs: readonly Spec[], offsets: readonly (number | undefined)[]) {
+  const known = knownParts.get(data);
+  if (known) return known;
+  const parts = outputs.map(({ shape }, i) => {
+    const offset = offsets[i];
+    return offset === undefined ? undefined : data.subarray(offset, offset + sizeOf(shape));
+  });
+  knownParts.set(data, parts);
+  return parts;
 }
 
 function pack(leaves: readonly NdArray[], offsets: readonly (number | undefined)[]): NdArray {

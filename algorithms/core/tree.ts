@@ -51,7 +51,14 @@ export function mapTree<A, B>(tree: unknown, f: (leaf: A, path: string) => B, pa
 /** A tree with the structure of `like` and the given leaves, in order. */
 export function treeLike<L, T>(like: T, leaves: readonly L[]): T {
   let next = 0;
-  return mapTree(like, () => leaves[next++]);
+  const build = (node: unknown): unknown => {
+    if (!isBranch(node)) return leaves[next++];
+    if (Array.isArray(node)) return node.map(build);
+    const copy: Record<string, unknown> = {};
+    for (const key in node) copy[key] = build(node[key]);
+    return copy;
+  };
+  return build(like) as T;
 }
 
 /** `f` over the leaves of two trees of one structure. */
