@@ -19,10 +19,10 @@ const products = await createSession(graph);
 for (const agent of [compiled, eager]) await agent.update(batch); // Compiles.
 await useBackend("onnx");
 
-Deno.bench("compiled (onnx)", { group: "DTQL update, batch 256", baseline: true, n: 60, warmup: 10 }, async () => {
+Deno.bench("compiled (onnx)", { group: "DTQL update, batch 256", baseline: true, n: 100, warmup: 40 }, async () => {
   await compiled.update(batch);
 });
-Deno.bench("its matrix products alone", { group: "DTQL update, batch 256", n: 60, warmup: 10 }, async () => {
+Deno.bench("its matrix products alone", { group: "DTQL update, batch 256", n: 100, warmup: 40 }, async () => {
   await products.run(inputs, outputs);
 });
 Deno.bench("eager wasm", { group: "DTQL update, batch 256", n: 5, warmup: 1 }, async (b) => {
