@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import { runCommand } from "../data/command.ts";
 import { type Table, toText } from "../data/table.ts";
 import { makeFolder, readJson, writeAtomically } from "../results/files.ts";
 import { describeMachine, largePages } from "../results/machine.ts";
@@ -86,13 +87,10 @@ async function compare(): Promise<number> {
 }
 
 const [command = "quick"] = Deno.args;
-try {
-  if (command === "quick") Deno.exit(await measure(quick, "alone"));
-  else if (command === "full") Deno.exit(await measure(full, "with peers"));
-  else if (command === "compare") Deno.exit(await compare());
-  else console.log(help);
-  Deno.exit(command === "--help" ? 0 : 1);
-} catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
-}
+await runCommand(async () => {
+  if (command === "quick") return await measure(quick, "alone");
+  if (command === "full") return await measure(full, "with peers");
+  if (command === "compare") return await compare();
+  console.log(help);
+  return command === "--help" ? 0 : 1;
+});

@@ -105,23 +105,19 @@ export const pointMixtures: Readonly<Record<"moons" | "8gaussians" | "checkerboa
   },
 };
 
-/** Log density of a mixture at `(x, y)`, its gradient there, and the distance to the nearest centre of each mode. */
+/** Log density of a mixture at `(x, y)`, and the distance to the nearest centre of each mode. */
 export function mixtureDensity(
   { centres, deviation, mode }: PointMixture,
   x: number,
   y: number,
-): { logDensity: number; gradient: [number, number]; distances: number[] } {
+): { logDensity: number; distances: number[] } {
   const squares = mode.map((_, i) => (x - centres[2 * i]) ** 2 + (y - centres[2 * i + 1]) ** 2);
   const least = Math.min(...squares);
   const sum = squares.reduce((total, d) => total + Math.exp((least - d) / (2 * deviation ** 2)), 0);
   const distances: number[] = Array(Math.max(...mode) + 1).fill(Infinity);
   squares.forEach((d, i) => distances[mode[i]] = Math.min(distances[mode[i]], Math.sqrt(d)));
   const logDensity = Math.log(sum / mode.length / (2 * Math.PI * deviation ** 2)) - least / (2 * deviation ** 2);
-  const pull = (axis: 0 | 1, at: number) =>
-    squares.reduce((total, d, i) => {
-      return total + Math.exp((least - d) / (2 * deviation ** 2)) * (centres[2 * i + axis] - at);
-    }, 0) / sum / deviation ** 2;
-  return { logDensity, gradient: [pull(0, x), pull(1, y)], distances };
+  return { logDensity, distances };
 }
 
 /** Name of a point set. */

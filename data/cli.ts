@@ -10,6 +10,7 @@ import { closest } from "fastest-levenshtein";
 import { normalizedScore } from "../environments/mod.ts";
 import { datasetCard } from "./card.ts";
 import { catalog, datasetFolder, datasetPath, unknownDataset } from "./catalog.ts";
+import { runCommand } from "./command.ts";
 import { loadDataset } from "./dataset.ts";
 import { fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
 import { renderFigure } from "./figures.ts";
@@ -216,10 +217,7 @@ async function main(): Promise<void> {
   await verify(source, folder);
 }
 
-try {
+await runCommand(async () => {
   await main();
-  Deno.exit(0);
-} catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
-}
+  return 0;
+});

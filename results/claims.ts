@@ -38,7 +38,7 @@ type Check =
       metric: "nearestMean" | "reward" | "modes";
     }
     | { kind: "diagnosis"; loss: "largest" | "smallest" }
-    | { kind: "toy"; score: "exact" | "learned" | "undiffused"; metric: "nearest" | "denser" }
+    | { kind: "toy"; score: "exact" | "learned"; metric: "nearest" | "denser" }
   );
 
 /** A claim that cells can answer. */

@@ -6,6 +6,7 @@
 
 import { parseArgs } from "@std/cli";
 import { join, resolve } from "node:path";
+import { runCommand } from "../data/command.ts";
 import { exportFolder, exportRun } from "./export.ts";
 import { readJson } from "./files.ts";
 import { resultsFolder } from "./paths.ts";
@@ -48,9 +49,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
-}
+await runCommand(main);

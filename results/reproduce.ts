@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { useBackend } from "../algorithms/core/backend.ts";
+import { runCommand } from "../data/command.ts";
 import { toText } from "../data/table.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { claimLines } from "./claims.ts";
@@ -203,9 +204,4 @@ async function main(): Promise<number> {
   return errors.length > 0 || (flags.report && done < cells.length) ? 1 : 0;
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
-}
+await runCommand(main);

@@ -9,7 +9,7 @@ import type { Agent, AgentState } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/core/compile.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { exactNoise, learnedNoise, type NoiseModel, regularizeActions } from "../algorithms/srpo/mod.ts";
-import { banditSets, mixtureDensity, type PointMixture, pointMixtures } from "../data/bandits.ts";
+import { banditSets, mixtureDensity, pointMixtures } from "../data/bandits.ts";
 import type { Table } from "../data/table.ts";
 import type { Evaluation } from "./train.ts";
 
@@ -32,16 +32,7 @@ export interface ToyResult {
   samples: number[];
   learned: ToySweep;
   exact: ToySweep;
-  /** By the data's own log density, without diffusion: the objective that SRPO's stands for; at weight 1 alone. */
-  undiffused: ToySweep;
 }
-
-/** The scores of the study, by their names in tables. */
-export const toyScores = {
-  exact: "exact, diffused",
-  learned: "learned, diffused",
-  undiffused: "exact, not diffused",
-} as const;
 
 const grid = [-4.5, -3, -1.5, 0, 1.5, 3, 4.5];
 
@@ -62,49 +53,10 @@ export async function sweepToy(
   const weights = ndarray(toyWeights.flatMap((w) => toyTargets.map(() => w)), [n, 1]);
   const { data } = await regularizeActions(model, targets, weights, rng, onStep);
   const size = 2 * toyTargets.length;
-  return judge(mixture, toyWeights.map((_, i) => Array.from(data.subarray(size * i, size * (i + 1)))));
-}
-
-const sides = Array.from({ length: 8 }, (_, i) => [Math.cos(Math.PI / 4 * i), Math.sin(Math.PI / 4 * i)]);
-
-/**
- * Where gradient ascent on `-|a - target|^2 + weight log density(a)` ends that starts at the target and never goes down (steps
- * doubled after a rise, halved until there is one), in float64. Its density is at least the target's, since the value's is less.
- */
-export function climb(mixture: PointMixture, target: readonly number[], weight: number): number[] {
-  const valueAt = ([x, y]: readonly number[]) => {
-    const { logDensity, gradient } = mixtureDensity(mixture, x, y);
-    const [dx, dy] = [x - target[0], y - target[1]];
-    return {
-      value: weight * logDensity - dx * dx - dy * dy,
-      slope: [weight * gradient[0] - 2 * dx, weight * gradient[1] - 2 * dy],
-    };
-  };
-  let [action, now] = [[...target], valueAt(target)];
-  for (;;) {
-    let step = 0.01;
-    while (step * Math.hypot(...now.slope) > 1e-6) {
-      const next = action.map((x, d) => x + step * now.slope[d]);
-      const then = valueAt(next);
-      if (then.value > now.value) [action, now, step] = [next, then, 2 * step];
-      else step /= 2;
-    }
-    const around = sides.map(([dx, dy]) => [action[0] + 0.02 * dx, action[1] + 0.02 * dy]);
-    const higher = around.find((point) => valueAt(point).value > now.value); // Off a saddle point.
-    if (!higher) return action;
-    [action, now] = [higher, valueAt(higher)];
-  }
-}
-
-/** The study's end, weight 1 alone, by {@linkcode climb}. */
-export function climbToy(set: keyof typeof pointMixtures): ToySweep {
-  const mixture = pointMixtures[set]();
-  return judge(mixture, [toyTargets.flatMap((target) => climb(mixture, target, 1))]);
-}
-
-function judge(mixture: PointMixture, exactActions: number[][]): ToySweep {
-  const actions = exactActions.map((row) => row.map((x) => Number(x.toFixed(4))));
-  const last = exactActions[exactActions.length - 1];
+  const actions = toyWeights.map((_, i) =>
+    Array.from(data.subarray(size * i, size * (i + 1)), (x) => Number(x.toFixed(4)))
+  );
+  const last = actions[actions.length - 1];
   const gains: number[] = [];
   let near = 0;
   toyTargets.forEach(([x, y], i) => {
@@ -144,7 +96,6 @@ export async function evaluateToy(
     samples: Array.from(samples.data, (x) => Number(x.toFixed(3))),
     exact: await sweep("exact", exactModel(set)),
     learned: await sweep("learned", learnedNoise(state)),
-    undiffused: climbToy(set),
   };
 }
 
@@ -161,9 +112,9 @@ export function toyTable(evaluations: readonly Evaluation[], notes: string[]): T
       "largest loss of log density",
     ],
     rows: evaluations.flatMap(({ cell, toy }) =>
-      (["exact", "learned", "undiffused"] as const).map((score) => [
+      (["exact", "learned"] as const).map((score) => [
         cell.task,
-        toyScores[score],
+        score,
         `${cell.seed}`,
         (100 * toy![score].nearest).toFixed(1),
         (100 * toy![score].denser).toFixed(1),
@@ -172,8 +123,7 @@ export function toyTable(evaluations: readonly Evaluation[], notes: string[]): T
     ),
     notes: [
       "49 targets of the value -|a - target|^2, at 1 / beta = 1: actions that end at the mode nearest to their target (any of " +
-      "several equally near), and whose density is at least the target's. Diffused: SRPO's own score, a mean over diffusion times; " +
-      "not diffused: ascent on the value plus the log density itself.",
+      "several equally near), and whose density is at least the target's.",
       ...notes,
     ],
   };

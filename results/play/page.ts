@@ -17,7 +17,6 @@ const palette = (robot: string) =>
     : { background: "#eef3f8", floor: "#d3dde7", robot, wall: "#b9c3ce" };
 
 interface Side {
-  element: HTMLElement;
   choose(policies: readonly PlayPolicy[], task: string, first: number): void;
   send(command: Command): void;
   /** For tests and the curious: `sides[0].stats`. */
@@ -94,7 +93,7 @@ function createSide(name: string, robot: string): Side {
   const usePolicy = () => {
     const policy = current();
     slider.max = `${policy.calls.length - 1}`;
-    slider.value = `${Math.max(policy.calls.indexOf(15), policy.calls.length === 1 ? 0 : policy.calls.indexOf(5))}`;
+    slider.value = `${policy.calls.findLastIndex((n) => n <= 15)}`;
     showSteps();
     problem.textContent = view ? "" : problem.textContent;
     side.send({
@@ -141,7 +140,6 @@ function createSide(name: string, robot: string): Side {
   };
 
   const side: Side = {
-    element,
     stats: null,
     frames: () => view?.frames ?? 0,
     send: (command) => worker.postMessage(command),

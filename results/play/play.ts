@@ -6,6 +6,7 @@
 
 import { parseArgs } from "@std/cli";
 import { resolve } from "node:path";
+import { runCommand } from "../../data/command.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
 
 const help = `Watches two policies side by side in the browser: physics, networks and drawing run there.
@@ -61,9 +62,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  Deno.exit(await main());
-} catch (error) {
-  console.error(`error: ${error instanceof Error ? error.message : error}`);
-  Deno.exit(1);
-}
+await runCommand(main);

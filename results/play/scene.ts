@@ -61,6 +61,10 @@ export function createView(canvas: HTMLCanvasElement, palette: Palette): View {
   const robot = new THREE.Group();
   scene.add(robot);
   const goal = new THREE.Mesh(new THREE.SphereGeometry(0.3, 20, 14), new THREE.MeshLambertMaterial({ color: "#c33" }));
+  const materials = {
+    robot: new THREE.MeshLambertMaterial({ color: palette.robot }),
+    wall: new THREE.MeshLambertMaterial({ color: palette.wall }),
+  };
   let meshes: (THREE.Mesh | null)[] = [];
   let [first, wide, frames] = [0, false, 0];
 
@@ -80,10 +84,6 @@ export function createView(canvas: HTMLCanvasElement, palette: Palette): View {
       for (const mesh of meshes) mesh?.geometry.dispose();
       robot.clear();
       wide = hasGoal;
-      const materials = {
-        robot: new THREE.MeshLambertMaterial({ color: palette.robot }),
-        wall: new THREE.MeshLambertMaterial({ color: palette.wall }),
-      };
       meshes = shapes.map((shape) => {
         if (shape.type === "plane") return null;
         const mesh = new THREE.Mesh(geometryOf(shape), shape.type === "box" ? materials.wall : materials.robot);

@@ -95,7 +95,8 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
     for (const path of [folder, ...await subfolders(folder)]) {
       const card = await readJson<PolicyCard>(join(path, "card.json"));
       if (!card) continue;
-      const id = basename(path);
+      let id = basename(path);
+      for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${basename(path)}-${k}`;
       const names = ["card.json", "policy.onnx", ...(card.denoiser ? ["denoiser.onnx", "denoiser.json"] : [])];
       for (const name of names) site.set(`policies/${id}/${name}`, await Deno.readFile(join(path, name)));
       policies.push(...offers(id, card));

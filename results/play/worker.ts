@@ -168,7 +168,10 @@ async function loop() {
       due = Math.max(due + period, performance.now() - mostBehindMs);
       if (performance.now() < due) await pause(0);
     }
-    if (env && now - frameAt > frameMs) [frameAt] = [now, sendFrame()];
+    if (env && now - frameAt > frameMs) {
+      frameAt = now;
+      sendFrame();
+    }
     if (env && now - statsAt > statsMs) {
       statsAt = now;
       sendStats();

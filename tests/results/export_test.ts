@@ -1,8 +1,5 @@
-// The package's files are served to a browser; only this test needs them, so deno.json does not name it.
-// deno-lint-ignore no-import-prefix
-import "npm:onnxruntime-web@1.30.0/wasm";
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { decodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
 import { ndarray } from "../../algorithms/core/compile.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
@@ -17,9 +14,8 @@ import { planCells } from "../../results/plan.ts";
 import { trainCell } from "../../results/train.ts";
 import { browserPath, startBrowser } from "../browser.ts";
 
-const web = fromFileUrl(
-  new URL("../../node_modules/.deno/onnxruntime-web@1.30.0/node_modules/onnxruntime-web/dist/", import.meta.url),
-);
+/** ONNX Runtime for browsers. */
+const web = dirname(fromFileUrl(new URL(import.meta.resolve("onnxruntime-web/wasm"))));
 const [rows, dim] = [1000, 11];
 const observations = createRng("observations").fillNormal(new Float32Array(rows * dim));
 const rowOf = (i: number) => observations.subarray(i * dim, (i + 1) * dim);

@@ -67,6 +67,13 @@ Deno.test("the playground's files name only what is there", async () => {
   assert(tasks.size >= 2);
 });
 
+Deno.test("two exports of one name are both there", async () => {
+  const files = await buildSite([join(gallery, "hopper-srpo"), join(gallery, "hopper-srpo")]);
+  const policies = JSON.parse(new TextDecoder().decode(files.get("policies.json"))) as PlayPolicy[];
+  assertEquals([...new Set(policies.map(({ folder }) => folder))], ["policies/hopper-srpo", "policies/hopper-srpo-2"]);
+  assert(files.has("policies/hopper-srpo-2/policy.onnx"));
+});
+
 Deno.test("Diffusion-QL's own chain is offered once, as iterative", async () => {
   const card = (await readJson<PolicyCard>(join(gallery, "hopper-srpo", "card.json")))!;
   assertEquals(offers("x", card).map(({ kind }) => kind), ["one-step", "iterative"]);
