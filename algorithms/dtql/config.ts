@@ -36,10 +36,10 @@ export interface DtqlConfig extends CommonConfig {
   /** How many of them, the first ones, the value term takes; 0 for all (authors' code). */
   valueRows: number;
   /**
-   * How the noise of the draws is drawn: `independent` (authors' code), or `antithetic` [Ours], where every second draw
-   * mirrors the one before. Gradients have the same mean, and much less variance where the task is nearly symmetric.
+   * How the noise of the draws is drawn: `independent` (authors' code), or `quasirandom` [Ours], points spread evenly
+   * over the noise's space, each with its mirror image. Gradients have the same mean and much less variance.
    */
-  actorNoise: "independent" | "antithetic";
+  actorNoise: "independent" | "quasirandom";
   /** Whether the denoised action is clipped to the action bounds. */
   denoised: "clipped" | "free";
   /** Width of critic and one-step policy. */

@@ -5,9 +5,10 @@
  */
 
 import { type Batch, drawNormals, type Spec } from "../core/agent.ts";
-import { column, compile, copyArrays, type NdArray } from "../core/compile.ts";
-import { drawSigmas, edmDefaults } from "../core/edm.ts";
+import { column, compile, copyArrays, type NdArray, ndarray } from "../core/compile.ts";
+import { drawSigmas, edmDefaults, sigmasFromUniforms } from "../core/edm.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
+import { drawQuasiUniforms, gaussiansFromUniforms } from "../core/quasirandom.ts";
 import type { Rng } from "../core/rng.ts";
 import { polyakAverage } from "../core/td.ts";
 import type { Tensor } from "../core/tensor.ts";
@@ -35,17 +36,33 @@ export function drawDiffusionNoise(rows: number, { actionDim }: Spec, rng: Rng):
 
 /** Noise of one policy update, by `config.actorNoise`. */
 export function drawActorNoise(rows: number, spec: Spec, config: DtqlConfig, rng: Rng): ActorNoise {
-  const noise = { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
-  if (config.actorNoise === "antithetic") {
-    for (
-      const [{ data, shape: [, dim] }, sign] of [[noise.action, -1], [noise.sigma, 1], [noise.epsilon, -1]] as const
-    ) {
-      for (let i = 1; i < rows; i += 2) {
-        for (let d = 0; d < dim; d++) data[i * dim + d] = sign * data[(i - 1) * dim + d];
-      }
+  return config.actorNoise === "quasirandom"
+    ? drawQuasiActorNoise(rows, spec, rng)
+    : { action: drawNormals(rows, spec.actionDim, rng), ...drawDiffusionNoise(rows, spec, rng) };
+}
+
+/** Quasi-random points over all three kinds of noise, each followed by its mirror image. */
+function drawQuasiActorNoise(rows: number, { actionDim: n }: Spec, rng: Rng): ActorNoise {
+  const pairs = Math.ceil(n / 2);
+  const dims = 4 * pairs + 1;
+  const points = drawQuasiUniforms(Math.ceil(rows / 2), dims, rng);
+  const pointOf = (row: number) => points.subarray(dims * (row >> 1), dims * ((row >> 1) + 1));
+  const normals = (first: number) => {
+    const out = new Float32Array(rows * n);
+    for (let i = 0; i < out.length; i++) {
+      const [row, d] = [Math.floor(i / n), i % n];
+      const at = first + d - d % 2;
+      const [u, v] = pointOf(row).subarray(at, at + 2);
+      out[i] = (row % 2 === 0 ? 1 : -1) * gaussiansFromUniforms(u, v)[d % 2];
     }
-  }
-  return noise;
+    return ndarray(out, [rows, n]);
+  };
+  const levels = Float64Array.from({ length: rows }, (_, row) => pointOf(row)[dims - 1]);
+  return {
+    action: normals(0),
+    epsilon: normals(2 * pairs),
+    sigma: column(sigmasFromUniforms(levels, edmDefaults)),
+  };
 }
 
 /** One step of the critic and of the behaviour diffusion policy, the first half of Algorithm 1. */

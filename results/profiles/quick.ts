@@ -35,11 +35,10 @@ const smallDtql = {
 const smallBandit = {
   updates: 3300,
   batchSize: 256,
-  actorRows: 1024,
+  actorRows: 512,
   valueRows: 256,
-  actorNoise: "antithetic",
+  actorNoise: "quasirandom",
   hidden: 64,
-  diffusionHidden: 64,
 };
 const small = { hidden: 128, learningRate: 1e-3 };
 const regression = { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 };
@@ -81,7 +80,7 @@ export const quick: Profile = {
         dql_kl: { overrides: { ...smallBandit, ...klSettings, updates: 1200 } },
       },
       source:
-        "scaled down: width 64 for the paper's 256 and 128, minibatches of 256 and 1024 policy draws in mirrored pairs for the full batch of " +
+        "scaled down: critic and policy of width 64 for 256, minibatches of 256 and 512 quasi-random policy draws for the full batch of " +
         "10,000; DTQL 3300 updates; DQL-KL 1200, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
       seeds: [1],
       episodes: 1000,
