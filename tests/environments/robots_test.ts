@@ -9,6 +9,7 @@ import {
   type TaskDefinition,
   walker2d,
 } from "../../environments/mod.ts";
+import exactGolden from "../golden/mujoco_2.2.2_steps.json" with { type: "json" };
 import golden from "../golden/mujoco_transitions.json" with { type: "json" };
 
 /** A robot, its coordinates that the records lack, and its reward's cost per squared action. */
@@ -61,6 +62,23 @@ for (const name of Object.keys(robots)) {
       assert(median(ofReward) <= (name === "Ant" ? 2e-3 : 2e-7), `median reward error ${median(ofReward)}`);
     });
   }
+
+  Deno.test(`${name} in v4 physics is MuJoCo 2.2.2's to 1e-12, coordinate by coordinate`, async () => {
+    const episodes = exactGolden.episodes[name as keyof typeof exactGolden.episodes];
+    using env = await createEnvironment(robots[name][0], "v4");
+    const found: number[] = [];
+    for (const { qpos, qvel, steps } of episodes) {
+      env.setState(qpos, qvel);
+      for (const { action, qpos, qvel } of steps) {
+        env.step(action);
+        const differences = [qpos.map((x, i) => x - env.qpos[i]), qvel.map((x, i) => x - env.qvel[i])].flat();
+        found.push(Math.max(...differences.map(Math.abs)));
+      }
+    }
+    found.sort((a, b) => a - b);
+    console.log(`      median ${median(found).toExponential(1)}, largest ${found.at(-1)!.toExponential(1)}`);
+    assert(median(found) <= 1e-12 && found.at(-1)! <= 1e-10, `${found}`);
+  });
 
   Deno.test(`${name} in other physics does not reproduce D4RL's records`, async () => {
     for (const physics of ["v4", "stock"] as const) {
