@@ -1,7 +1,8 @@
 /**
- * The same small training step and action here, in PyTorch and in JAX, one thread each, in turns.
+ * The same training step, action and DTQL update here, in PyTorch and in JAX, one thread each, in turns.
  *
- * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; and one action of 17-256-256-6 with tanh at batch 1.
+ * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; one action of 17-256-256-6 with tanh at batch 1; DTQL's
+ * whole update at HalfCheetah's size, its noise included, in PyTorch and JAX written by us after the same equations.
  *
  * @module
  */
@@ -14,16 +15,20 @@ import { createRng } from "../algorithms/core/rng.ts";
 import { meanSquaredError } from "../algorithms/core/td.ts";
 import { type Tensor, tf } from "../algorithms/core/tensor.ts";
 import { fromFileUrl } from "../results/paths.ts";
+import { createAgent, drawTransitions } from "./dtql_workload.ts";
 import type { Measurement } from "./record.ts";
 
 const peers = ["torch", "jax"] as const;
+const groups = {
+  step: "peers: training step, 23-256-256-1, batch 256",
+  action: "peers: one action, 17-256-256-6",
+  dtql: "peers: DTQL update, batch 256",
+};
+const kinds = ["step", "action", "dtql"] as const;
 const rounds = 5;
 
 /** Milliseconds of every call of a round. */
-interface Times {
-  step: number[];
-  action: number[];
-}
+type Times = Record<keyof typeof groups, number[]>;
 
 async function ownRound(): Promise<Times> {
   await useBackend("onnx");
@@ -45,7 +50,7 @@ async function ownRound(): Promise<Times> {
   const [x, y, s] = [normal(256, 23), normal(256, 1), normal(1, 17)];
   let state = { net: initTrained(initMlp([23, 256, 256, 1], rng.child("net"))) };
   const policy = initMlp([17, 256, 256, 6], rng.child("policy"));
-  const times: Times = { step: [], action: [] };
+  const times: Times = { step: [], action: [], dtql: [] };
   for (let k = 0; k < 230; k++) {
     const step = adamStep(k + 1, { learningRate: 3e-4 });
     const start = performance.now();
@@ -58,13 +63,24 @@ async function ownRound(): Promise<Times> {
     await act({ p: policy, s });
     if (k >= 200) times.action.push(performance.now() - start);
   }
+  const [agent, batch] = [await createAgent("onnx"), drawTransitions(256, rng.child("batch"))];
+  for (let k = 0; k < 60; k++) {
+    const start = performance.now();
+    await agent.update(batch);
+    if (k >= 10) times.dtql.push(performance.now() - start);
+  }
   return times;
 }
 
 /** Null where Python lacks the library. */
 async function peerRound(peer: typeof peers[number]): Promise<Times | null> {
   const script = fromFileUrl(new URL(`peers/${peer}_peer.py`, import.meta.url));
-  const env = { OMP_NUM_THREADS: "1", MKL_NUM_THREADS: "1", XLA_FLAGS: "--xla_cpu_multi_thread_eigen=false" };
+  const env = {
+    OMP_NUM_THREADS: "1",
+    MKL_NUM_THREADS: "1",
+    XLA_FLAGS: "--xla_cpu_multi_thread_eigen=false",
+    PYTHONDONTWRITEBYTECODE: "1",
+  };
   try {
     const { success, stdout } = await new Deno.Command("python3", {
       args: [script],
@@ -86,15 +102,16 @@ export async function measurePeers(): Promise<Measurement[]> {
     for (const name of ["onestep", ...peers] as const) {
       const times = name === "onestep" ? await ownRound() : await peerRound(name);
       if (!times) continue;
-      const known = all.get(name) ?? { step: [], action: [] };
-      all.set(name, { step: [...known.step, ...times.step], action: [...known.action, ...times.action] });
+      const known = all.get(name);
+      for (const kind of kinds) known?.[kind].push(...times[kind]);
+      if (!known) all.set(name, times);
     }
   }
-  return (["step", "action"] as const).flatMap((kind) =>
+  return kinds.flatMap((kind) =>
     [...all].map(([name, times]) => {
       const sorted = times[kind].toSorted((a, b) => a - b);
       return {
-        group: kind === "step" ? "peers: training step, 23-256-256-1, batch 256" : "peers: one action, 17-256-256-6",
+        group: groups[kind],
         name,
         mean: sorted.reduce((a, b) => a + b, 0) / sorted.length,
         p75: sorted[Math.floor(0.75 * sorted.length)],

@@ -100,7 +100,7 @@ export function estimateCell(cell: Cell): Estimate {
   if (cell.kind === "latency") return { seconds: 10, memoryMiB: 400 };
   const { hidden = 128, actorRows = 0 } = config;
   const measuredAlone = cell.kind === "stitching" || cell.kind === "distillation"; // Their costs are of a whole update.
-  const rows = measuredAlone ? 128 : config.batchSize + actorRows / 2;
+  const rows = measuredAlone ? 128 : config.batchSize + actorRows / 16; // A draw costs the diffusion model alone.
   const work = rows / 128 * (0.25 + 0.75 * (hidden / 128) ** 2);
   return {
     seconds: config.updates * updateMs * work / 1000 + evaluationSeconds * cell.evaluation.episodes /

@@ -1,32 +1,39 @@
 """JAX's half of bench/peers.ts: one thread, jit; milliseconds as JSON."""
 
 import json
-import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from timing import times
 
 rng = np.random.default_rng(0)
+normal = lambda *shape: jnp.array(rng.normal(size=shape), jnp.float32)
 
 
 def network(*sizes):
-    return [
-        (jnp.array(rng.normal(size=(i, o)) / np.sqrt(i), jnp.float32), jnp.zeros(o, jnp.float32))
-        for i, o in zip(sizes[:-1], sizes[1:])
-    ]
+    return [(normal(i, o) / i**0.5, jnp.zeros(o, jnp.float32)) for i, o in zip(sizes[:-1], sizes[1:])]
 
 
-def forward(layers, x):
+relu = lambda x: jnp.maximum(x, 0)
+mish = lambda x: x * jnp.tanh(jax.nn.softplus(x))
+
+
+def forward(layers, x, activation=relu):
     for k, (w, b) in enumerate(layers):
         x = x @ w + b
         if k < len(layers) - 1:
-            x = jnp.maximum(x, 0)
+            x = activation(x)
     return x
 
 
-def adam(params, moments, grads, t):
-    first, second = moments
+def start(params):
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    return params, (zeros, zeros)
+
+
+def adam(state, grads, t):
+    params, (first, second) = state
     first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, grads)
     second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, grads)
     rate = 3e-4 * jnp.sqrt(1 - 0.999**t) / (1 - 0.9**t)
@@ -34,33 +41,107 @@ def adam(params, moments, grads, t):
     return params, (first, second)
 
 
+def repeated(update, state, *arguments):
+    """Calls `update(state, *arguments, t)` again and again, each time with the last result."""
+    kept = [state, 0]
+
+    def call():
+        kept[1] += 1
+        kept[0] = jax.block_until_ready(update(kept[0], *arguments, float(kept[1])))
+
+    return call
+
+
 @jax.jit
-def update(params, moments, x, y, t):
-    grads = jax.grad(lambda p: jnp.mean((forward(p, x) - y) ** 2))(params)
-    return adam(params, moments, grads, t)
+def step(state, x, y, t):
+    return adam(state, jax.grad(lambda p: jnp.mean((forward(p, x) - y) ** 2))(state[0]), t)
 
 
 act = jax.jit(lambda layers, s: jnp.tanh(forward(layers, s)))
-net, policy = network(23, 256, 256, 1), network(17, 256, 256, 6)
-zeros = jax.tree.map(jnp.zeros_like, net)
-state = [net, (zeros, zeros), 0]
-x, y = jnp.array(rng.normal(size=(256, 23)), jnp.float32), jnp.array(rng.normal(size=(256, 1)), jnp.float32)
-s = np.array(rng.normal(size=(1, 17)), np.float32)
+
+# DTQL's update at HalfCheetah's size, as in algorithms/dtql/: critic, diffusion model, one-step policy, target average.
+S, A, E, SIGMA_DATA = 17, 6, 16, 0.5
+frequencies = jnp.exp(-jnp.arange(E // 2) * jnp.log(10000.0) / (E // 2 - 1))[None]
 
 
-def step():
-    state[2] += 1
-    state[0], state[1] = jax.block_until_ready(update(state[0], state[1], x, y, float(state[2])))
+def q_network():
+    layers = network(S + A, 256, 256, 256, 1)
+    return layers, [(jnp.ones(256), jnp.zeros(256)) for _ in range(3)]
 
 
-def times(call, warm_up, calls):
-    out = []
-    for k in range(warm_up + calls):
-        start = time.perf_counter()
-        call()
-        if k >= warm_up:
-            out.append(1000 * (time.perf_counter() - start))
-    return out
+def q_value(p, both):
+    layers, norms = p
+    h = both
+    for (w, b), (gain, offset) in zip(layers, norms):
+        h = h @ w + b
+        centred = h - h.mean(1, keepdims=True)
+        h = mish(centred / jnp.sqrt((centred**2).mean(1, keepdims=True) + 1e-5) * gain + offset)
+    return h @ layers[-1][0] + layers[-1][1]
 
 
-print(json.dumps({"step": times(step, 30, 200), "action": times(lambda: np.asarray(act(policy, s)), 200, 2000)}))
+def q_values(p, s, a):
+    both = jnp.concatenate([s, a], 1)
+    return q_value(p["q1"], both), q_value(p["q2"], both)
+
+
+def score(p, x, s, level):
+    angles = level * frequencies
+    embedded = forward(p["time"], jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], 1), mish)
+    w, b = p["first"][0]
+    return forward(p["rest"], jnp.concatenate([x, s, embedded], 1) @ w + b, mish)
+
+
+def edm_loss(p, s, x, key):
+    cdf = lambda v: 1 / (1 + (SIGMA_DATA / v) ** 2)
+    keys = jax.random.split(key)
+    u = cdf(0.002) + jax.random.uniform(keys[0], (256, 1)) * (cdf(80) - cdf(0.002))
+    sigma = SIGMA_DATA * jnp.sqrt(u / (1 - u))
+    total = sigma**2 + SIGMA_DATA**2
+    noisy = x + sigma * jax.random.normal(keys[1], x.shape)
+    c_out = sigma * SIGMA_DATA / jnp.sqrt(total)
+    output = score(p, noisy / jnp.sqrt(total), s, jnp.log(sigma) / 4)
+    clean = jnp.clip(c_out * output + SIGMA_DATA**2 / total * noisy, -1, 1)
+    return jnp.mean(((clean - x) / c_out) ** 2)
+
+
+@jax.jit
+def dtql(state, batch, t):
+    s, a, r, s2, done = batch
+    critic, diffusion, actor, target, key = state
+    key, *keys = jax.random.split(key, 4)
+    v = lambda p, s: forward(p["v"], s, mish)
+
+    def critic_loss(p):
+        q1, q2 = q_values(p, s, a)
+        u = jax.lax.stop_gradient(jnp.minimum(q1, q2)) - v(p, s)
+        goal = jax.lax.stop_gradient(r + 0.99 * (1 - done) * v(p, s2))
+        return jnp.mean(jnp.abs(0.7 - (u < 0)) * u**2) + jnp.mean((q1 - goal) ** 2) + jnp.mean((q2 - goal) ** 2)
+
+    critic = adam(critic, jax.grad(critic_loss)(critic[0]), t)
+    diffusion = adam(diffusion, jax.grad(edm_loss)(diffusion[0], s, a, keys[0]), t)
+
+    def actor_loss(p):
+        mean, log_std = jnp.split(forward(p, s), 2, 1)
+        chosen = jnp.tanh(mean + jnp.exp(jnp.clip(log_std, -5, 2)) * jax.random.normal(keys[1], mean.shape))
+        return 5 * edm_loss(diffusion[0], s, chosen, keys[2]) - jnp.mean(jnp.minimum(*q_values(critic[0], s, chosen)))
+
+    actor = adam(actor, jax.grad(actor_loss)(actor[0]), t)
+    target = jax.tree.map(lambda old, new: old + 0.005 * (new - old), target, critic[0])
+    return critic, diffusion, actor, target, key
+
+
+critic = {"q1": q_network(), "q2": q_network(), "v": network(S, 256, 256, 256, 1)}
+diffusion = {
+    "time": network(E, 2 * E, E),
+    "first": network(A + S + E, 256),
+    "rest": network(256, 256, 256, 256, A),
+}
+state = (start(critic), start(diffusion), start(network(S, 256, 256, 256, 2 * A)), critic, jax.random.PRNGKey(0))
+batch = (normal(256, S), jnp.clip(normal(256, A), -1, 1), normal(256, 1), normal(256, S), jnp.zeros((256, 1)))
+policy, one = network(17, 256, 256, 6), np.array(rng.normal(size=(1, 17)), np.float32)
+calls = {
+    "step": (repeated(step, start(network(23, 256, 256, 1)), normal(256, 23), normal(256, 1)), 30, 200),
+    "action": (lambda: np.asarray(act(policy, one)), 200, 2000),
+    "dtql": (repeated(dtql, state, batch), 10, 50),
+}
+print(json.dumps({name: times(*arguments) for name, arguments in calls.items()}))
