@@ -45,7 +45,7 @@ const regression = { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden
 
 const smallDistillation = {
   updates: 1000,
-  pairs: 64,
+  pairs: 256,
   innerUpdates: 50,
   hidden: 64,
   batchSize: 1024,
@@ -61,7 +61,7 @@ const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
   tasks: [hopperReplay, cheetahReplay],
   source:
-    "scaled down: 64 pairs for 256, 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
+    "scaled down: 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
     "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
     "density model with 2 passes for 50",
   seeds: [0, 1, 2],
