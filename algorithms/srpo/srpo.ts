@@ -112,13 +112,13 @@ export interface SrpoArrays<L = NdArray> extends IqlArrays<L> {
 /** Noise at times uniform in `[low, high]`. */
 export function drawVpNoise(rows: number, dim: number, [low, high]: readonly [number, number], rng: Rng): VpNoise {
   const times = rng.fillUniform(new Float64Array(rows)).map((u) => low + u * (high - low));
+  return vpNoiseAt(times, drawNormals(rows, dim, rng));
+}
+
+/** Given diffusion times and unit Gaussians, what {@linkcode diffuse} takes. */
+export function vpNoiseAt(times: Float64Array, epsilon: NdArray): VpNoise {
   const of = (f: (t: number) => number) => column(Float32Array.from(times, f));
-  return {
-    t: of((t) => t),
-    alpha: of((t) => vpMarginal(t).alpha),
-    sigma: of((t) => vpMarginal(t).sigma),
-    epsilon: drawNormals(rows, dim, rng),
-  };
+  return { t: of((t) => t), alpha: of((t) => vpMarginal(t).alpha), sigma: of((t) => vpMarginal(t).sigma), epsilon };
 }
 
 function drawMasks(rows: number, { blocks, behaviourHidden, dropout }: SrpoConfig, rng: Rng): NdArray[] {

@@ -29,10 +29,11 @@ import {
   type Trained,
   trainStep,
 } from "../core/optim.ts";
+import { drawQuasiUniforms, gaussiansFromUniforms } from "../core/quasirandom.ts";
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
 import { dpmTimes, sampleDpm } from "../core/vp_sde.ts";
-import { diffuse, drawVpNoise, type VpNoise } from "./srpo.ts";
+import { diffuse, drawVpNoise, type VpNoise, vpNoiseAt } from "./srpo.ts";
 
 // -------------------------------------------------------------------------------------------------- Learned scores
 
@@ -168,7 +169,7 @@ export function mixtureNoise(centres: Tensor, deviation: number, x: Tensor, alph
 // --------------------------------------------------------------------------------------------------- The sweep
 
 /** Settings of {@linkcode regularizeActions}. All ours. */
-export const regularizeDefaults = { steps: 400, draws: 8, learningRate: 0.05 };
+export const regularizeDefaults = { steps: 400, draws: 2, learningRate: 0.05 };
 
 /** A noise prediction with its own arrays, as {@linkcode regularizeActions} calls it. */
 export interface NoiseModel {
@@ -203,7 +204,8 @@ export function exactNoise({ centres, deviation }: Mixture): NoiseModel {
  * `-|a - target|^2`, weight = 1 / beta and the `scorenoise` weighting), each from its target.
  *
  * The authors' submitted code has the score weighting as its default. With sigma^2, the paper's, large times rule, and actions move
- * a fifth of the way towards the mean of near modes at weight 1.
+ * a fifth of the way towards the mean of near modes at weight 1. Times and noises are quasi-random over all steps, and the same for
+ * all actions [Ours], so that Adam's running mean of the gradient is nearly exact.
  *
  * @param targets `[n, 2]`
  * @param weights `[n, 1]`, 1 / beta
@@ -235,10 +237,21 @@ export async function regularizeActions(
     const { params, state: adam } = adamUpdate({ a: state.a }, { a: gradient }, state.adam, step);
     return { state: { a: params.a, adam }, metrics: {} };
   });
+  const points = drawQuasiUniforms(steps * draws, 3, rng);
+  const noiseAt = (k: number): VpNoise => {
+    const [times, epsilon] = [new Float64Array(draws * n), new Float32Array(2 * draws * n)];
+    for (let draw = 0; draw < draws; draw++) {
+      const [time, u, v] = points.subarray(3 * (k * draws + draw));
+      const both = gaussiansFromUniforms(u, v);
+      times.fill(0.02 + 0.96 * time, draw * n, (draw + 1) * n); // Authors' code: [0.02, 0.98].
+      for (let i = draw * n; i < (draw + 1) * n; i++) epsilon.set(both, 2 * i);
+    }
+    return vpNoiseAt(times, ndarray(epsilon, [draws * n, 2]));
+  };
   const a = ndarray(Float32Array.from(targets.data), [n, 2]);
   let state = { a, adam: initAdam({ a }) };
   for (let k = 0; k < steps; k++) {
-    const noise = drawVpNoise(n * draws, 2, [0.02, 0.98], rng.child(`${k}`));
+    const noise = noiseAt(k);
     const step = adamStep(k + 1, { learningRate: cosineDecay(learningRate, k, steps) });
     const result = await move({ state, targets, weights, arrays: model.arrays as NdArray, noise, step });
     state = result.state as typeof state;

@@ -22,7 +22,7 @@ import {
 } from "./profile.ts";
 
 const smallDtql = {
-  updates: 8000,
+  updates: 6000,
   batchSize: 128,
   hidden: 128,
   learningRate: 1e-3,
@@ -60,8 +60,7 @@ const smallDistillation = {
 const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
   tasks: [hopperReplay, cheetahReplay],
-  source:
-    "scaled down: 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
+  source: "scaled down: 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
     "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
     "density model with 2 passes for 50",
   seeds: [0, 1, 2],
