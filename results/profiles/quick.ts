@@ -101,7 +101,7 @@ export const quick: Profile = {
         diffusion_ql: { overrides: { updates: 3000, batchSize: 128, ...small }, candidates: 50 },
       },
       source:
-        "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 8000 updates, Diffusion-QL 3000, for the papers' " +
+        "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 6000 updates, Diffusion-QL 3000, for the papers' " +
         "million or two; learning rate 0.001 for 0.0003; DTQL with trust-region weight 50 for 5 and cosine decay, chosen on trial " +
         "runs of seeds 0 to 2 here",
       seeds: [0, 1, 2],
