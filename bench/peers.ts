@@ -1,19 +1,20 @@
 /**
  * The same training step, action and DTQL update here, in PyTorch and in JAX, one thread each, in turns.
  *
- * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; one action of 17-256-256-6 with tanh at batch 1; DTQL's
- * whole update at HalfCheetah's size, its noise included, in PyTorch and JAX written by us after the same equations.
+ * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; one action of 17-256-256-6 with tanh at batch 1, ours by
+ * `createActor()`'s loops; DTQL's whole update at HalfCheetah's size, its noise included, in PyTorch and JAX written by us after the
+ * same equations.
  *
  * @module
  */
 
 import { useBackend } from "../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { createMlpActor } from "../algorithms/core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { meanSquaredError } from "../algorithms/core/td.ts";
-import { type Tensor, tf } from "../algorithms/core/tensor.ts";
 import { fromFileUrl } from "../results/paths.ts";
 import { createAgent, drawTransitions } from "./dtql_workload.ts";
 import type { Measurement } from "./record.ts";
@@ -41,15 +42,12 @@ async function ownRound(): Promise<Times> {
       return { state: { net: net.next }, metrics: { loss: net.value } };
     },
   );
-  const act = compile<{ p: Linear<NdArray>[]; s: NdArray }, { action: Tensor }>(
-    "peers/action",
-    ({ p, s }) => ({ action: tf.tanh(mlp(p, s, relu)) }),
-  );
   const normal = (n: number, dim: number) =>
     ndarray(rng.child(`${n}/${dim}`).fillNormal(new Float32Array(n * dim)), [n, dim]);
-  const [x, y, s] = [normal(256, 23), normal(256, 1), normal(1, 17)];
+  const [x, y] = [normal(256, 23), normal(256, 1)];
   let state = { net: initTrained(initMlp([23, 256, 256, 1], rng.child("net"))) };
-  const policy = initMlp([17, 256, 256, 6], rng.child("policy"));
+  const act = createMlpActor(initMlp([17, 256, 256, 6], rng.child("policy")), 1);
+  const observation = rng.child("observation").fillNormal(new Float32Array(17));
   const times: Times = { step: [], action: [], dtql: [] };
   for (let k = 0; k < 230; k++) {
     const step = adamStep(k + 1, { learningRate: 3e-4 });
@@ -58,10 +56,11 @@ async function ownRound(): Promise<Times> {
     if (k >= 30) times.step.push(performance.now() - start);
     state = result.state as typeof state;
   }
-  for (let k = 0; k < 2200; k++) {
+  const each = 100; // The clock ticks in microseconds.
+  for (let k = 0; k < 220; k++) {
     const start = performance.now();
-    await act({ p: policy, s });
-    if (k >= 200) times.action.push(performance.now() - start);
+    for (let i = 0; i < each; i++) act(observation);
+    if (k >= 20) times.action.push((performance.now() - start) / each);
   }
   const [agent, batch] = [await createAgent("onnx"), drawTransitions(256, rng.child("batch"))];
   for (let k = 0; k < 60; k++) {
