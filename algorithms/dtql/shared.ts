@@ -46,18 +46,21 @@ function drawQuasiActorNoise(rows: number, { actionDim: n }: Spec, rng: Rng): Ac
   const pairs = Math.ceil(n / 2);
   const dims = 4 * pairs + 1;
   const points = drawQuasiUniforms(Math.ceil(rows / 2), dims, rng);
-  const pointOf = (row: number) => points.subarray(dims * (row >> 1), dims * ((row >> 1) + 1));
+  const pointOf = (row: number) => dims * (row >> 1); // Where it starts.
   const normals = (first: number) => {
     const out = new Float32Array(rows * n);
-    for (let i = 0; i < out.length; i++) {
-      const [row, d] = [Math.floor(i / n), i % n];
-      const at = first + d - d % 2;
-      const [u, v] = pointOf(row).subarray(at, at + 2);
-      out[i] = (row % 2 === 0 ? 1 : -1) * gaussiansFromUniforms(u, v)[d % 2];
+    for (let row = 0; row < rows; row++) {
+      const sign = row % 2 === 0 ? 1 : -1;
+      for (let d = 0; d < n; d += 2) {
+        const at = pointOf(row) + first + d;
+        const [x, y] = gaussiansFromUniforms(points[at], points[at + 1]);
+        out[row * n + d] = sign * x;
+        if (d + 1 < n) out[row * n + d + 1] = sign * y;
+      }
     }
     return ndarray(out, [rows, n]);
   };
-  const levels = Float64Array.from({ length: rows }, (_, row) => pointOf(row)[dims - 1]);
+  const levels = Float64Array.from({ length: rows }, (_, row) => points[pointOf(row) + dims - 1]);
   return {
     action: normals(0),
     epsilon: normals(2 * pairs),
