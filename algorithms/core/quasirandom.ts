@@ -26,10 +26,14 @@ export function drawQuasiUniforms(rows: number, dims: number, rng: Rng): Float64
   const ratio = goldenRatio(dims);
   const steps = Array.from({ length: dims }, (_, d) => ratio ** -(d + 1));
   const shift = steps.map(() => rng.uniform());
-  return Float64Array.from({ length: rows * dims }, (_, i) => {
-    const [row, d] = [Math.floor(i / dims), i % dims];
-    return (shift[d] + row * steps[d]) % 1;
-  });
+  const out = new Float64Array(rows * dims);
+  for (let row = 0, i = 0; row < rows; row++) {
+    for (let d = 0; d < dims; d++, i++) {
+      const x = shift[d] + row * steps[d];
+      out[i] = x - Math.floor(x);
+    }
+  }
+  return out;
 }
 
 /** Two independent unit Gaussians from two independent uniforms (Box & Muller 1958). */

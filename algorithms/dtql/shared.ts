@@ -60,7 +60,8 @@ function drawQuasiActorNoise(rows: number, { actionDim: n }: Spec, rng: Rng): Ac
     }
     return ndarray(out, [rows, n]);
   };
-  const levels = Float64Array.from({ length: rows }, (_, row) => points[pointOf(row) + dims - 1]);
+  const levels = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) levels[row] = points[pointOf(row) + dims - 1];
   return {
     action: normals(0),
     epsilon: normals(2 * pairs),
