@@ -87,9 +87,9 @@ export const quick: Profile = {
     toy: [{
       kind: "toy",
       tasks: toySets,
-      runs: { srpo_toy: { overrides: { updates: 2500, batchSize: 512, hidden: 128, learningRate: 1e-3 } } },
+      runs: { srpo_toy: { overrides: { updates: 1000, batchSize: 512, hidden: 128, learningRate: 1e-3 } } },
       source:
-        "scaled down: learned score of width 128 for 512, 2500 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
+        "scaled down: learned score of width 128 for 512, 1000 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
       seeds: [0],
       episodes: 1,
     }],
