@@ -1,5 +1,6 @@
 /**
- * One action of SRPO's policy at halfcheetah size, the authors' widths: ONNX Runtime, the compiled loops, and the memory traffic.
+ * One action at halfcheetah size, the authors' widths, by ONNX Runtime and by the compiled loops: SRPO's, with its memory traffic, and
+ * DTQL's.
  *
  * @module
  */
@@ -10,6 +11,7 @@ import { useBackend } from "../algorithms/core/backend.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { treeLeaves } from "../algorithms/core/tree.ts";
 import { createSrpo, srpoDefaults } from "../algorithms/srpo/mod.ts";
+import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
 import { spec } from "./dtql_workload.ts";
 
 await useBackend("onnx");
@@ -21,7 +23,7 @@ const [from, to] = [0, 1].map(() => new Float32Array(weights).fill(1));
 
 const observation = createRng("observation").fillNormal(new Float32Array(spec.observationDim));
 const row = ndarray(observation, [1, spec.observationDim]);
-const act = agent.createActor!(state);
+const act = agent.createActor!(state, createRng(0));
 const group = "one action of SRPO, batch 1";
 const calls = 1000; // At a time, since the clock ticks in microseconds.
 
@@ -33,4 +35,15 @@ Deno.bench(`${calls} copies of its weights, twice its memory traffic`, { group, 
 });
 Deno.bench(`${calls} actions by ONNX Runtime`, { group, n: 10, warmup: 1 }, async () => {
   for (let i = 0; i < calls; i++) await agent.act(state, row, 1, createRng(0));
+});
+
+const dtql = createDtql(dtqlDefaults, spec);
+const dtqlState = dtql.init(createRng("dtql"));
+const draw = dtql.createActor!(dtqlState, createRng("noise"));
+const dtqlGroup = "one action of DTQL, batch 1";
+Deno.bench(`${calls} actions by DTQL's actor`, { group: dtqlGroup, baseline: true, n: 100, warmup: 10 }, () => {
+  for (let i = 0; i < calls; i++) draw(observation);
+});
+Deno.bench(`${calls} actions of DTQL by ONNX Runtime`, { group: dtqlGroup, n: 10, warmup: 1 }, async () => {
+  for (let i = 0; i < calls; i++) await dtql.act(dtqlState, row, 1, createRng(0));
 });

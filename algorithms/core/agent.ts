@@ -69,8 +69,12 @@ export interface Agent {
    * @returns `[batch, actionDim]`
    */
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
-  /** The policy as a function of one observation, the fastest way to act; where it is a perceptron without noise. */
-  createActor?(state: AgentState): Actor;
+  /**
+   * The policy as a function of one observation, the fastest way to act; where it is a perceptron.
+   *
+   * @param rng Noise of a random policy, of which every call is one sample.
+   */
+  createActor?(state: AgentState, rng: Rng): Actor;
   /** The policy as an ONNX file: `observation [1, S]`, and unit Gaussian `noise` if it is random, to `action [1, A]`. */
   exportPolicy(state: AgentState): Uint8Array;
   /** The diffusion model of actions that this agent trains, if it does: what an iterative policy samples. */

@@ -9,6 +9,7 @@
 
 import type { NdArray } from "./compile.ts";
 import type { Linear } from "./nn.ts";
+import type { Rng } from "./rng.ts";
 
 /** A policy of one observation `[S]`; the action `[A]` that it returns is overwritten by the next call. Nothing is allocated. */
 export type Actor = (observation: ArrayLike<number>) => Float32Array;
@@ -19,7 +20,7 @@ const floatBytes = 4;
 type Layer = (x: number, weights: number, bias: number, y: number, inputs: number, end: number, least: number) => void;
 
 /**
- * `maxAction tanh(mlp(observation))` with ReLU between the layers, as {@linkcode mlp} computes it.
+ * A deterministic policy: `maxAction tanh(mlp(observation))`.
  *
  * @param layers `[in, out]` weights; copied.
  *
@@ -34,6 +35,42 @@ type Layer = (x: number, weights: number, bias: number, y: number, inputs: numbe
  * ```
  */
 export function createMlpActor(layers: readonly Linear<NdArray>[], maxAction: number): Actor {
+  const forward = createMlp(layers);
+  return (observation) => {
+    const action = forward(observation);
+    for (let i = 0; i < action.length; i++) action[i] = maxAction * Math.tanh(action[i]);
+    return action;
+  };
+}
+
+/**
+ * One sample per call of a Gaussian policy under tanh, `maxAction tanh(mean + exp(logStd) noise)`; the layers give the means, then
+ * the logarithms of the deviations.
+ *
+ * @param logStds Least and largest logarithm of a deviation.
+ */
+export function createGaussianActor(
+  layers: readonly Linear<NdArray>[],
+  maxAction: number,
+  [least, most]: readonly [number, number],
+  rng: Rng,
+): Actor {
+  const forward = createMlp(layers);
+  const noise = new Float32Array(layers[layers.length - 1].weight.shape[1] / 2);
+  const action = new Float32Array(noise.length);
+  return (observation) => {
+    const head = forward(observation);
+    rng.fillNormal(noise);
+    for (let i = 0; i < action.length; i++) {
+      const std = Math.exp(Math.min(Math.max(head[action.length + i], least), most));
+      action[i] = maxAction * Math.tanh(head[i] + std * noise[i]);
+    }
+    return action;
+  };
+}
+
+/** A perceptron with ReLU between its layers, as {@linkcode mlp} computes it; its output is overwritten by the next call. */
+function createMlp(layers: readonly Linear<NdArray>[]): Actor {
   const padded = (n: number) => Math.ceil(n / width) * width;
   const sizes = [layers[0].weight.shape[0], ...layers.map(({ weight }) => weight.shape[1])];
   let floats = 0;
@@ -68,7 +105,6 @@ export function createMlpActor(layers: readonly Linear<NdArray>[], maxAction: nu
       const end = values[i + 1] + padded(sizes[i + 1]) * floatBytes;
       layer(values[i], weights, bias, values[i + 1], sizes[i], end, i < last ? 0 : -Infinity);
     }
-    for (let i = 0; i < output.length; i++) output[i] = maxAction * Math.tanh(output[i]);
     return output;
   };
 }

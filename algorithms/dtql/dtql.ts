@@ -23,12 +23,13 @@ import {
 } from "../core/agent.ts";
 import { asConstants, compile, exportOnnx, type NdArray } from "../core/compile.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
+import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Tensor, tf } from "../core/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";
 import { type ActorNoise, bounds, dtqlActorTerms } from "./losses.ts";
-import { actionValues, actorSample, type Critic, initActor, scoreNetwork } from "./networks.ts";
+import { actionValues, actorSample, type Critic, initActor, logStdRange, scoreNetwork } from "./networks.ts";
 import { banditPresets, dtqlPresets } from "./presets.ts";
 import {
   compilePretraining,
@@ -123,6 +124,9 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       };
       return drawActions(rule, observation, candidates, rng);
     },
+
+    createActor: (state, rng) =>
+      createGaussianActor((state.arrays as DtqlArrays).actor.params, spec.maxAction, logStdRange, rng),
 
     exportDenoiser(state) {
       const { params } = (state.arrays as DtqlArrays).diffusion;

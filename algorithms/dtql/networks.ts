@@ -66,10 +66,13 @@ export function stateValue(p: Critic, s: Tensor): Tensor {
   return mlp(p.v, s, mish);
 }
 
+/** Least and largest logarithm of the one-step policy's standard deviation (authors' code). */
+export const logStdRange = [-5, 2] as const;
+
 /** Mean and standard deviation of the one-step policy before tanh, each `[batch, A]`. */
 export function actorHead(p: Linear[], s: Tensor): { mean: Tensor; std: Tensor } {
   const [mean, logStd] = tf.split(mlp(p, s, relu), 2, 1);
-  return { mean, std: tf.exp(tf.clipByValue(logStd, -5, 2)) };
+  return { mean, std: tf.exp(tf.clipByValue(logStd, ...logStdRange)) };
 }
 
 /** A reparameterised action `maxAction tanh(mean + std epsilon)`, `[batch, A]`. */

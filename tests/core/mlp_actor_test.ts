@@ -6,6 +6,7 @@ import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import { createMlpActor } from "../../algorithms/core/mlp_actor.ts";
 import { initMlp, type Linear } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { createDtql, dtqlDefaults } from "../../algorithms/dtql/mod.ts";
 import { iql } from "../../algorithms/iql.ts";
 import { createSrpo, srpoDefaults } from "../../algorithms/srpo/mod.ts";
 
@@ -55,12 +56,24 @@ Deno.test("the actors of SRPO, BC and IQL act as their agents do", async () => {
   ];
   for (const agent of agents) {
     const state = agent.init(createRng("init"));
-    const act = agent.createActor!(state);
+    const act = agent.createActor!(state, createRng("unused"));
     const rows = createRng("rows").fillNormal(new Float32Array(100 * 17));
     const { data } = await agent.act(state, ndarray(rows, [100, 17]), 1, createRng(0));
     for (let i = 0; i < 100; i++) {
       act(rows.subarray(17 * i, 17 * (i + 1))).forEach((x, d) => assertAlmostEquals(x, data[6 * i + d], 1e-5));
     }
+  }
+});
+
+Deno.test("DTQL's actor draws what its agent draws: the same noise gives the same action", async () => {
+  await useBackend("onnx");
+  const agent = createDtql(dtqlDefaults, { observationDim: 17, actionDim: 6, maxAction: 2 });
+  const state = agent.init(createRng("init"));
+  const act = agent.createActor!(state, createRng("noise"));
+  const rows = createRng("rows").fillNormal(new Float32Array(100 * 17));
+  const { data } = await agent.act(state, ndarray(rows, [100, 17]), 1, createRng("noise"));
+  for (let i = 0; i < 100; i++) {
+    act(rows.subarray(17 * i, 17 * (i + 1))).forEach((x, d) => assertAlmostEquals(x, data[6 * i + d], 1e-5));
   }
 });
 
