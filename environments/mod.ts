@@ -4,14 +4,17 @@
  * @module
  */
 
+export * from "./adroit.ts";
 export * from "./ant.ts";
 export * from "./ant_maze.ts";
 export * from "./environment.ts";
 export * from "./evaluate.ts";
 export * from "./half_cheetah.ts";
 export * from "./hopper.ts";
+export * from "./kitchen.ts";
 export * from "./maze.ts";
 export * from "./mjcf.ts";
+export * from "./model_files.ts";
 export * from "./point_maze.ts";
 export * from "./scores.ts";
 export * from "./tasks.ts";

@@ -5,18 +5,21 @@
  */
 
 import { closest } from "fastest-levenshtein";
+import { adroitTasks } from "./adroit.ts";
 import { ant } from "./ant.ts";
 import { antMaze } from "./ant_maze.ts";
-import type { TaskDefinition } from "./environment.ts";
+import type { FileTask, TaskDefinition } from "./environment.ts";
 import { halfCheetah } from "./half_cheetah.ts";
 import { hopper } from "./hopper.ts";
+import { kitchenTasks } from "./kitchen.ts";
 import type { MazeSize } from "./maze.ts";
+import { modelsFolder } from "./model_files.ts";
 import { pointMaze } from "./point_maze.ts";
 import { walker2d } from "./walker2d.ts";
 
 const sizes: readonly MazeSize[] = ["umaze", "medium", "large"];
 
-/** All tasks by name. */
+/** Tasks with models of this package, by name. */
 export const tasks: Readonly<Record<string, TaskDefinition>> = Object.fromEntries(
   [
     halfCheetah,
@@ -28,32 +31,37 @@ export const tasks: Readonly<Record<string, TaskDefinition>> = Object.fromEntrie
   ].map((task) => [task.name, task]),
 );
 
+/** Tasks whose models are files of the user's, by name. */
+export const fileTasks: Readonly<Record<string, FileTask>> = Object.fromEntries(
+  [...adroitTasks, ...kitchenTasks].map((task) => [task.name, task]),
+);
+
 /**
- * The task of a dataset or environment id: `hopper`, `hopper-medium-v2`, `antmaze-umaze-diverse-v2`,
+ * The task of a dataset or environment id: `hopper`, `hopper-medium-v2`, `antmaze-umaze-diverse-v2`, `pen-human-v1`,
  * `maze2d-large-dense-v1`, and all of these with `-local` for their version.
  *
- * @throws {RangeError} If there is no such task; for Kitchen and Adroit the message says what their evaluation needs.
+ * @throws {RangeError} If there is no such task; for Kitchen and Adroit also if `D4RL_MODELS_DIR` names no folder of their models.
  */
-export function findTask(id: string): TaskDefinition {
+export function findTask(id: string): TaskDefinition | FileTask {
   const [family, ...words] = id.split("-");
   const versioned = (fallback: string) => words.find((word) => /^v\d$/.test(word)) ?? fallback;
   const name = family === "antmaze"
     ? `antmaze-${words[0]}-${versioned("v2")}`
     : family === "maze2d"
     ? `maze2d-${words[0]}${words.includes("dense") ? "-dense" : ""}-v1`
+    : family === "kitchen"
+    ? `kitchen-${words[0]}`
     : family;
   const task = tasks[name];
   if (task) return task;
-  if (["kitchen", "pen", "hammer", "door", "relocate"].includes(family)) throw missingModels(id, family);
-  throw new RangeError(`Cannot find task "${id}": unknown task; did you mean "${closest(name, Object.keys(tasks))}"?`);
-}
-
-function missingModels(id: string, family: string): RangeError {
-  const [files, origin] = family === "kitchen"
-    ? ["Franka kitchen", "d4rl/kitchen/ in github.com/Farama-Foundation/D4RL and the adept_models it names"]
-    : ["Adroit hand", "d4rl/hand_manipulation_suite/assets/ in github.com/Farama-Foundation/D4RL"];
-  return new RangeError(
-    `Cannot evaluate "${id}": its ${files} model files (meshes and MJCF, from ${origin}) are not part of this package; ` +
-      `its dataset and its reference scores are supported`,
+  const fileTask = fileTasks[name];
+  if (!fileTask) {
+    const names = Object.keys({ ...tasks, ...fileTasks });
+    throw new RangeError(`Cannot find task "${id}": unknown task; did you mean "${closest(name, names)}"?`);
+  }
+  if (modelsFolder()) return fileTask;
+  throw new RangeError(
+    `Cannot evaluate "${id}": its model files are not part of this package; set D4RL_MODELS_DIR to a checkout of ` +
+      `github.com/Farama-Foundation/D4RL (its dataset and its reference scores need no such files)`,
   );
 }

@@ -38,8 +38,6 @@ const seed = Number(seedText);
 const rng = createRng(`td3/${task}/${seed}`);
 using env = await createEnvironment(findTask(task), "d4rl");
 const [s, a] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
-/** Environment steps per update: a walker's falls teach little, and its steps cost a twentieth of an update [Ours]. */
-const stepsPerUpdate = task === "walker2d" ? 2 : 1;
 
 interface State<L = NdArray> {
   actor: Linear<L>[];
@@ -155,8 +153,8 @@ for (let step = 0, episode = 1; step < size; step++) {
   memory.terminal[step] = result.terminated ? 1 : 0;
   const ended = result.terminated || result.truncated;
   observation = Float32Array.from(ended ? env.reset(seed * 1e6 + episode++) : result.observation);
-  if (step >= settings.randomSteps && step % stepsPerUpdate === 0) {
-    const count = (step - settings.randomSteps) / stepsPerUpdate + 1;
+  if (step >= settings.randomSteps) {
+    const count = step - settings.randomSteps + 1;
     const adam = (n: number) => adamStep(n, { learningRate: settings.learningRate });
     const steps = { critic: adam(count), actor: adam(Math.max(Math.floor(count / 2), 1)) };
     const run = count % 2 === 0 ? updateBoth : updateCritic;
@@ -170,7 +168,7 @@ for (let step = 0, episode = 1; step < size; step++) {
     const metadata = {
       task,
       physics: "d4rl",
-      settings: JSON.stringify({ seed, stepsPerUpdate, ...settings }),
+      settings: JSON.stringify({ seed, ...settings }),
       returns: JSON.stringify(returns),
     };
     await Deno.writeFile(path, encodeCheckpoint(snapshots, metadata));

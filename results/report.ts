@@ -11,7 +11,6 @@ import { datasetCard } from "../data/card.ts";
 import { loadDataset } from "../data/dataset.ts";
 import type { Figure } from "../data/figures.ts";
 import { type Table, toCsv, toMarkdown } from "../data/table.ts";
-import { findTask } from "../environments/tasks.ts";
 import { aggregateTable, profileFigure } from "./aggregate_report.ts";
 import { banditFigure, banditTable } from "./bandit_report.ts";
 import { algorithms, cellFolder, cellLabel } from "./cell.ts";
@@ -171,8 +170,7 @@ function experimentSections(evaluations: readonly Evaluation[]): Section[] {
         figures[`${experiment}_profiles`] = profileFigure(environments);
       }
       for (const task of tasks) {
-        const name = `${experiment}_${findTask(task).name}`;
-        figures[name] = environmentFigure(environments.filter(({ cell }) => cell.task === task));
+        figures[`${experiment}_${task}`] = environmentFigure(environments.filter(({ cell }) => cell.task === task));
       }
       const sampled = environments.some((e) => e.environment!.rules.some(({ sampling }) => sampling));
       if (sampled) figures.speed = speedFigure(environments);

@@ -19,7 +19,7 @@ import {
   shareNearModes,
 } from "../data/bandits.ts";
 import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
-import { normalizedScore, type Physics } from "../environments/mod.ts";
+import { findTask, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { diagnosisTask } from "./diagnosis.ts";
 import { distillationTask } from "./distillation.ts";
@@ -145,6 +145,7 @@ async function plannerTask(cell: Cell, folder: string): Promise<Task> {
 
 async function environmentTask(cell: Cell): Promise<Task> {
   const config = cellConfig(cell);
+  findTask(cell.task); // What it lacks is said before the training, not after.
   const data = await loadTransitions(cell.dataset!, { nextActions: true });
   data.reward = transformRewards(data, config.rewardTransform);
   const { observationDim, actionDim } = data;

@@ -21,6 +21,11 @@ import {
 
 const levels = ["medium", "medium-replay", "medium-expert"];
 const gym = ["halfcheetah", "hopper", "walker2d"].flatMap((robot) => levels.map((level) => `${robot}-${level}-v2`));
+/** Their scores need D4RL's model files (`D4RL_MODELS_DIR`). */
+const manipulation = [
+  ...["complete", "partial", "mixed"].map((kind) => `kitchen-${kind}-v0`),
+  ...["human", "cloned"].map((kind) => `pen-${kind}-v1`),
+];
 const antMazes = ["umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"];
 const seeds = [0, 1, 2, 3, 4];
 const published: Run = { overrides: {} };
@@ -37,6 +42,11 @@ const scored = (runs: Plan["runs"]): Plan[] => [
     episodes: 100,
   },
 ];
+
+const dtqlRuns: Plan["runs"] = {
+  dtql: { overrides: {}, candidates: 1024 },
+  diffusion_ql: { overrides: {}, candidates: 50 },
+};
 
 const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
@@ -67,10 +77,10 @@ export const paper: Profile = {
       seeds: [0],
       episodes: 1,
     }],
-    dtql: scored({
-      dtql: { overrides: {}, candidates: 1024 },
-      diffusion_ql: { overrides: {}, candidates: 50 },
-    }),
+    dtql: [
+      ...scored(dtqlRuns),
+      { kind: "environment", tasks: manipulation, runs: dtqlRuns, source: "as published", seeds, episodes: 100 },
+    ],
     srpo: scored({
       srpo: { overrides: {}, sampling: iterativeBaselines },
       ...alike(["bc", "iql", "td3_bc", "rebrac"], published),

@@ -260,7 +260,11 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     await Deno.writeTextFile(`${path}.made`, dataFingerprint(path)!);
     const runs = [
       { only: "speed", table: "Time per action at published sizes", files: ["speed.csv"] },
-      { only: "srpo", table: "Paired differences", files: ["srpo_differences.csv", "srpo_hopper.png", "speed.svg"] },
+      {
+        only: "srpo",
+        table: "Paired differences",
+        files: ["srpo_differences.csv", "srpo_hopper-medium-replay-local.png", "speed.svg"],
+      },
       { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
       {
         only: "stitching",
