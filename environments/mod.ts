@@ -14,7 +14,6 @@ export * from "./hopper.ts";
 export * from "./kitchen.ts";
 export * from "./maze.ts";
 export * from "./mjcf.ts";
-export * from "./model_files.ts";
 export * from "./point_maze.ts";
 export * from "./scores.ts";
 export * from "./tasks.ts";

@@ -7,13 +7,11 @@
  * @module
  */
 
-import { readdir } from "node:fs/promises";
-import { extname, join, relative } from "node:path";
 import type { ModelFiles } from "./environment.ts";
 
 /** Names of the variable and of what MuJoCo may read below its folder. */
 const variable = "D4RL_MODELS_DIR";
-const readable = [".xml", ".stl", ".obj", ".msh", ".png", ".skn"];
+const readable = /\.(xml|stl|obj|msh|png|skn)$/i;
 const mostBytes = 2 ** 30;
 
 /** The folder of D4RL's model files, if one is named. */
@@ -42,8 +40,8 @@ async function read(task: string, name: string): Promise<ModelFiles> {
   const main = find(task, folder, paths, name);
   const files = new Map<string, Uint8Array>();
   let bytes = 0;
-  for (const path of paths.filter((path) => readable.includes(extname(path).toLowerCase()))) {
-    const content = await Deno.readFile(join(folder, path));
+  for (const path of paths.filter((path) => readable.test(path))) {
+    const content = await Deno.readFile(`${folder}/${path}`);
     bytes += content.length;
     if (bytes > mostBytes) {
       throw new Error(`Cannot load ${task}: ${folder} has more than 1 GiB of models; name a folder nearer to ${main}`);
@@ -56,23 +54,30 @@ async function read(task: string, name: string): Promise<ModelFiles> {
 /** The text of a file by its name, from the same folder. */
 export async function readModelText(task: string, name: string): Promise<string> {
   const { folder, paths } = await list(task);
-  return await Deno.readTextFile(join(folder, find(task, folder, paths, name)));
+  return await Deno.readTextFile(`${folder}/${find(task, folder, paths, name)}`);
 }
 
 async function list(task: string): Promise<{ folder: string; paths: string[] }> {
   const folder = modelsFolder();
   if (!folder) throw new Error(`Cannot load ${task}: ${variable} is not set`);
   try {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    const paths = entries.filter((entry) => entry.isFile()).map((entry) =>
-      relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/")
-    );
-    return { folder, paths: paths.filter((path) => !/(^|\/)\./.test(path)).sort() };
+    return { folder, paths: await walk(folder, "") };
   } catch (error) {
     throw new Error(`Cannot load ${task}: ${variable} must name a folder, current value is ${folder}`, {
       cause: error,
     });
   }
+}
+
+/** Paths of all files below, but in hidden folders. */
+async function walk(folder: string, below: string): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { name, isDirectory, isFile } of Deno.readDir(`${folder}/${below}`)) {
+    if (name.startsWith(".")) continue;
+    if (isDirectory) paths.push(...await walk(folder, `${below}${name}/`));
+    else if (isFile) paths.push(`${below}${name}`);
+  }
+  return paths.sort();
 }
 
 function find(task: string, folder: string, paths: readonly string[], name: string): string {
