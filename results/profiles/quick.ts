@@ -42,6 +42,22 @@ const smallBandit = {
 };
 const small = { hidden: 128, learningRate: 1e-3 };
 const regression = { updates: 10_000, batchSize: 256, learningRate: 1e-3, hidden: 128 };
+/** A small stitcher; two passes over a medium dataset's million transitions are as many updates as eight over a replay's. */
+const stitcherOf = (epochs: number) => ({
+  dynamics: {
+    ...dynamicsDefaults,
+    members: 4,
+    kept: 3,
+    hidden: 128,
+    depth: 3,
+    learningRate: 1e-3,
+    epochs,
+    patience: 2,
+  },
+  value: regression,
+  inverse: regression,
+  reward: regression,
+});
 
 const smallDistillation = {
   updates: 1000,
@@ -57,6 +73,8 @@ const smallDistillation = {
   students: 5,
   variants: 2,
 };
+/** Data of few different states, where weighting them by their rarity should matter. */
+const experts = ["hopper-expert-local", "halfcheetah-expert-local"];
 const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
   tasks: [hopperReplay, cheetahReplay],
@@ -148,40 +166,29 @@ export const quick: Profile = {
             generated: 20,
             publishedSize: "timed",
             planner: smallPlanner,
-            stitcher: {
-              dynamics: {
-                ...dynamicsDefaults,
-                members: 4,
-                kept: 3,
-                hidden: 128,
-                depth: 3,
-                learningRate: 1e-3,
-                epochs: 8,
-                patience: 2,
-              },
-              value: regression,
-              inverse: regression,
-              reward: regression,
-            },
+            stitcher: stitcherOf(8),
             cloning: { updates: 8000 },
           },
           perTask: { // What the data reach from a start, discounted; more is beyond all windows, and plans then fail at once.
             [hopperReplay]: { planner: { ...smallPlanner, targetReturn: 0.4 } },
             [cheetahReplay]: { planner: { ...smallPlanner, targetReturn: 0.7 } },
-            "hopper-medium-local": { planner: { ...smallPlanner, targetReturn: 0.5 } },
-            "halfcheetah-medium-local": { planner: { ...smallPlanner, targetReturn: 0.7 } },
+            "hopper-medium-local": { planner: { ...smallPlanner, targetReturn: 0.5 }, stitcher: stitcherOf(2) },
+            "halfcheetah-medium-local": { planner: { ...smallPlanner, targetReturn: 0.7 }, stitcher: stitcherOf(2) },
           },
         },
       },
       source:
         "scaled down: planner of width 32 in levels of 1, 2, 4 for 128 in 1, 4, 8, horizon 32 for 100, context 4 for 20, 10 denoising steps " +
         "for 200, 4000 updates of 32 for a million of 64, target return 0.4 on Hopper (chosen on seed 0) and 0.7 on HalfCheetah's data and 0.5 on Hopper's medium data for 0.9; " +
-        "20 generated trajectories; stitcher of width 128, 3 of 4 dynamics networks for 5 of 7 with 8 passes over the data at most, " +
+        "20 generated trajectories; stitcher of width 128, 3 of 4 dynamics networks for 5 of 7 with 8 passes over the data at most (2 over medium's), " +
         "10,000 updates for up to a million; policy as published with 8000 updates for 101,000",
       seeds: [0, 1, 2],
       episodes: 10,
     }],
-    distillation: [{ ...distillationPlan, runs: alike(distillationNames, { overrides: smallDistillation }) }],
+    distillation: [
+      { ...distillationPlan, runs: alike(distillationNames, { overrides: smallDistillation }) },
+      { ...distillationPlan, tasks: experts, runs: alike(["av_pbc", "sdw_obd"], { overrides: smallDistillation }) },
+    ],
     sizes: sizePlans([16, 64, 256], distillationPlan, smallDistillation),
     diagnosis: [{
       kind: "diagnosis",
