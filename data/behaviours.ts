@@ -1,8 +1,9 @@
 /**
  * The policies that act in local datasets: snapshots of their training, from files in `behaviour/`.
  *
- * Hopper's are linear and come from augmented random search (`experiments/train_behaviour.ts`), HalfCheetah's are networks and
- * come from TD3 (`experiments/train_td3.ts`), of which twelve snapshots are kept.
+ * Hopper's are linear and come from augmented random search (`experiments/train_behaviour.ts`). HalfCheetah's and Walker2d's are
+ * networks and come from TD3 (`experiments/train_td3.ts`) and from the first 2,457,600 steps of PPO (`experiments/train_ppo.ts`);
+ * twelve snapshots of each are kept.
  *
  * @module
  */
@@ -31,7 +32,7 @@ export interface Behaviours {
 }
 
 /** Tasks whose behaviours are networks. */
-const networks = ["halfcheetah"];
+const networks = ["halfcheetah", "walker2d"];
 
 /** Loads the behaviours of a task. */
 export async function loadBehaviours(task: string): Promise<Behaviours> {

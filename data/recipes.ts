@@ -67,6 +67,7 @@ function robotRecipes(
 const recipes: LocalRecipe[] = [
   ...robotRecipes("hopper", 209_000, [0, 18, 0.025, 0.1], [13, 13, 0, 0.1], [31, 31, 0, 0.05]),
   ...robotRecipes("halfcheetah", 202_000, [0, 7, 0, 0.1], [6, 6, 0, 0.1], [11, 11, 0, 0.1]),
+  ...robotRecipes("walker2d", 302_000, [0, 9, 0, 0.1], [8, 8, 0, 0.1], [11, 11, 0, 0.05]),
   ...["umaze", "medium", "large"].map((size, i): LocalRecipe => ({
     id: `maze2d-${size}-local`,
     task: `maze2d-${size}`,

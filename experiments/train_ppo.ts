@@ -32,7 +32,7 @@ const settings = {
   logDeviation: -0.5,
   valueWeight: 0.5,
   clipNorm: 0.5,
-  iterationsPerSnapshot: 25,
+  iterationsPerSnapshot: 5,
 };
 const [task = "walker2d", seedText = "0", total = "8000000"] = Deno.args;
 const seed = Number(seedText);

@@ -1,5 +1,5 @@
 /**
- * Trains the network policies behind the local HalfCheetah and Walker2d datasets: TD3 on the compiled engine.
+ * Trains the network policies behind the local HalfCheetah datasets: TD3 on the compiled engine.
  *
  * Source: Fujimoto, van Hoof & Meger 2018, "Addressing Function Approximation Error in Actor-Critic Methods", arXiv
  * 1802.09477, Algorithm 1 and the authors' settings. Deviation: minibatches of 128 for 256 and a policy of width 64, which
