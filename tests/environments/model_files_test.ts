@@ -1,5 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { createRng } from "../../algorithms/core/rng.ts";
 import { anglesOf, createEnvironment, type Environment, findTask, quaternionOf } from "../../environments/mod.ts";
+import { algorithms } from "../../results/cell.ts";
+import { evaluateAgent } from "../../results/evaluation.ts";
 
 // D4RL's own models are not ours to ship: these have their names, joints, actuators and file layout, and plain shapes.
 
@@ -307,6 +310,25 @@ Deno.test("kitchen rewards each thing once, and ends when all are done", async (
     assertEquals([end.reward, end.terminated], [1, true]);
     env.reset(1);
     assertEquals(change(env, { 22: -0.75 }).reward, 1);
+  });
+});
+
+Deno.test("tasks with model files are evaluated as all others, the same by any number of workers", async () => {
+  await withModels({}, async () => {
+    const config = { ...algorithms.dtql.defaults, hidden: 16, diffusionHidden: 16 };
+    for (
+      const [task, observationDim, actionDim] of [["pen-human-v1", 45, 24], ["kitchen-partial-v0", 60, 9]] as const
+    ) {
+      const spec = { observationDim, actionDim, maxAction: 1 };
+      const state = algorithms.dtql.create(config, spec).init(createRng(task));
+      const job = { algorithm: "dtql", config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
+      const play = (workers: number) =>
+        evaluateAgent({ ...job, episodes: count, candidates: 1, seed: "one" }, () => {}, workers);
+      const episodes = await play(2);
+      assertEquals(episodes.length, count);
+      assertEquals(episodes.every(({ episodeReturn, length }) => Number.isFinite(episodeReturn) && length > 0), true);
+      assertEquals(await play(1), episodes);
+    }
   });
 });
 
