@@ -316,9 +316,8 @@ Deno.test("kitchen rewards each thing once, and ends when all are done", async (
 Deno.test("tasks with model files are evaluated as all others, the same by any number of workers", async () => {
   await withModels({}, async () => {
     const config = { ...algorithms.dtql.defaults, hidden: 16, diffusionHidden: 16 };
-    for (
-      const [task, observationDim, actionDim] of [["pen-human-v1", 45, 24], ["kitchen-partial-v0", 60, 9]] as const
-    ) {
+    const tasks = [["pen-human-v1", 45, 24, 6], ["kitchen-partial-v0", 60, 9, 1]] as const;
+    for (const [task, observationDim, actionDim, count] of tasks) {
       const spec = { observationDim, actionDim, maxAction: 1 };
       const state = algorithms.dtql.create(config, spec).init(createRng(task));
       const job = { algorithm: "dtql", config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
