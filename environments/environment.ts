@@ -4,10 +4,11 @@
  * @module
  */
 
-import loadMujoco, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
+import loadMujoco, { type MainModule } from "@mujoco/mujoco";
 import type { Rng } from "../algorithms/core/rng.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { geomMargin, type Physics } from "./mjcf.ts";
+import type { Physics } from "./mjcf.ts";
+import { loadModel, type ModelFiles, type Named, nameViews } from "./model.ts";
 
 /** A bounded box of numbers. */
 export interface Box {
@@ -95,36 +96,6 @@ export interface Simulation {
   named: Named;
 }
 
-/** Live views of what a model has names for; a name it lacks is an error that says so. */
-export interface Named {
-  /** Where a site or body is in the world, metres, `[3]`. */
-  position(kind: "site" | "body", name: string): Float64Array;
-  /** How a body is turned in the world, a unit quaternion, `[4]`. */
-  quaternion(body: string): Float64Array;
-  /** Where the model has a site or body in its parent's frame, `[3]`; a task may write it before an episode. */
-  place(kind: "site" | "body", name: string): Float64Array;
-  /** How the model has a body turned in its parent's frame, `[4]`; a task may write it before an episode. */
-  turn(body: string): Float64Array;
-  /** A hinge's or slide's position. */
-  joint(name: string): number;
-  /** A sensor's reading, of a model whose sensors have one number each. */
-  sensor(name: string): number;
-  /** An actuator's number. */
-  actuator(name: string): number;
-  /** Gains and biases of all actuators, `[actuators, 10]` each. */
-  actuators(): { gain: Float64Array; bias: Float64Array };
-}
-
-/** A model in files: MuJoCo reads `main`, and what that includes. */
-export interface ModelFiles {
-  /** Where they were found, for messages. */
-  origin: string;
-  /** Path of the model among them. */
-  main: string;
-  /** Contents by path. */
-  files: ReadonlyMap<string, Uint8Array>;
-}
-
 /** A task whose model is in files that this package does not have; see `model_files.ts`. */
 export interface FileTask {
   /** Of the task. */
@@ -186,7 +157,7 @@ export async function createEnvironment(
 ): Promise<Environment> {
   const mujoco = await (loading ??= loadMujoco());
   const task = "load" in given ? await given.load() : given;
-  const model = loadModel(mujoco, task, physics);
+  const model = loadModel(mujoco, task.name, task.files ?? task.xml(physics), physics);
   const options = model.opt;
   options.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND.value; // The same trajectories, faster.
   const seconds = options.timestep * task.frameSkip;
@@ -293,69 +264,6 @@ export async function createEnvironment(
       data.delete();
       model.delete();
     },
-  };
-}
-
-const directories = new Map<ModelFiles, string>();
-
-/** Loads a task's model; files go into MuJoCo's own file system first, once. */
-function loadModel(mujoco: MainModule, { name, xml, files }: TaskDefinition, physics: Physics): MjModel {
-  let model: MjModel | null;
-  try {
-    model = files ? mujoco.MjModel.from_xml_path(mount(mujoco, files)) : mujoco.MjModel.from_xml_string(xml(physics));
-  } catch (error) {
-    const why = (error as Error).message.replace(/^MuJoCo Error: (Loading error: )?/, "").trim().replaceAll("\n", "; ");
-    const which = files ? ` (${files.main} in ${files.origin})` : "";
-    throw new Error(`Cannot create ${name}: MuJoCo refused its model${which}: ${why}`);
-  }
-  if (!model) throw new Error(`Cannot create ${name}: MuJoCo refused its model`);
-  if (files) {
-    const margin = model.geom_margin as Float64Array;
-    margin.forEach((m, i) => margin[i] = geomMargin(m, physics));
-  }
-  return model;
-}
-
-/** Writes files into MuJoCo's file system. */
-function mount(mujoco: MainModule, source: ModelFiles): string {
-  const directory = directories.get(source) ?? `/models/${directories.size}`;
-  if (!directories.has(source)) {
-    for (const [path, content] of source.files) {
-      const target = `${directory}/${path}`;
-      mujoco.FS.mkdirTree(target.slice(0, target.lastIndexOf("/")), 0o755);
-      mujoco.FS.writeFile(target, content);
-    }
-    directories.set(source, directory);
-  }
-  return `${directory}/${source.main}`;
-}
-
-function nameViews(mujoco: MainModule, model: MjModel, data: MjData, task: string): Named {
-  const kinds = {
-    site: mujoco.mjtObj.mjOBJ_SITE,
-    body: mujoco.mjtObj.mjOBJ_BODY,
-    joint: mujoco.mjtObj.mjOBJ_JOINT,
-    sensor: mujoco.mjtObj.mjOBJ_SENSOR,
-    actuator: mujoco.mjtObj.mjOBJ_ACTUATOR,
-  };
-  const known = new Map<string, number>();
-  const index = (kind: keyof typeof kinds, name: string): number => {
-    const key = `${kind} "${name}"`;
-    const id = known.get(key) ?? mujoco.mj_name2id(model, kinds[kind].value, name);
-    if (id < 0) throw new Error(`Cannot play ${task}: its model has no ${key}; is it D4RL's own?`);
-    known.set(key, id);
-    return id;
-  };
-  const row = (all: Float64Array, width: number, i: number) => all.subarray(width * i, width * (i + 1));
-  return {
-    position: (kind, name) => row(kind === "site" ? data.site_xpos : data.xpos, 3, index(kind, name)),
-    quaternion: (body) => row(data.xquat, 4, index("body", body)),
-    place: (kind, name) => row(kind === "site" ? model.site_pos : model.body_pos, 3, index(kind, name)),
-    turn: (body) => row(model.body_quat, 4, index("body", body)),
-    joint: (name) => (data.qpos as Float64Array)[(model.jnt_qposadr as Int32Array)[index("joint", name)]],
-    sensor: (name) => (data.sensordata as Float64Array)[index("sensor", name)],
-    actuator: (name) => index("actuator", name),
-    actuators: () => ({ gain: model.actuator_gainprm as Float64Array, bias: model.actuator_biasprm as Float64Array }),
   };
 }
 

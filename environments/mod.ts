@@ -14,6 +14,7 @@ export * from "./hopper.ts";
 export * from "./kitchen.ts";
 export * from "./maze.ts";
 export * from "./mjcf.ts";
+export type { ModelFiles, Named } from "./model.ts";
 export * from "./point_maze.ts";
 export * from "./scores.ts";
 export * from "./tasks.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { ModelFiles } from "./environment.ts";
+import type { ModelFiles } from "./model.ts";
 
 /** Names of the variable and of what MuJoCo may read below its folder. */
 const variable = "D4RL_MODELS_DIR";
