@@ -19,6 +19,7 @@ import { curvesFigure, distillationTable, projectionFigure, sizesFigure } from "
 import { diagnosisFigure, diagnosisTable } from "./diagnosis.ts";
 import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./environment_report.ts";
 import { writeFigure } from "./figures.ts";
+import type { Failure } from "./failure.ts";
 import { makeFolder, writeAtomically } from "./files.ts";
 import { reportPage } from "./html.ts";
 import { latencyTable } from "./latency.ts";
@@ -42,6 +43,8 @@ export interface ReportSource {
   root: string;
   profile: string;
   evaluations: readonly Evaluation[];
+  /** Cells that were tried and failed: the tables say so. */
+  failures: readonly Failure[];
   /** Cells that were planned. */
   planned: number;
 }
@@ -56,13 +59,13 @@ export interface Report {
 
 /** Writes what the finished cells say below the results folder: `report.html`, and tables and figures in `<profile>/`. */
 export async function writeReport(source: ReportSource): Promise<Report> {
-  const { root, profile, evaluations, planned } = source;
+  const { root, profile, evaluations, failures, planned } = source;
   const folder = join(root, profile);
   await makeFolder(folder);
   const answers = answerClaims(evaluations, (experiment) => `deno task reproduce --only ${experiment}`);
   const sections = [
     claimsSection(answers, evaluations),
-    ...experimentSections(evaluations),
+    ...experimentSections(evaluations, failures),
     computeSection(root, evaluations),
     ...await datasetSections(evaluations),
   ];
@@ -105,9 +108,13 @@ export function toArrow({ columns, rows }: Table): Uint8Array {
   return frame(Object.fromEntries(names.map((name, i) => [name, values[i]]))).toArrowIPC({ format: "file" });
 }
 
-function protocol(evaluations: readonly Evaluation[]): string[] {
+function protocol(evaluations: readonly Evaluation[], failures: readonly Failure[]): string[] {
   const sources = [...new Set(evaluations.map((e) => e.cell.overridesSource).filter(Boolean))];
-  return [...sources.map((source) => `Settings: ${source}.`), "Last checkpoint of every seed; nothing is selected."];
+  return [
+    ...sources.map((source) => `Settings: ${source}.`),
+    "Last checkpoint of every seed; nothing is selected.",
+    ...failures.map(({ message }) => `Not in this table, as it failed: ${message.replace(/^Cannot train /, "")}.`),
+  ];
 }
 
 function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluation[]): Section {
@@ -140,16 +147,16 @@ const leading: Partial<Record<string, Pick<RuleScores, "algorithm" | "acting">>>
   distillation: { algorithm: "av_pbc", acting: "distilled pairs" },
 };
 
-function experimentSections(evaluations: readonly Evaluation[]): Section[] {
+function experimentSections(evaluations: readonly Evaluation[], failures: readonly Failure[]): Section[] {
   const experiments = [...new Set(evaluations.map(({ cell }) => cell.experiment))];
   return experiments.map((experiment): Section => {
     const own = evaluations.filter(({ cell }) => cell.experiment === experiment);
     const tables: Section["tables"] = {};
     const figures: Section["figures"] = {};
-    const notes = protocol(own);
+    const notes = protocol(own, failures.filter(({ cell }) => cell.experiment === experiment));
     const of = (kind: "bandit" | "toy" | "environment" | "stitching" | "distillation" | "diagnosis" | "latency") =>
       own.filter((e) => e[kind]);
-    if (of("latency").length > 0) tables.speed = latencyTable(own, protocol(own).slice(0, 1));
+    if (of("latency").length > 0) tables.speed = latencyTable(own, notes.slice(0, 1));
     if (of("bandit").length > 0) {
       tables.bandits = banditTable(own, notes);
       figures.bandits = banditFigure(own);

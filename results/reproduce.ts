@@ -12,6 +12,7 @@ import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { claimLines } from "./claims.ts";
 import { ensureDataset } from "./datasets.ts";
 import { runCells } from "./executor.ts";
+import { type Failure, readFailure } from "./failure.ts";
 import { makeFolder, readJson } from "./files.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
 import { estimateCell, planCells } from "./plan.ts";
@@ -20,15 +21,20 @@ import { type Report, writeReport } from "./report.ts";
 import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./slurm.ts";
 import type { Evaluation } from "./train.ts";
 
-/** Cells whose evaluation is there, in the order of the plan, and the others. */
-async function divide(cells: readonly Cell[], root: string): Promise<{ finished: Evaluation[]; waiting: Cell[] }> {
-  const [finished, waiting]: [Evaluation[], Cell[]] = [[], []];
+/** Cells whose evaluation is there, in the order of the plan, and the others; of these, how the last try failed. */
+async function divide(cells: readonly Cell[], root: string) {
+  const [finished, waiting, failures]: [Evaluation[], Cell[], Failure[]] = [[], [], []];
   for (const cell of cells) {
     const evaluation = await readJson<Evaluation>(join(cellFolder(root, cell), "evaluation.json"));
-    if (evaluation) finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
-    else waiting.push(cell);
+    if (evaluation) {
+      finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
+      continue;
+    }
+    waiting.push(cell);
+    const failure = await readFailure(root, cell);
+    if (failure) failures.push(failure);
   }
-  return { finished, waiting };
+  return { finished, waiting, failures };
 }
 
 const listed = 300;
@@ -171,8 +177,8 @@ async function main(): Promise<number> {
   const { waiting, finished } = await divide(cells, flags.out);
   if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);
   const report = async () => {
-    const { finished } = await divide(cells, flags.out);
-    const source = { root: flags.out, profile: flags.profile, evaluations: finished, planned: cells.length };
+    const { finished, failures } = await divide(cells, flags.out);
+    const source = { root: flags.out, profile: flags.profile, evaluations: finished, failures, planned: cells.length };
     return finished.length === 0 ? null : await writeReport(source);
   };
   let errors: Error[] = [];

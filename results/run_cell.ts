@@ -8,6 +8,7 @@
  */
 
 import type { Cell } from "./cell.ts";
+import { keepFailure } from "./failure.ts";
 import { trainCell } from "./train.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
@@ -21,11 +22,12 @@ try {
   const cell: Cell = position === undefined
     ? JSON.parse(source)
     : JSON.parse(await Deno.readTextFile(source))[Number(position)];
-  await trainCell(cell, root, (progress) => {
-    if (performance.now() - lastSaid < sayEveryMs) return;
-    lastSaid = performance.now();
-    say(progress);
-  });
+  await keepFailure(root, cell, () =>
+    trainCell(cell, root, (progress) => {
+      if (performance.now() - lastSaid < sayEveryMs) return;
+      lastSaid = performance.now();
+      say(progress);
+    }));
   Deno.exit(0);
 } catch (error) {
   say({ error: error instanceof Error ? error.message : String(error) });

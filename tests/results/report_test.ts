@@ -40,7 +40,7 @@ const evaluations = tasks.flatMap((task) =>
 );
 
 const report = (root: string, list = evaluations) =>
-  writeReport({ root, profile: "quick", evaluations: list, planned: 40 });
+  writeReport({ root, profile: "quick", evaluations: list, failures: [], planned: 40 });
 
 Deno.test("writeReport() keeps experiments apart although both have the same method on the same task", () =>
   withFolder(async (folder) => {
