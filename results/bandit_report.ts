@@ -12,7 +12,7 @@ import { algorithms } from "./cell.ts";
 import type { Evaluation } from "./train.ts";
 
 const title = (name: string) => algorithms[name as keyof typeof algorithms].title;
-const number = (x: number, digits = 2) => x.toFixed(digits);
+const number = (x: number, digits = 2) => x < 1e5 ? x.toFixed(digits) : x.toExponential(0);
 
 /** How close each policy's samples are to the data, and what they earn. */
 export function banditTable(evaluations: readonly Evaluation[], notes: string[]): Table {
@@ -61,7 +61,8 @@ export function banditFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     title: {
       text: "One-step policies on two-dimensional bandits",
       subtitle: [
-        "Data actions coloured by their reward; red: 1000 samples of the policy. Above: trust region (DTQL). Below: score distillation (DQL-KL).",
+        "Data actions coloured by their reward; red: 1000 samples of the policy.",
+        "Above: trust region (DTQL). Below: score distillation (DQL-KL).",
         `The first seed of each (${[...seen].join(", ")}); the table has all.`,
       ],
     },
@@ -83,21 +84,17 @@ function banditPanel(task: string, algorithm: string, { bandit }: Evaluation) {
   const policy = Array.from({ length: samples.length / 2 }, (_, i) => ({ x: samples[2 * i], y: samples[2 * i + 1] }));
   const edge = 16;
   const outside = policy.filter(({ x, y }) => Math.max(Math.abs(x), Math.abs(y)) > edge).length / policy.length;
-  const warning = outside < 0.2 ? [] : [{
-    data: { values: [{ x: 0, y: -14.5, text: `${Math.round(100 * outside)} % of samples outside` }] },
-    mark: { type: "text", fontSize: 11, color: "#e6194b" },
-    encoding: {
-      x: { field: "x", type: "quantitative" },
-      y: { field: "y", type: "quantitative" },
-      text: { field: "text" },
-    },
-  }];
   const scale = { domain: [-edge, edge] };
   const axis = { title: null, values: [-10, 0, 10] };
   const encoding = {
     x: { field: "x", type: "quantitative", scale, axis },
     y: { field: "y", type: "quantitative", scale, axis },
   };
+  const warning = outside < 0.2 ? [] : [{
+    data: { values: [{ x: 0, y: -14.5, text: `${Math.round(100 * outside)} % of samples outside` }] },
+    mark: { type: "text", fontSize: 11, color: "#e6194b" },
+    encoding: { ...encoding, text: { field: "text" } },
+  }];
   return {
     title: {
       text: `${title(algorithm)}, ${task.replace("-", ", ")}`,
