@@ -4,8 +4,7 @@
  * Source: D4RL's `hand_manipulation_suite` (Fu et al. 2020, arXiv 2004.07219), after Rajeswaran et al. 2018, arXiv 1709.10087:
  * versions 0 and 1, which are the same environments. An action is a position for every actuator, 0 the middle of its range;
  * five steps of 0.002 s each. The models are D4RL's own files (see `model_files.ts`): contact margins are as MuJoCo took them
- * before 3.5.0, inertias as MuJoCo takes them today. Not verified against recorded steps; a replay of the 25 recorded human
- * demonstrations of `door` gave a mean return of 796 for 794.
+ * before 3.5.0, inertias as MuJoCo takes them today. Not verified against recorded steps.
  *
  * @module
  */
