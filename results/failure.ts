@@ -23,14 +23,14 @@ export async function keepFailure<T>(root: string, cell: Cell, run: () => Promis
     await Deno.remove(pathOf(root, cell)).catch(() => {}); // There is seldom one.
     return result;
   } catch (error) {
-    const failure: Failure = { cell, message: error instanceof Error ? error.message : String(error) };
-    await writeAtomically(pathOf(root, cell), JSON.stringify(failure)).catch(() => {}); // The first error says more.
+    const message = error instanceof Error ? error.message : String(error);
+    await writeAtomically(pathOf(root, cell), JSON.stringify({ message })).catch(() => {}); // The first error says more.
     throw error;
   }
 }
 
 /** How the cell's last try failed; null if it did not. */
 export async function readFailure(root: string, cell: Cell): Promise<Failure | null> {
-  const failure = await readJson<Failure>(pathOf(root, cell));
-  return failure && { ...failure, cell };
+  const kept = await readJson<{ message: string }>(pathOf(root, cell));
+  return kept && { cell, message: kept.message };
 }
