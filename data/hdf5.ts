@@ -1,11 +1,13 @@
 /**
- * HDF5 files in D4RL's layout, through h5wasm.
+ * HDF5 files in D4RL's layout, through h5wasm; large arrays through the runtime's zlib.
  *
  * @module
  */
 
 import { createHash } from "node:crypto";
+import { inflateSync } from "node:zlib";
 import h5wasm, { type Dataset, type File, Group } from "h5wasm/node";
+import { findChunks, type ReadBytes } from "./hdf5_chunks.ts";
 
 /** A float array with its shape, as it lies in the file. */
 export interface HdfArray {
@@ -37,63 +39,50 @@ let library: Promise<unknown> | undefined;
 
 /** The library, set to throw its errors instead of printing them. */
 function loadLibrary(): Promise<unknown> {
-  return library ??= h5wasm.ready.then((module) => module.activate_throwing_error_handler());
+  return library ??= h5wasm.ready.then((module) => {
+    module.activate_throwing_error_handler();
+    // A file that had an error stays open in the library, which knows files by inode: without this it would go on with what it once
+    // read, whatever has taken the file's place.
+    const fs = module.FS as unknown as { fstat(descriptor: number): { ino: number } };
+    const { fstat } = fs;
+    let serial = 0;
+    fs.fstat = (descriptor) => Object.assign(fstat(descriptor), { ino: ++serial });
+  });
 }
 
 const damaged = "it is damaged or cut short; delete it and get it again";
 
-async function open(path: string): Promise<File> {
-  await loadLibrary();
-  let size: number;
+async function open(path: string): Promise<Deno.FsFile> {
+  let [file, end]: [Deno.FsFile | undefined, number | null] = [undefined, null];
   try {
-    size = (await Deno.stat(path)).size;
+    file = await Deno.open(path);
+    end = await hdf5Length(path);
   } catch (cause) {
+    file?.close();
     throw new Error(`Cannot open dataset "${path}": the file must exist and be readable`, { cause });
   }
-  const end = await hdf5Length(path);
-  if (end === null) {
-    throw new Error(`Cannot open dataset "${path}": it must be an HDF5 file, its first bytes are others`);
-  }
-  if (size < end) {
-    throw new Error(`Cannot open dataset "${path}": ${damaged} (it must have ${end} bytes, current size is ${size})`);
-  }
-  try {
-    return new h5wasm.File(path, "r");
-  } catch (cause) {
-    throw new Error(`Cannot open dataset "${path}": ${damaged}`, { cause });
-  }
+  const { size } = file.statSync();
+  if (end !== null && end <= size) return file;
+  file.close();
+  const why = end === null
+    ? "it must be an HDF5 file, its first bytes are others"
+    : `${damaged} (it must have ${end} bytes, current size is ${size})`;
+  throw new Error(`Cannot open dataset "${path}": ${why}`);
 }
-
-/** Rows of one dataset to read. */
-export interface ReadTask {
-  /** Of the file. */
-  path: string;
-  /** Of the dataset in it. */
-  name: string;
-  /** First row. */
-  start: number;
-  /** Row after the last. */
-  end: number;
-}
-
-/** Floats of this many bytes are read some rows at a time, by this thread and its helpers. */
-const largeBytes = 4 << 20;
-const taskBytes = 1 << 20;
 
 /**
  * Reads every array of a file; groups become `group/name`. Floats come as Float32Array, booleans as Int8Array.
  *
- * @param threads Threads that decompress large arrays, this one included. @default the number of cores, at most 4
  * @throws {Error} If the file is missing, cut short or no HDF5 file, or an array cannot be read.
  */
 export async function readHdf5(
   path: string,
-  threads: number = Math.min(navigator.hardwareConcurrency, 4),
 ): Promise<{ arrays: Map<string, HdfArray>; attributes: Map<string, string> }> {
-  const file = await open(path);
+  await loadLibrary();
+  using disk = await open(path);
+  const read = readerOf(disk);
   const arrays = new Map<string, HdfArray>();
   const attributes = new Map<string, string>();
-  const tasks: ReadTask[] = [];
   const visit = (group: Group, prefix: string) => {
     for (const key of group.keys()) {
       const name = `${prefix}${key}`;
@@ -101,42 +90,20 @@ export async function readHdf5(
       if (entity instanceof Group) visit(entity, `${name}/`);
       else if (entity && "value" in entity) {
         const dataset = entity as Dataset;
-        const { shape, dtype, metadata: { chunks } } = dataset;
-        const width = shape?.slice(1).reduce((a, b) => a * b, 1) ?? 0;
-        const rows = shape?.[0] ?? 0;
-        if (!shape || dtype !== "<f" || !chunks || 4 * rows * width < largeBytes) {
-          const array = readArray(dataset);
-          if (array) arrays.set(name, array);
-          continue;
-        }
-        if (rows * width > 2 ** 31) throw new Error(`${name} is too large`);
-        arrays.set(name, { shape, data: new Float32Array(rows * width) });
-        const step = Math.max(Math.ceil(taskBytes / (4 * width * chunks[0])), 1) * chunks[0]; // Whole chunks.
-        for (let start = 0; start < rows; start += step) {
-          tasks.push({ path, name, start, end: Math.min(start + step, rows) });
-        }
+        const array = readFloatChunks(read, name, dataset) ?? readArray(dataset);
+        if (array) arrays.set(name, array);
       }
     }
   };
+  let file: File | undefined;
   try {
+    file = new h5wasm.File(path, "r");
     for (const [name, { value }] of Object.entries(file.attrs)) attributes.set(name, String(value));
     visit(file, "");
-    const keep = ({ name, start }: ReadTask, data: Float32Array) => {
-      const { shape, data: whole } = arrays.get(name)!;
-      whole.set(data, start * (whole.length / shape[0]));
-    };
-    const helping = helpRead(tasks, threads - 1, keep);
-    helping.catch(() => tasks.length = 0); // It is thrown below, by `await helping`.
-    for (let task = tasks.shift(); task; task = tasks.shift()) {
-      keep(task, rowsOf(file, task));
-      await new Promise((resolve) => setTimeout(resolve)); // Lets the helpers' answers in.
-    }
-    await helping;
   } catch (cause) {
     throw new Error(`Cannot read dataset "${path}": ${damaged}`, { cause });
   } finally {
-    tasks.length = 0;
-    file.close();
+    file?.close();
   }
   const written = attributes.get("sha256");
   if (written !== undefined && written !== digestArrays(arrays)) {
@@ -147,59 +114,83 @@ export async function readHdf5(
   return { arrays, attributes };
 }
 
+/** Reads bytes of an open file; fewer where it ends. */
+function readerOf(file: Deno.FsFile): ReadBytes {
+  const { size } = file.statSync();
+  return (at, length) => {
+    const bytes = new Uint8Array(Math.max(Math.min(length, size - at), 0));
+    if (bytes.length > 0) file.seekSync(at, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes.length;) {
+      const n = file.readSync(bytes.subarray(done));
+      if (n === null) return bytes.subarray(0, done); // Another process has cut it.
+      done += n;
+    }
+    return bytes;
+  };
+}
+
+const [deflate, shuffle] = [1, 2]; // HDF5's numbers of filters.
+
+/** Float32 in chunks, plain, shuffled or deflated: a third of the library's time. Undefined for what else there is. */
+function readFloatChunks(read: ReadBytes, name: string, dataset: Dataset): HdfArray | undefined {
+  const { shape, dtype, filters, metadata: { chunks: lengths } } = dataset;
+  const ids = filters.map(({ id }) => id);
+  if (!shape || dtype !== "<f" || !lengths || ids.some((id) => id !== deflate && id !== shuffle)) return undefined;
+  const chunks = findChunks(read, name, shape, lengths);
+  if (!chunks) return undefined;
+  const count = lengths.reduce((a, b) => a * b, 1);
+  const out = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  for (const { address, bytes, skipped, offset } of chunks) {
+    let data = read(address, bytes);
+    for (let i = ids.length - 1; i >= 0; i--) {
+      if (skipped >> i & 1) continue;
+      data = ids[i] === deflate ? inflateSync(data, { maxOutputLength: 4 * count }) : unshuffle(data);
+    }
+    if (data.length !== 4 * count) throw new Error(`${name} has a chunk of ${data.length} bytes for ${4 * count}`);
+    placeChunk(out, shape, new Float32Array(data.buffer, data.byteOffset, count), lengths, offset);
+  }
+  return { shape, data: out };
+}
+
+/** Undoes the filter that stores first bytes of all floats, then second ones, and so on. */
+function unshuffle(data: Uint8Array): Uint8Array {
+  const count = data.length / 4;
+  return Uint8Array.from(data, (_, i) => data[(i % 4) * count + (i >> 2)]);
+}
+
+/** Copies a chunk into the whole; what reaches beyond its end is padding. */
+function placeChunk(
+  out: Float32Array,
+  shape: readonly number[],
+  chunk: Float32Array,
+  lengths: readonly number[],
+  offset: readonly number[],
+) {
+  const last = shape.length - 1;
+  const copy = (axis: number, from: number, to: number) => {
+    const n = Math.min(lengths[axis], shape[axis] - offset[axis]);
+    if (axis === last) {
+      out.set(chunk.subarray(from, from + n), to + offset[last]);
+    } else if (axis === last - 1 && lengths[last] === 1) { // Columns, as h5py's chunks often are.
+      const stride = shape[last];
+      for (let i = 0, k = (to + offset[axis]) * stride + offset[last]; i < n; i++, k += stride) {
+        out[k] = chunk[from + i];
+      }
+    } else {
+      for (let i = 0; i < n; i++) {
+        copy(axis + 1, (from + i) * lengths[axis + 1], (to + offset[axis] + i) * shape[axis + 1]);
+      }
+    }
+  };
+  copy(0, 0, 0);
+}
+
 /** A dataset's numbers; undefined for text and for single values, of which D4RL's metadata has some. */
 function readArray(dataset: Dataset): HdfArray | undefined {
   const { shape, value } = dataset;
   if (!shape || shape.length === 0) return undefined;
   if (value instanceof Float32Array || value instanceof Int8Array) return { shape, data: value };
   return value instanceof Float64Array ? { shape, data: Float32Array.from(value) } : undefined;
-}
-
-function rowsOf(file: File, { name, start, end }: ReadTask): Float32Array<ArrayBuffer> {
-  const dataset = file.get(name) as Dataset;
-  return dataset.slice([[start, end], ...dataset.shape!.slice(1).map((): [] => [])]) as Float32Array<ArrayBuffer>;
-}
-
-/** Reads the rows of one task. */
-export async function readRows(task: ReadTask): Promise<Float32Array<ArrayBuffer>> {
-  const file = await open(task.path);
-  try {
-    return rowsOf(file, task);
-  } finally {
-    file.close();
-  }
-}
-
-/** What a reading worker says: that it listens, the rows, or why it failed. */
-export type ReadMessage = "up" | Float32Array | { message: string };
-
-async function helpRead(tasks: ReadTask[], helpers: number, onRows: (task: ReadTask, data: Float32Array) => void) {
-  const pool = Array.from({ length: Math.min(helpers, tasks.length) }, () => {
-    const worker = new Worker(new URL("./hdf5_worker.ts", import.meta.url), { type: "module" });
-    const answer = () =>
-      new Promise<ReadMessage>((resolve, reject) => {
-        worker.onmessage = ({ data }) => resolve(data);
-        worker.onerror = (event) => {
-          event.preventDefault();
-          reject(new Error(event.message));
-        };
-      });
-    return { worker, answer, up: answer() };
-  });
-  try {
-    await Promise.all(pool.map(async ({ worker, answer, up }) => {
-      await up; // Before this, messages to it are lost.
-      for (let task = tasks.shift(); task; task = tasks.shift()) {
-        const rows = answer();
-        worker.postMessage(task);
-        const data = await rows;
-        if (!(data instanceof Float32Array)) throw new Error(data === "up" ? "out of order" : data.message);
-        onRows(task, data);
-      }
-    }));
-  } finally {
-    for (const { worker } of pool) worker.terminate();
-  }
 }
 
 /** SHA-256 over names, shapes and values. */
@@ -237,7 +228,7 @@ export async function writeHdf5(
 }
 
 function writeArrays(path: string, arrays: ReadonlyMap<string, HdfArray>, attributes: Record<string, string>) {
-  const file = new h5wasm.File(path, "w");
+  const file = new h5wasm.File(path, "w", { libver: ["earliest", "latest"] });
   const groups = new Set<string>();
   try {
     for (const [name, { shape, data }] of arrays) {

@@ -1,0 +1,71 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "node:path";
+import { readHdf5, writeHdf5 } from "../../data/hdf5.ts";
+import { findChunks, type ReadBytes } from "../../data/hdf5_chunks.ts";
+
+const golden = (name: string) => new URL(`../golden/${name}.hdf5`, import.meta.url).pathname;
+/** What tests/golden/h5py_layouts.py writes. */
+const values = (count: number) => Float32Array.from({ length: count }, (_, i) => i * 0.25 - 100);
+const count = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+Deno.test("readHdf5() reads every layout that h5py writes: columns, shuffled, unfiltered, 1 to 3 axes, nested, linked, sparse", async () => {
+  const { arrays } = await readHdf5(golden("h5py_layouts"));
+  assertEquals(arrays.size, 24);
+  for (const [name, { shape, data }] of arrays) {
+    const expected = values(count(shape));
+    if (name === "sparse") expected.fill(7, 20); // Chunks never written.
+    assertEquals(data, expected, name);
+  }
+  assertEquals((await readHdf5(golden("h5py_latest"))).arrays.get("columns")!.data, values(5000));
+});
+
+Deno.test("findChunks() finds the chunks where the file has them, and says null to structures it does not know", async () => {
+  const open = async (name: string): Promise<ReadBytes> => {
+    const bytes = await Deno.readFile(golden(name));
+    return (at, length) => bytes.subarray(at, at + length);
+  };
+  const read = await open("h5py_layouts");
+  const found = (name: string, shape: number[], chunk: number[]) => findChunks(read, name, shape, chunk)?.length;
+  assertEquals(found("columns", [1000, 5], [300, 1]), 20);
+  assertEquals(found("line", [1001], [10]), 101); // A tree of two levels.
+  assertEquals(found("cube", [7, 5, 3], [2, 2, 2]), 24);
+  assertEquals(found("a/b/nested", [9, 4], [5, 4]), 2);
+  assertEquals(found("many/member_11", [3], [2]), 2);
+  assertEquals(found("described", [9, 4], [5, 4]), 2); // Its header has a continuation.
+
+  assertEquals(found("linked", [1000, 5], [300, 1]), undefined);
+  assertEquals(found("sparse", [10, 4], [5, 4]), undefined);
+  assertEquals(found("contiguous", [9, 4], [5, 4]), undefined);
+  assertEquals(found("columns", [1000, 5], [300, 5]), undefined); // Other chunks than the file has.
+  assertEquals(found("nothing", [1000, 5], [300, 1]), undefined);
+  assertEquals(findChunks(await open("h5py_latest"), "columns", [1000, 5], [300, 1]), null);
+});
+
+Deno.test("a damaged file is refused again after a whole one took its place, and the other way round", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "x.hdf5");
+  // Bytes compress, floats go another way; both must see the disk.
+  const flags = Int8Array.from({ length: 20_000 }, (_, i) => Math.sin(i * i) > 0 ? 1 : 0);
+  await writeHdf5(path, new Map([["flags", { shape: [20_000], data: flags }]]));
+  const whole = await Deno.readFile(path);
+  const damaged = whole.slice();
+  damaged[whole.length - 500] ^= 4;
+  damaged[whole.length >> 1] ^= 4;
+  for (const [bytes, good] of [[whole, true], [damaged, false], [whole, true], [damaged, false]] as const) {
+    await Deno.writeFile(path, bytes);
+    if (good) assertEquals((await readHdf5(path)).arrays.get("flags")!.data, flags);
+    else await assertRejects(() => readHdf5(path), Error, "it is damaged or cut short");
+  }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("writeHdf5() writes the structures that every HDF5 library reads, and that readHdf5() reads by itself", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".hdf5" });
+  const shape = [5000, 3];
+  await writeHdf5(path, new Map([["infos/qpos", { shape, data: values(15_000) }]]));
+  const bytes = await Deno.readFile(path);
+  const chunks = findChunks((at, length) => bytes.subarray(at, at + length), "infos/qpos", shape, [4096, 3]);
+  assertEquals(chunks?.map(({ offset }) => offset), [[0, 0], [4096, 0]]);
+  assert(chunks!.every(({ address, bytes: n }) => address + n <= bytes.length));
+  await Deno.remove(path);
+});
