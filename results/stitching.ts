@@ -10,11 +10,12 @@ import { join } from "node:path";
 import type { Agent, AgentState } from "../algorithms/core/agent.ts";
 import { column, type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
-import { takeRows } from "../algorithms/core/rows.ts";
+import { sharedRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
 import {
   joinTrajectories,
   type Trajectories,
+  trajectoryReturns,
   type TrajectorySet,
   trajectoryStarts,
 } from "../algorithms/core/trajectories.ts";
@@ -24,6 +25,7 @@ import {
   createWindows,
   fitNormalizers,
   generateTrajectories,
+  keepAbove,
   type PassReport,
   type Planner,
   type PlannerArrays,
@@ -41,7 +43,7 @@ import { type Cell, cellConfig } from "./cell.ts";
 import { evaluateAgent, type EvaluationJob } from "./evaluation.ts";
 import { keepStages } from "./stages.ts";
 import { mean } from "./statistics.ts";
-import { stitchingStudy, type StitchingStudyConfig, studySettings } from "./stitching_config.ts";
+import { type CloningConfig, stitchingStudy, type StitchingStudyConfig, studySettings } from "./stitching_config.ts";
 import { timeCalls } from "./timing.ts";
 import type { Evaluation, RuleResult } from "./train.ts";
 
@@ -52,6 +54,8 @@ export interface StitchingResult {
   passes: { stitched: PassReport[]; both: PassReport[] };
   /** Returns of trajectories in each set, by the data's rewards or the models'. */
   returns: Record<"data" | "generated" | "stitched" | "both", number[]>;
+  /** Generated trajectories that were good enough to be used. */
+  kept: number;
   /** What the environment would have paid for the generated ones. */
   trueReturns: number[];
   /** An untrained planner of the published size: its parameters, milliseconds per training step of two windows, and per action. */
@@ -112,7 +116,8 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   const settings = studySettings(config, cell.task);
   const stage = await keepStages(join(work.folder, "stages"), onProgress);
   const made = await generate(work, stage);
-  const pool = joinTrajectories(offline, made);
+  const kept = keepAbove(made, offline.data, config.generatedQuantile);
+  const pool = joinTrajectories(offline, kept);
   const stitchSet = (name: string, set: TrajectorySet) =>
     stitch(
       set.data,
@@ -125,12 +130,19 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   const both = await stitchSet("both", pool);
 
   const agent = stitchingStudy.create(config, spec);
-  const clone = (name: string, data: Trajectories) =>
-    stage(`policy, ${name}`, (said) => trainClone(agent, data, settings.cloning, rng.child("clone"), said));
+  const clone = (name: string, data: Trajectories, ofPlanner = 0) => {
+    const share = ofPlanner / config.generated * settings.cloning.generatedShare;
+    const set = { data, ofPlanner, share };
+    return stage(
+      `policy, ${name}`,
+      (said) => trainClone(agent, set, settings.cloning, rng.child("clone"), said),
+    );
+  };
+  const keptCount = trajectoryStarts(kept.data).length;
   const students = [
     { acting: "BC of the data", arrays: await clone("data", offline.data) },
     { acting: "BC of stitched data", arrays: await clone("stitched", stitched.data) },
-    { acting: "BC of generated and stitched data", arrays: await clone("both", both.data) },
+    { acting: "BC of generated and stitched data", arrays: await clone("both", both.data, keptCount) },
   ];
   const rules: RuleResult[] = [];
   const add = async (acting: string, job: Pick<EvaluationJob, "state" | "planner">, actMs: number) => {
@@ -162,7 +174,7 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   return {
     environment: {
       physics: "d4rl",
-      datasetMean: mean(returnsOf(offline.data)),
+      datasetMean: mean(trajectoryReturns(offline.data)),
       datasetTransitions: offline.data.count,
       rules,
     },
@@ -173,11 +185,12 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
       },
       passes: { stitched: stitched.passes, both: both.passes },
       returns: {
-        data: rounded(returnsOf(offline.data)),
-        generated: rounded(returnsOf(made.data)),
-        stitched: rounded(returnsOf(stitched.data)),
-        both: rounded(returnsOf(both.data)),
+        data: rounded(trajectoryReturns(offline.data)),
+        generated: rounded(trajectoryReturns(made.data)),
+        stitched: rounded(trajectoryReturns(stitched.data)),
+        both: rounded(trajectoryReturns(both.data)),
       },
+      kept: keptCount,
       trueReturns: rounded(made.trueReturns),
       publishedSize: publishedSize &&
         { parameters: publishedSize[0], trainingMs: publishedSize[1], actMs: publishedSize[2] },
@@ -264,20 +277,21 @@ function noTrajectories({ observationDim, actionDim }: Trajectories): Trajectory
   return { data: { count: 0, observationDim, actionDim, ...rows }, terminal: empty };
 }
 
-/** Behaviour cloning of trajectories; the policy's arrays. */
+/** Behaviour cloning of trajectories, with a share of the last ones, which are the planner's; the policy's arrays. */
 async function trainClone(
   agent: Agent,
-  data: Trajectories,
-  { updates, batchSize }: { updates: number; batchSize: number },
+  { data, ofPlanner, share }: { data: Trajectories; ofPlanner: number; share: number },
+  { updates, batchSize }: CloningConfig,
   rng: Rng,
   onProgress: (share: number) => void,
 ): Promise<unknown> {
   const { observationDim: s, actionDim: a, count } = data;
+  const last = ofPlanner === 0 ? 0 : count - trajectoryStarts(data).at(-ofPlanner)!;
   let state = agent.init(rng.child("init"));
   const zeros = column(new Float32Array(batchSize));
   for (let k = 0; k < updates; k++) {
     const stream = rng.child(`batch/${k}`);
-    const rows = Int32Array.from({ length: batchSize }, () => stream.integer(count));
+    const rows = sharedRows(count, { last, share }, batchSize, stream);
     const observation = takeRows(data.observation, s, rows);
     const action = takeRows(data.action, a, rows);
     const batch = { observation, action, reward: zeros, nextObservation: observation, terminal: zeros };
@@ -287,15 +301,9 @@ async function trainClone(
   return state.arrays;
 }
 
-/** Return of each trajectory. */
-function returnsOf(t: Trajectories): number[] {
-  const starts = trajectoryStarts(t);
-  return starts.map((start, i) => t.reward.subarray(start, starts[i + 1] ?? t.count).reduce((sum, r) => sum + r, 0));
-}
-
 /** The trajectory whose return grew most, before and after, in the first two dimensions. */
 function largestGain(before: Trajectories, after: Trajectories): StitchingResult["example"] {
-  const [old, now] = [before, after].map(returnsOf);
+  const [old, now] = [before, after].map(trajectoryReturns);
   const gains = old.map((x, i) => now[i] - x);
   const best = gains.indexOf(gains.reduce((a, b) => Math.max(a, b)));
   const path = (t: Trajectories): [number, number][] => {

@@ -5,7 +5,7 @@
  */
 
 import { bc } from "../algorithms/bc.ts";
-import type { Algorithm, CommonConfig } from "../algorithms/core/agent.ts";
+import { type Algorithm, assertRange, type CommonConfig } from "../algorithms/core/agent.ts";
 import {
   dynamicsDefaults,
   type PlannerConfig,
@@ -20,6 +20,11 @@ export interface CloningConfig {
   batchSize: number;
   learningRate: number;
   hidden: number;
+  /**
+   * Share of minibatches that are the planner's trajectories if all that it generated are kept, else less in proportion. Ours: by
+   * rows alone they would be too few to learn from.
+   */
+  generatedShare: number;
 }
 
 /** Settings of the study; what `planner`, `stitcher` and `cloning` leave out is the default. */
@@ -31,11 +36,19 @@ export interface StitchingStudyConfig extends CommonConfig {
   rows: number;
   /** Trajectories that the planner makes. */
   generated: number;
+  /** Those are kept whose return, by the planner's rewards, is above this quantile of the data's. Ours. */
+  generatedQuantile: number;
   /** Whether seed 0 also builds a planner of the published size, trains it for one step and times an action of it. */
   publishedSize: "timed" | "left out";
 }
 
-const cloningDefaults: CloningConfig = { updates: 101_000, batchSize: 256, learningRate: 1e-3, hidden: 256 };
+const cloningDefaults: CloningConfig = {
+  updates: 101_000,
+  batchSize: 256,
+  learningRate: 1e-3,
+  hidden: 256,
+  generatedShare: 0.5,
+};
 
 // Hepburn & Montana's, by the robot's observation.
 const radii: Readonly<Record<string, number>> = { hopper: 0.1, halfcheetah: 3, walker2d: 1 };
@@ -47,6 +60,10 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
   cloning: CloningConfig;
 } {
   const { updates, batchSize } = config;
+  const cloning = { ...cloningDefaults, ...config.cloning };
+  const check = (name: string, x: number) => assertRange("stitching", name, x, x >= 0 && x <= 1, "in [0, 1]");
+  check("cloning.generatedShare", cloning.generatedShare);
+  check("generatedQuantile", config.generatedQuantile);
   const robot = task.split("-")[0];
   if (config.stitcher.radius === undefined && !(robot in radii)) {
     throw new RangeError(`Cannot stitch ${task}: set stitcher.radius; known are ${Object.keys(radii).join(", ")}`);
@@ -59,7 +76,7 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
       ...config.stitcher,
       dynamics: { ...dynamicsDefaults, ...config.stitcher.dynamics },
     },
-    cloning: { ...cloningDefaults, ...config.cloning },
+    cloning,
   };
 }
 
@@ -80,6 +97,7 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
     rows: 0,
     publishedSize: "left out",
     generated: 100, // Ours: about a tenth of a million rows; the paper's number is not known.
+    generatedQuantile: 0.8,
   },
   presets: {},
   create(config, spec) {

@@ -22,7 +22,7 @@ const sets = {
 /** Sizes and times of planner and policy, and returns of what was generated and stitched. */
 export function stitchingTable(evaluations: readonly Evaluation[], notes: string[]): Table {
   const rows = evaluations.flatMap(({ cell, environment, stitching }) => {
-    const { parameters, returns, trueReturns, publishedSize } = stitching!;
+    const { parameters, returns, kept, trueReturns, publishedSize } = stitching!;
     const [planner, ...policies] = environment!.rules.map(({ actMs }) => actMs);
     const policy = mean(policies);
     const average = (xs: number[]) => xs.length === 0 ? "" : mean(xs).toFixed(0);
@@ -44,6 +44,7 @@ export function stitchingTable(evaluations: readonly Evaluation[], notes: string
         "",
         "",
         "",
+        "",
       ]]
       : [];
     return [[
@@ -53,6 +54,7 @@ export function stitchingTable(evaluations: readonly Evaluation[], notes: string
       average(returns.data),
       average(returns.generated),
       average(trueReturns),
+      `${kept} of ${returns.generated.length}`,
       average(returns.stitched),
       average(returns.both),
     ], ...published];
@@ -71,14 +73,17 @@ export function stitchingTable(evaluations: readonly Evaluation[], notes: string
       "return of the data",
       "generated, by the model",
       "by the environment",
+      "kept",
       "stitched",
       "generated and stitched",
     ],
     rows,
     notes: [
       "A reconstruction: the paper's text was not at hand. Mean returns over trajectories; those of stitched steps are the reward " +
-      "model's. Generation is state-only: it never sees the environment's reward, which is here for comparison. The planner of the " +
-      "published size has Decision Diffuser's settings, 200 guided denoising steps per action; it was trained for two steps.",
+      "model's. Generation is state-only: it never sees the environment's reward, which is here for comparison. Kept are generated " +
+      "trajectories above the data's 80th percentile by the model's return (ours); they are up to half of the last policy's " +
+      "minibatches (ours). The planner of the published size has Decision Diffuser's settings, 200 guided denoising steps per action; it " +
+      "was trained for two steps.",
       ...notes,
     ],
   };

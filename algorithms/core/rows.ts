@@ -31,6 +31,17 @@ export function distinctRows(count: number, n: number, rng: Rng): Int32Array {
   return shuffle(Int32Array.from({ length: count }, (_, i) => i), rng).slice(0, n);
 }
 
+/** `n` of `count` rows with replacement: a `share` of them among the `last` rows, the others among those before. */
+export function sharedRows(
+  count: number,
+  { last, share }: { last: number; share: number },
+  n: number,
+  rng: Rng,
+): Int32Array {
+  const [before, fromLast] = [count - last, last === 0 ? 0 : Math.round(share * n)];
+  return Int32Array.from({ length: n }, (_, i) => i < fromLast ? before + rng.integer(last) : rng.integer(before));
+}
+
 /** Arrays `[rows, dim]` side by side. */
 export function joinColumns(rows: number, ...parts: readonly [source: Float32Array, dim: number][]): Float32Array {
   const dim = parts.reduce((sum, [, d]) => sum + d, 0);

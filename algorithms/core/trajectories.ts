@@ -37,6 +37,12 @@ export function trajectoryStarts({ count, done }: Pick<Trajectories, "count" | "
   return Array.from({ length: count }, (_, i) => i).filter((i) => i === 0 || done[i - 1] === 1);
 }
 
+/** Return of each trajectory. */
+export function trajectoryReturns(t: Pick<Trajectories, "count" | "done" | "reward">): number[] {
+  const starts = trajectoryStarts(t);
+  return starts.map((start, i) => t.reward.subarray(start, starts[i + 1] ?? t.count).reduce((sum, r) => sum + r, 0));
+}
+
 /**
  * One set of trajectories after the other.
  *

@@ -8,7 +8,8 @@
 
 import type { AgentState } from "../core/agent.ts";
 import type { Rng } from "../core/rng.ts";
-import type { TrajectorySet } from "../core/trajectories.ts";
+import { takeRows } from "../core/rows.ts";
+import { type Trajectories, trajectoryReturns, type TrajectorySet } from "../core/trajectories.ts";
 import type { Planner } from "./planner.ts";
 
 /** What generation sees of an environment: states, and whether an episode ended. */
@@ -141,4 +142,42 @@ export async function imagineTrajectories(
     }
   }
   return assemble(episodes, dim, actionDim);
+}
+
+/**
+ * Those generated trajectories whose return, by the planner's rewards, is above a quantile of the data's returns. Ours: a planner
+ * that fails shows it by its own rewards, and what it made would only spoil the data.
+ *
+ * @param quantile In [0, 1]; the data's best trajectory is at 1.
+ */
+export function keepAbove(
+  { data: made, terminal }: TrajectorySet,
+  data: Trajectories,
+  quantile: number,
+): TrajectorySet {
+  const sorted = trajectoryReturns(data).sort((a, b) => a - b);
+  const least = sorted[Math.floor(quantile * (sorted.length - 1))];
+  const returns = trajectoryReturns(made);
+  let trajectory = 0;
+  const rows: number[] = [];
+  for (let row = 0; row < made.count; row++) {
+    if (returns[trajectory] > least) rows.push(row);
+    if (made.done[row] === 1) trajectory++;
+  }
+  const { observationDim: s, actionDim: a } = made;
+  const index = Int32Array.from(rows);
+  const take = (values: Float32Array, dim = 1) => takeRows(values, dim, index).data as Float32Array;
+  return {
+    data: {
+      count: rows.length,
+      observationDim: s,
+      actionDim: a,
+      observation: take(made.observation, s),
+      action: take(made.action, a),
+      reward: take(made.reward),
+      nextObservation: take(made.nextObservation, s),
+      done: take(made.done),
+    },
+    terminal: take(terminal),
+  };
 }

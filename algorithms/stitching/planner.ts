@@ -94,6 +94,7 @@ export function createPlanner(config: PlannerConfig, spec: PlannerSpec): Planner
   const halvings = 2 ** (multipliers.length - 1);
   check("horizon", Number.isInteger(horizon / halvings) && horizon > 0, `a positive multiple of ${halvings}`);
   check("context", Number.isInteger(context) && context >= 1 && context < horizon, `an integer in [1, ${horizon})`);
+  assertRange("planner", "multipliers[0]", multipliers[0], multipliers[0] === 1, "1");
   check("width", Number.isInteger(config.width / 8) && config.width > 0, "a positive multiple of 8");
   check("conditionDropout", config.conditionDropout >= 0 && config.conditionDropout < 1, "in [0, 1)");
   const { observationDim: s, actionDim: a, maxAction, normalizers } = spec;

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { useBackend } from "../../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import { initMlp, sinusoidalEmbedding } from "../../algorithms/core/nn.ts";
+import { sharedRows } from "../../algorithms/core/rows.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, polyakAverage } from "../../algorithms/core/td.ts";
 import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
@@ -16,8 +17,8 @@ import {
   reverseStep,
   unknownEntries,
 } from "../../algorithms/stitching/planner_model.ts";
-import { joinTrajectories, type Trajectories } from "../../algorithms/core/trajectories.ts";
-import { generateTrajectories, imagineTrajectories } from "../../algorithms/stitching/generate.ts";
+import { joinTrajectories, type Trajectories, type TrajectorySet } from "../../algorithms/core/trajectories.ts";
+import { generateTrajectories, imagineTrajectories, keepAbove } from "../../algorithms/stitching/generate.ts";
 import { createWindows, fitNormalizers, returnLabels } from "../../algorithms/stitching/windows.ts";
 import { initTemporalUnet, type TemporalUnet, temporalUnetNoise } from "../../algorithms/stitching/temporal_unet.ts";
 
@@ -329,6 +330,7 @@ Deno.test("createPlanner() names the setting that is out of range", () => {
   const make = (change: Partial<PlannerConfig>) => () => createPlanner({ ...small, ...change }, spec);
   assertThrows(make({ horizon: 7 }), RangeError, "horizon must be a positive multiple of 2, current value is 7");
   assertThrows(make({ context: 8 }), RangeError, "context must be an integer in [1, 8), current value is 8");
+  assertThrows(make({ multipliers: [2, 4] }), RangeError, "multipliers[0] must be 1, current value is 2");
 });
 
 Deno.test("generateTrajectories() and imagineTrajectories() take down what happened, and the planner's rewards", async () => {
@@ -373,4 +375,38 @@ Deno.test("generateTrajectories() and imagineTrajectories() take down what happe
   const { data: both, terminal: ended } = joinTrajectories(made, imagined);
   assertEquals([both.count, both.done.reduce((a, b) => a + b), both.reward[19]], [41, 4, imagined.data.reward[0]]);
   assertEquals([ended.length, ended[6]], [41, 1]);
+});
+
+Deno.test("keepAbove() keeps the trajectories above a quantile of the data's returns, whole and in order", () => {
+  const set = (returns: number[][]): TrajectorySet => {
+    const reward = Float32Array.from(returns.flat());
+    const done = Float32Array.from(
+      returns.flatMap((rewards) => rewards.map((_, i) => Number(i === rewards.length - 1))),
+    );
+    const observation = reward.map((_, i) => i);
+    const [action, nextObservation] = [observation.map((x) => -x), observation.map((x) => x + 0.5)];
+    const rows = { observation, action, reward, nextObservation, done };
+    return { data: { count: reward.length, observationDim: 1, actionDim: 1, ...rows }, terminal: done };
+  };
+  const data = set([[1], [2], [1, 2], [4], [5], [6]]).data;
+  const made = set([[2, 2], [3, 3], [9], [5], [1, 1, 4]]);
+  const kept = keepAbove(made, data, 0.8); // Above 5.
+  assertEquals([...kept.data.observation], [2, 3, 4, 6, 7, 8]);
+  assertEquals([...kept.data.reward], [3, 3, 9, 1, 1, 4]);
+  assertEquals([...kept.data.done], [0, 1, 1, 0, 0, 1]);
+  assertEquals([...kept.terminal], [0, 1, 1, 0, 0, 1]);
+  assertEquals([kept.data.action[2], kept.data.nextObservation[2], kept.data.count], [-4, 4.5, 6]);
+  assertEquals(keepAbove(made, data, 1).data.count, 1); // None but 9 is above the best.
+  const all = joinTrajectories({ data, terminal: data.done }, keepAbove(made, set([[100]]).data, 0.5));
+  assertEquals(all.data.count, data.count); // None kept.
+});
+
+Deno.test("sharedRows() draws a share among the last rows", () => {
+  const draw = (last: number, share: number) => sharedRows(1000, { last, share }, 400, createRng("share"));
+  const among = (rows: Int32Array) => rows.filter((row) => row >= 990).length;
+  assertEquals(among(draw(10, 0.5)), 200);
+  assertEquals(among(draw(10, 0.05)), 20);
+  assertEquals(new Set(draw(10, 0.5).filter((row) => row >= 990)).size, 10);
+  assertEquals(draw(0, 0.5).length, 400);
+  assert(draw(0, 0.5).every((row) => row >= 0 && row < 1000) && among(draw(0, 0.5)) < 20);
 });
