@@ -189,7 +189,7 @@ export const quick: Profile = {
             [hopperReplay]: { planner: { ...smallPlanner, targetReturn: 0.4 } },
             [cheetahReplay]: cheetahPlanner(0.7),
             "hopper-medium-local": {
-              updates: 12_000, // With 4000 one planner of two hops no longer than the data.
+              updates: 12_000, // With 4000 fewer of the planners hop to the end.
               planner: { ...smallPlanner, targetReturn: 0.5 },
               stitcher: stitcherOf(2),
             },
