@@ -81,8 +81,8 @@ export function stitchingTable(evaluations: readonly Evaluation[], notes: string
     notes: [
       "A reconstruction: the paper's text was not at hand. Mean returns over trajectories; those of stitched steps are the reward " +
       "model's. Generation is state-only: it never sees the environment's reward, which is here for comparison. Kept are generated " +
-      "trajectories above the data's 80th percentile by the model's return (ours); they are up to half of the last policy's " +
-      "minibatches (ours). The planner of the published size has Decision Diffuser's settings, 200 guided denoising steps per action; it " +
+      "trajectories whose return by the model is above a quantile of the data's (ours, by default 0.8); they are a share of the last " +
+      "policy's minibatches, half if all are kept (ours). The planner of the published size has Decision Diffuser's settings, 200 guided denoising steps per action; it " +
       "was trained for two steps.",
       ...notes,
     ],
