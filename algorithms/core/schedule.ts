@@ -43,7 +43,7 @@ const largeSize = 16_384;
  * layer's derivative is formed beside its activation and a weight's moments beside its gradient. The update of DTQL is 2 to 5 % faster. [Ours]
  *
  * ONNX Runtime sorts operations by what the results need, the last one in the file first. So they are written in reverse, and a large
- * value that waits for a later product gets an *anchor*, a slice of one row that nothing uses and that is therefore a result to it.
+ * value that waits for a later product gets an *anchor*, its size, that nothing uses and that is therefore a result to it.
  */
 export function schedule(graph: TracedGraph): OnnxGraph {
   const order = eagerOrder(graph);
@@ -57,19 +57,12 @@ export function schedule(graph: TracedGraph): OnnxGraph {
     const large = sizeOf(graph.shapes.get(node.outputs[0])) >= largeSize;
     return elementwise.has(node.op) && large && waits ? [node, anchor(node.outputs[0])] : [node];
   });
-  const int = (name: string, n: number) => ({
-    name,
-    shape: [1],
-    dtype: "int64" as const,
-    data: BigInt64Array.of(BigInt(n)),
-  });
-  const bounds = anchored.length > order.length ? [int("anchor/begin", 0), int("anchor/end", 1)] : [];
-  return { ...graph, nodes: anchored.reverse(), constants: [...graph.constants, ...bounds] };
+  return { ...graph, nodes: anchored.reverse() };
 }
 
 const anchor = (name: string): OnnxNode => ({
-  op: "Slice",
-  inputs: [name, "anchor/begin", "anchor/end", "anchor/begin"], // The first row; axis 0.
+  op: "Size",
+  inputs: [name],
   outputs: [`${name}/anchor`],
   attributes: {},
 });
