@@ -71,21 +71,20 @@ const defaults: BehaviorDistillationConfig = {
   variants: 0,
 };
 
-const studentRates: Readonly<Record<StudentOptimizer, number>> = { sgd: 0.1, sgdm: 0.01, adam: 1e-3, adamw: 1e-3 };
-
 /**
  * A fresh policy of any architecture, trained on pairs by any optimizer for `innerUpdates` steps on all of them.
  *
- * Rates are 0.1, 0.01 with momentum 0.9, 0.001, and 0.001 with a decay of 0.01 (PyTorch's). [Ours: the authors' script trains by plain
- * descent whatever the optimizer's name.]
+ * Rates are `innerLearningRate`, a tenth of it with momentum 0.9, 0.001, and 0.001 with a decay of 0.01 (PyTorch's). [Ours: the authors'
+ * script trains by plain descent whatever the optimizer's name.]
  */
 export async function trainVariant(
   pairs: Pairs,
   { depth, architecture, optimizer }: StudentVariant,
-  config: Pick<DistillationConfig, "hidden" | "innerUpdates">,
+  config: Pick<DistillationConfig, "hidden" | "innerLearningRate" | "innerUpdates">,
   rng: Rng,
 ): Promise<TanhGaussianPolicy<NdArray>> {
-  const rate = studentRates[optimizer];
+  const rate =
+    { sgd: config.innerLearningRate, sgdm: config.innerLearningRate / 10, adam: 1e-3, adamw: 1e-3 }[optimizer];
   const adam = optimizer === "adam" || optimizer === "adamw";
   type State = { trained: Trained<TanhGaussianPolicy<NdArray>>; velocity: TanhGaussianPolicy<NdArray> };
   const train = compile<{ state: State; pairs: Pairs; noise: NdArray; step: AdamStep }>(

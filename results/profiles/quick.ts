@@ -79,6 +79,7 @@ const smallDistillation = {
   updates: 1000,
   pairs: 256,
   innerUpdates: 50,
+  innerLearningRate: 0.4, // A step moves a policy in proportion to its width, 256 for the published 0.1.
   hidden: 64,
   batchSize: 1024,
   teacherUpdates: 20_000,
@@ -93,8 +94,9 @@ const smallDistillation = {
 const experts = ["hopper-expert-local", "halfcheetah-expert-local"];
 const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
-  tasks: [hopperReplay, cheetahReplay],
-  source: "scaled down: 50 inner steps for 100, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
+  tasks: [hopperReplay, cheetahReplay, "halfcheetah-medium-local"],
+  source:
+    "scaled down: 50 inner steps of rate 0.4 for 100 of 0.1, policies of width 64 for 256, 1000 outer updates on 1024 states for " +
     "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
     "density model with 2 passes for 50",
   seeds: [0, 1, 2],

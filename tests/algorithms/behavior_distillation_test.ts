@@ -589,7 +589,7 @@ Deno.test("trainVariant() learns pairs with every architecture and optimizer", a
       const p = await trainVariant(
         { observation, action },
         variant,
-        { hidden: 64, innerUpdates: 150 },
+        { hidden: 64, innerLearningRate: 0.1, innerUpdates: 150 },
         rng.child("train"),
       );
       await useBackend("cpu");
