@@ -37,6 +37,23 @@ for (const sizes of [[17, 256, 256, 6], [1, 1], [3, 5, 2], [11, 64, 33, 32, 3], 
   });
 }
 
+Deno.test("createMlpActor() agrees with itself where the engine has no fused multiply-add", async () => {
+  const layers = initMlp([17, 256, 6], createRng("layers"));
+  const observation = createRng("x").fillNormal(new Float32Array(17));
+  const wanted = [...createMlpActor(layers, 1)(observation)];
+  const { validate } = WebAssembly;
+  let tried = 0;
+  WebAssembly.validate = (bytes) => tried++ > 0 && validate(bytes);
+  try {
+    const plain = await import("../../algorithms/core/mlp_actor.ts?plain");
+    const action = [...plain.createMlpActor(layers, 1)(observation)];
+    assertEquals(tried, 2);
+    action.forEach((x, d) => assertAlmostEquals(x, wanted[d], 1e-6));
+  } finally {
+    WebAssembly.validate = validate;
+  }
+});
+
 Deno.test("actors of two policies do not disturb each other", () => {
   const [a, b] = ["a", "b"].map((name) => initMlp([4, 8, 2], createRng(name)));
   const [actA, actB] = [a, b].map((layers) => createMlpActor(layers, 1));
