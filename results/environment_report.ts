@@ -101,7 +101,7 @@ export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelS
   const label = (g: RuleScores) => `${g.method}, ${g.acting}`;
   const summary = groups.map((g) => ({ method: label(g), ...bootstrapMean(g.scores) }));
   const seeds = groups.flatMap((g) => g.scores.map((scores) => ({ method: label(g), score: mean(scores) })));
-  const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 380 } };
+  const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 600 } };
   const scale = { domain: [Math.min(0, ...seeds.map((s) => s.score)), Math.max(40, ...seeds.map((s) => s.score))] };
   const { n } = summary[0];
   return {
