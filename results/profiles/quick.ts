@@ -97,7 +97,7 @@ const distillationPlan: Omit<Plan, "runs"> = {
   kind: "distillation",
   tasks: [hopperReplay, cheetahReplay],
   source:
-    "scaled down: 50 inner steps for 100, policies of width 64 for 256, on the medium data with an inner rate of 0.4 for 0.1, 1000 outer updates on 1024 states for " +
+    "scaled down: 50 inner steps for 100, policies of width 64 for 256, on the medium data with an inner rate of 0.4 for 0.1 (chosen on seed 0), 1000 outer updates on 1024 states for " +
     "50,000 on 2560; teacher IQL of width 128 with 20,000 updates for Cal-QL's million; BC of the whole data with 4000 for 25 to 125 thousand; " +
     "density model with 2 passes for 50",
   seeds: [0, 1, 2],
