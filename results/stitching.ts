@@ -38,7 +38,7 @@ import {
 } from "../algorithms/stitching/mod.ts";
 import { loadDataset } from "../data/dataset.ts";
 import { datasetTrajectories } from "../data/trajectories.ts";
-import { createEnvironment, findTask, normalizedScore } from "../environments/mod.ts";
+import { createEnvironment, type Episode, findTask, normalizedScore } from "../environments/mod.ts";
 import { type Cell, cellConfig } from "./cell.ts";
 import { evaluateAgent, type EvaluationJob } from "./evaluation.ts";
 import { keepStages } from "./stages.ts";
@@ -130,28 +130,38 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   const both = await stitchSet("both", pool);
 
   const agent = stitchingStudy.create(config, spec);
-  const clone = (name: string, data: Trajectories, ofPlanner = 0) => {
+  const clones = async (name: string, data: Trajectories, ofPlanner = 0) => {
     const share = ofPlanner / config.generated * settings.cloning.generatedShare;
     const set = { data, ofPlanner, share };
-    return stage(
-      `policy, ${name}`,
-      (said) => trainClone(agent, set, settings.cloning, rng.child("clone"), said),
-    );
+    const arrays = [];
+    for (let k = 1; k <= settings.cloning.policies; k++) {
+      const stream = rng.child(`clone/${k}`);
+      arrays.push(
+        await stage(`policy ${k}, ${name}`, (said) => trainClone(agent, set, settings.cloning, stream, said)),
+      );
+    }
+    return arrays;
   };
   const keptCount = trajectoryStarts(kept.data).length;
   const students = [
-    { acting: "BC of the data", arrays: await clone("data", offline.data) },
-    { acting: "BC of stitched data", arrays: await clone("stitched", stitched.data) },
-    { acting: "BC of generated and stitched data", arrays: await clone("both", both.data, keptCount) },
+    { acting: "BC of the data", policies: await clones("data", offline.data) },
+    { acting: "BC of stitched data", policies: await clones("stitched", stitched.data) },
+    { acting: "BC of generated and stitched data", policies: await clones("both", both.data, keptCount) },
   ];
   const rules: RuleResult[] = [];
-  const add = async (acting: string, job: Pick<EvaluationJob, "state" | "planner">, actMs: number) => {
-    const report = (running: number, step: number) =>
-      step % 50 === 0 && onProgress(`evaluating ${acting}, step ${step}, ${running} running`);
+  const add = async (acting: string, jobs: Pick<EvaluationJob, "state" | "planner">[], actMs: number) => {
     const { task, backend } = cell;
     const common = { algorithm: cell.algorithm, config, spec, backend, task, physics: "d4rl" as const, candidates: 1 };
-    const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${acting}`;
-    const episodes = await evaluateAgent({ ...common, ...job, episodes: cell.evaluation.episodes, seed }, report);
+    const episodes: Episode[] = [];
+    for (const [k, job] of jobs.entries()) {
+      const report = (running: number, step: number) =>
+        step % 50 === 0 &&
+        onProgress(`evaluating ${acting}, ${k + 1} of ${jobs.length}, step ${step}, ${running} running`);
+      const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${acting}/${k + 1}`;
+      episodes.push(
+        ...await evaluateAgent({ ...common, ...job, episodes: cell.evaluation.episodes, seed }, report),
+      );
+    }
     const scores = episodes.map(({ episodeReturn }) => normalizedScore(task, episodeReturn));
     rules.push({ candidates: 1, acting, episodes, scores, actMs });
   };
@@ -160,17 +170,21 @@ async function evaluateStitching(work: Work): ReturnType<StitchingTask["evaluate
   const plannerState = { updates: state.updates, arrays: { average: (state.arrays as PlannerArrays).average } };
   await add(
     "planner",
-    { state: plannerState, planner: { config: settings.planner, spec } },
+    [{ state: plannerState, planner: { config: settings.planner, spec } }],
     await timeCalls(() => acts(one), settings.planner.context + 1, 20),
   );
-  for (const { acting, arrays } of students) {
-    const own = { updates: 0, arrays };
-    await add(acting, { state: own }, await timeCalls(() => agent.act(own, one, 1, rng), 50, 200));
+  for (const { acting, policies } of students) {
+    const own = policies.map((arrays) => ({ updates: 0, arrays }));
+    await add(
+      acting,
+      own.map((state) => ({ state })),
+      await timeCalls(() => agent.act(own[0], one, 1, rng), 50, 200),
+    );
   }
   const publishedSize = config.publishedSize === "timed" && cell.seed === 0
     ? (await stage("planner of the published size", () => timePublished(work))).times.data
     : null;
-  const last = students[2].arrays;
+  const [last] = students[2].policies;
   return {
     environment: {
       physics: "d4rl",

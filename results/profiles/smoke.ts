@@ -124,7 +124,7 @@ export const smoke: Profile = {
               inverse: tinyRegression,
               reward: tinyRegression,
             },
-            cloning: tiny,
+            cloning: { ...tiny, policies: 2 },
           },
         },
       },

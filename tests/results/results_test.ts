@@ -304,7 +304,7 @@ Deno.test("a stitching cell that lost some stages ends as one left alone, and a 
       join(own, "checkpoint.safetensors"),
     );
     const stages = [...Deno.readDirSync(join(cellFolder(alone, cell), "stages"))].map(({ name }) => name).sort();
-    assertEquals(stages.length, 1 + 2 * (3 + 2 * 2) + 3);
+    assertEquals(stages.length, 1 + 2 * (3 + 2 * 2) + 3 * 2);
     for (const name of stages.filter((name) => /generated|stitched_(dynamics|rewards|pass_1)/.test(name))) {
       await Deno.copyFile(join(cellFolder(alone, cell), "stages", name), join(own, "stages", name));
     }
@@ -312,6 +312,7 @@ Deno.test("a stitching cell that lost some stages ends as one left alone, and a 
     assertEquals(resumed.stitching, whole.stitching);
     const scores = (e: typeof whole) => e.environment!.rules.map(({ acting, scores }) => ({ acting, scores }));
     assertEquals(scores(resumed), scores(whole));
+    assertEquals(scores(whole).map(({ scores }) => scores.length), [2, 4, 4, 4]); // Two policies of each set.
     const policy = (root: string) => Deno.readFile(join(cellFolder(root, cell), "policy.onnx"));
     assertEquals(await policy(stopped), await policy(alone));
 
@@ -320,7 +321,7 @@ Deno.test("a stitching cell that lost some stages ends as one left alone, and a 
       seed: 1,
       overrides: { ...cell.overrides, cloning: { updates: 40, hidden: 8, learningRate: 1e30 } },
     };
-    await assertRejects(() => trainCell(wild, alone, () => {}), Error, 'Cannot go on after "policy, data"');
+    await assertRejects(() => trainCell(wild, alone, () => {}), Error, 'Cannot go on after "policy 1, data"');
   }));
 
 Deno.test("a distillation cell that was stopped ends as one left alone, and BC learns from its exported pairs", () =>
