@@ -12,7 +12,7 @@ import { ndarray } from "./compile.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import type { Rng } from "./rng.ts";
 import { stopGradient, type Tensor, tf } from "./tensor.ts";
-import { tracedLayerNormalization } from "./trace.ts";
+import { tracedLayerNormalization, tracedRowsScaled } from "./trace.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
 export interface Linear<L = Tensor> {
@@ -99,24 +99,27 @@ const layerNormParts = ([x, scale, shift]: Tensor[]): Tensor[] => {
 const rowMean = (x: Tensor, weight: Tensor) =>
   tf.matMul(x as tf.Tensor2D, tf.reshape(tf.div(weight, x.shape[1]!), [-1, 1]) as tf.Tensor2D);
 
-const columnSum = (weight: Tensor, x: Tensor) =>
-  tf.reshape(tf.matMul(weight as tf.Tensor2D, x as tf.Tensor2D, true), [-1]);
+/** `(x - mean) scale` with a mean and a scale per row. */
+const rowsScaled = withGradient(
+  ([x, mean, scale]) => tracedRowsScaled(x, mean, scale) ?? tf.mul(tf.sub(x, mean), scale),
+  (dy, [x, mean, scale]) => {
+    const dx = tf.mul(dy, scale);
+    return [dx, tf.neg(tf.sum(dx, 1, true)), tf.sum(tf.mul(dy, tf.sub(x, mean)), 1, true)];
+  },
+);
 
-// dx = inverse (g - mean(g) - (x - mean) inverse^2 mean(g (x - mean))) with g = dy scale, where sums over rows and
-// columns are products, and `x - mean` is never formed. [Ours]
+// With z the normalized rows and g = dy scale: dx = inverse (g - mean(g) - z mean(g z)), where means are products. [Ours]
 const layerNormOp = withGradient(
   (xs) => layerNormParts(xs)[0],
   (dy, xs) => {
     const [x, scale] = xs;
-    const [mean, inverse] = [meanOp(...xs), inverseDeviationOp(...xs)];
-    const product = tf.mul(dy, x);
-    const direct = rowMean(dy, scale);
-    const cube = tf.mul(tf.mul(inverse, inverse), inverse);
-    const projection = tf.mul(cube, tf.sub(rowMean(product, scale), tf.mul(mean, direct)));
-    const offset = tf.sub(tf.mul(inverse, direct), tf.mul(mean, projection));
-    const dx = tf.sub(tf.sub(tf.mul(tf.mul(dy, scale), inverse), tf.mul(x, projection)), offset);
-    const dscale = tf.sub(columnSum(inverse, product), columnSum(tf.mul(inverse, mean), dy));
-    return [dx, dscale, sumRows(dy)];
+    const inverse = inverseDeviationOp(...xs);
+    const normalized = rowsScaled(x, meanOp(...xs), inverse);
+    const product = tf.mul(dy, normalized);
+    const centred = rowsScaled(tf.mul(dy, scale), rowMean(dy, scale), inverse);
+    const projection = tf.mul(inverse, rowMean(product, scale));
+    const dx = tf.sub(centred, rowsScaled(normalized, tf.zerosLike(projection), projection));
+    return [dx, sumRows(product), sumRows(dy)];
   },
 );
 

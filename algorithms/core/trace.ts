@@ -498,6 +498,21 @@ export function tracedLayerNormalization(
   return values.map((v) => tf.engine().makeTensorFromTensorInfo(g.tensor(v), backend));
 }
 
+/**
+ * `(x - mean) scale` for `x [batch, n]` and `mean` and `scale [batch, 1]` in one pass, as a BatchNormalization whose channels are the rows;
+ * null outside a trace.
+ */
+export function tracedRowsScaled(x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor): tf.Tensor | null {
+  if (!current) return null;
+  const g = current;
+  const [rows, n] = x.shape;
+  const view = (tensor: tf.Tensor, shape: Shape) => g.exact(g.tensor(g.exact(tensor), shape));
+  const fill = (value: number) => g.constant(new Float32Array(rows).fill(value), [rows], "float32");
+  const inputs = [view(x, [1, rows, n]), view(scale, [rows]), fill(0), view(mean, [rows]), fill(1)];
+  const scaled = g.node("BatchNormalization", inputs, [1, rows, n], "float32", { epsilon: { float: 0 } });
+  return tf.engine().makeTensorFromTensorInfo(g.tensor(scaled, [rows, n]), backend);
+}
+
 function registerOnce() {
   if (tf.findBackendFactory(backendName)) return;
   tf.registerBackend(backendName, () => backend, 0);
