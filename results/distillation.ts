@@ -33,10 +33,14 @@ import type { Evaluation } from "./train.ts";
 /** What a distillation cell says beside its scores. */
 export interface DistillationResult {
   pairs: number;
+  /** Exponent of the reciprocal state density; 0 for none. */
+  densityExponent: number;
   /** Share of rows that the weights leave effective; 1 without. */
   effectiveShare: number;
   /** Mean log density of held-out states under the flow and under a Gaussian, in nats; null without weights. */
   heldOut: { flow: number; gaussian: number } | null;
+  /** Mean square error of the policies together against the teacher, by tenths of states from the rarest; null if not asked for. */
+  densityErrors: number[] | null;
   /** `[update, outer loss]`, means over a hundredth of the run. */
   curve: [number, number][];
   /** Normalized states in the data's first two principal components. */
@@ -90,8 +94,8 @@ export async function distillationTask(
     : config.teacherFile
     ? await importTeacher(config.teacherFile, spec)
     : await trainTeacher(data, config, spec, rng.child("teacher"), stage);
-  const { weights, heldOut } = config.densityExponent === 0
-    ? { weights: new Float64Array(count).fill(1), heldOut: null }
+  const { weights, densities, heldOut } = config.densityExponent === 0 && config.densityErrors === "left out"
+    ? { weights: new Float64Array(count).fill(1), densities: null, heldOut: null }
     : await densityWeights(normalized, count, config, rng.child("density"), stage);
   const distillation = createDistillation(config, spec);
   const pairsOf = (rows: Int32Array): Pairs => ({
@@ -131,6 +135,7 @@ export async function distillationTask(
         spec,
         teacher,
         weights,
+        densities,
         heldOut,
         distillation,
         pairsOf,
@@ -156,7 +161,7 @@ async function densityWeights(
   config: BehaviorDistillationConfig,
   rng: Rng,
   stage: Stage,
-): Promise<{ weights: Float64Array; heldOut: { flow: number; gaussian: number } }> {
+): Promise<{ weights: Float64Array; densities: ArrayLike<number>; heldOut: { flow: number; gaussian: number } }> {
   const settings = { ...mafDefaults, epochs: config.densityEpochs };
   const dim = normalized.length / count;
   const kept = await stage("density model", async (said) => {
@@ -173,5 +178,5 @@ async function densityWeights(
   const [flow, gaussian] = kept.heldOut.data;
   const densities = await logDensities(kept.flow as Maf<NdArray>, normalized, count);
   const weights = stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent });
-  return { weights, heldOut: { flow, gaussian } };
+  return { weights, densities, heldOut: { flow, gaussian } };
 }

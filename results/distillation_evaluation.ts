@@ -36,6 +36,9 @@ import type { Teacher } from "./teacher.ts";
 import { timeCalls } from "./timing.ts";
 import type { RuleResult } from "./train.ts";
 
+/** States on which errors are measured. Ours. */
+const errorSample = 20_000;
+
 /** A trained distillation and what it came from. */
 export interface DistillationWork {
   cell: Cell;
@@ -47,6 +50,8 @@ export interface DistillationWork {
   spec: Spec;
   teacher: Teacher | null;
   weights: Float64Array;
+  /** Log densities of the states; null if no density model was trained. */
+  densities: ArrayLike<number> | null;
   heldOut: DistillationResult["heldOut"];
   distillation: Distillation;
   pairsOf(rows: Int32Array): Pairs;
@@ -155,13 +160,33 @@ export async function evaluateDistillation(work: DistillationWork): ReturnType<D
     },
     distillation: {
       pairs: config.pairs,
+      densityExponent: config.densityExponent,
       effectiveShare: effectiveSampleSize(weights) / weights.length,
       heldOut: work.heldOut,
+      densityErrors: config.densityErrors === "reported" ? await densityErrors(work, together) : null,
       curve: await readCurve(join(work.folder, "metrics.jsonl")),
       projection: project(work.normalized, data.count, first.observation, pairs.observation),
     },
     policy: agent.exportPolicy(together),
   };
+}
+
+/** Mean square error of a policy against the teacher's actions, by tenths of a sample of states, the rarest first. */
+async function densityErrors(work: DistillationWork, state: AgentState): Promise<number[] | null> {
+  const { cell, config, data, spec, teacher, densities, rng } = work;
+  if (!teacher || !densities) return null;
+  const { observationDim, actionDim, count } = data;
+  const sample = distinctRows(count, Math.min(count, errorSample), createRng(`${cell.task}/density errors`));
+  const rows = sample.sort((a, b) => densities[a] - densities[b]);
+  const observation = takeRows(data.observation, observationDim, rows);
+  const policy = algorithms[cell.algorithm].create(config, spec);
+  const [own, wanted] = await Promise.all([
+    policy.act(state, observation, 1, rng),
+    teacher.agent.act(teacher.state, observation, 1, rng),
+  ]);
+  const squares = (own.data as Float32Array).map((x, i) => (x - wanted.data[i]) ** 2);
+  const cut = (tenth: number) => Math.floor(tenth * rows.length / 10) * actionDim;
+  return Array.from({ length: 10 }, (_, i) => Number(mean([...squares.subarray(cut(i), cut(i + 1))]).toFixed(5)));
 }
 
 /** BC of the whole data, one per task and seed. */

@@ -22,6 +22,7 @@ export function distillationTable(evaluations: readonly Evaluation[], notes: str
       "method",
       "seed",
       "pairs",
+      "exponent",
       "effective rows, %",
       "log density",
       "Gaussian's",
@@ -30,13 +31,14 @@ export function distillationTable(evaluations: readonly Evaluation[], notes: str
       "distilling, s",
     ],
     rows: evaluations.map((e) => {
-      const { pairs, effectiveShare, heldOut, curve } = e.distillation!;
+      const { pairs, densityExponent, effectiveShare, heldOut, curve } = e.distillation!;
       return [
         e.cell.task,
         title(e),
         `${e.cell.seed}`,
         `${pairs}`,
-        (100 * effectiveShare).toFixed(0),
+        `${densityExponent}`,
+        (100 * effectiveShare).toPrecision(2),
         heldOut?.flow.toFixed(2) ?? "",
         heldOut?.gaussian.toFixed(2) ?? "",
         curve[0]?.[1].toFixed(4) ?? "",
@@ -156,6 +158,85 @@ export function sizesFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
         { mark: { type: "circle", size: 50, opacity: 1 }, encoding: { x, y, color } },
         { mark: "rule", encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color } },
       ],
+    })),
+  } as TopLevelSpec;
+}
+
+/** Score of policies trained on the pairs, and their errors by how rare a state is, at each exponent of the reciprocal density. */
+export function exponentsFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
+  const exponents = [...new Set(evaluations.map((e) => e.distillation!.densityExponent))].sort((a, b) => a - b);
+  const shown = (exponent: number) => exponent === 0 ? "0 (Av-PBC)" : `${exponent}`;
+  const scores = groupRules(evaluations).flatMap((g) => {
+    const [, exponent, acting] =
+      g.acting.match(/^exponent ([\d.]+): (distilled pairs(?:, ensemble of \d+)?|random pairs)$/) ?? [];
+    if (!exponent || acting === "random pairs" && exponent !== "0") return [];
+    const { mean, low, high } = bootstrapMean(g.scores);
+    return [{
+      task: g.task,
+      exponent: shown(Number(exponent)),
+      acting,
+      score: mean,
+      low: low ?? mean,
+      high: high ?? mean,
+    }];
+  });
+  const errors = evaluations.flatMap(({ cell: { task, seed }, distillation }) =>
+    (distillation!.densityErrors ?? []).map((error, i) => ({
+      task,
+      seed,
+      exponent: shown(distillation!.densityExponent),
+      tenth: i + 1,
+      error,
+    }))
+  );
+  const order = exponents.map(shown);
+  const color = { field: "exponent", type: "nominal", title: "exponent", sort: order, legend: { orient: "bottom" } };
+  const x = { field: "exponent", type: "ordinal", title: "exponent", sort: order, axis: { labelAngle: 0 } };
+  const shape = { field: "acting", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
+  const y = (field: string, title: string) => ({ field, type: "quantitative", title });
+  const panels = (task: string) => [
+    {
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: 300,
+      height: 240,
+      data: { values: scores.filter((v) => v.task === task) },
+      layer: [
+        { mark: "rule", encoding: { x, y: y("low", "D4RL normalized score"), y2: { field: "high" } } },
+        {
+          mark: { type: "point", filled: true, size: 70, opacity: 1 },
+          encoding: { x, y: y("score", "D4RL normalized score"), shape },
+        },
+      ],
+    },
+    {
+      title: { text: "Error against the teacher's actions", fontSize: 12, fontWeight: "normal" },
+      width: 340,
+      height: 240,
+      data: { values: errors.filter((v) => v.task === task) },
+      mark: { type: "line", strokeWidth: 1.5, opacity: 0.8 },
+      encoding: {
+        x: {
+          field: "tenth",
+          type: "ordinal",
+          title: "tenth of the data's states, the rarest first",
+          axis: { labelAngle: 0 },
+        },
+        y: y("error", "mean square"),
+        color,
+        detail: { field: "seed" },
+      },
+    },
+  ];
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "What weighting by reciprocal state density does",
+      subtitle:
+        "Scores with 95 % intervals over seeds, then episodes; errors of the policies together, one line per seed. Local data.",
+    },
+    vconcat: [...new Set(evaluations.map(({ cell }) => cell.task))].map((task) => ({
+      hconcat: panels(task),
+      resolve: { scale: { color: "independent", shape: "independent" } },
     })),
   } as TopLevelSpec;
 }

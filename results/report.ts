@@ -15,7 +15,13 @@ import { aggregateTable, profileFigure } from "./aggregate_report.ts";
 import { banditFigure, banditTable } from "./bandit_report.ts";
 import { algorithms, cellFolder, cellLabel } from "./cell.ts";
 import { type Answer, answerClaims, claimsTable, quotedComparison } from "./claims.ts";
-import { curvesFigure, distillationTable, projectionFigure, sizesFigure } from "./distillation_report.ts";
+import {
+  curvesFigure,
+  distillationTable,
+  exponentsFigure,
+  projectionFigure,
+  sizesFigure,
+} from "./distillation_report.ts";
 import { diagnosisFigure, diagnosisTable } from "./diagnosis.ts";
 import { differenceTable, environmentFigure, scoreTable, speedFigure } from "./environment_report.ts";
 import { writeFigure } from "./figures.ts";
@@ -136,6 +142,7 @@ const experimentTitles: Record<string, string> = {
   stitching: "Trajectory stitching",
   distillation: "Offline behavior distillation",
   sizes: "Distilled pairs: how many",
+  exponents: "SDW-OBD: how strongly density weighs",
   diagnosis: "State quality and state diversity",
 };
 
@@ -192,6 +199,7 @@ function experimentSections(evaluations: readonly Evaluation[], failures: readon
       tables[experiment] = distillationTable(own, notes);
       figures[`${experiment}_curves`] = curvesFigure(own);
       if (experiment === "sizes") figures.sizes = sizesFigure(environments);
+      else if (experiment === "exponents") figures.exponents = exponentsFigure(own);
       else figures.distillation_states = projectionFigure(own);
     }
     if (of("diagnosis").length > 0) {

@@ -46,9 +46,13 @@ export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
   const groups = new Map<string, RuleScores>();
   const ordered = evaluations.filter((e) => e.environment).sort((a, b) => a.cell.seed - b.cell.seed);
   for (const { cell: { experiment, task, algorithm, seed }, environment, distillation } of ordered) {
-    const size = experiment === "sizes" && distillation ? `${distillation.pairs} pairs: ` : "";
+    const setting = experiment === "sizes"
+      ? `${distillation!.pairs} pairs: `
+      : experiment === "exponents"
+      ? `exponent ${distillation!.densityExponent}: `
+      : "";
     for (const { candidates, sampling, acting: said, scores, actMs } of environment!.rules) {
-      const acting = `${size}${said ?? actingName(algorithm, candidates, sampling)}`;
+      const acting = `${setting}${said ?? actingName(algorithm, candidates, sampling)}`;
       const method = algorithms[sampling ? "behaviour_sampling" : algorithm].title;
       const key = [experiment, task, algorithm, method, acting].join("/");
       const datasetMean = normalizedScore(task, environment!.datasetMean);

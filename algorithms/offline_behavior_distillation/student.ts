@@ -52,8 +52,10 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   teacherHidden: number;
   /** Step size of the teacher's training. */
   teacherLearningRate: number;
-  /** Passes of the density model over the states; used if `densityExponent` is above 0. */
+  /** Passes of the density model over the states; used if `densityExponent` is above 0 or errors are wanted. */
   densityEpochs: number;
+  /** Whether the policies' errors are reported by how rare a state is, for which the density model is trained. */
+  densityErrors: "reported" | "left out";
   /** Fresh policies that are scored, one by one and as an ensemble. */
   students: number;
 }
@@ -66,6 +68,7 @@ const defaults: BehaviorDistillationConfig = {
   teacherHidden: 256,
   teacherLearningRate: 3e-4,
   densityEpochs: 50,
+  densityErrors: "left out",
   students: 10,
   architecture: "plain",
   variants: 0,

@@ -12,7 +12,7 @@ export interface DensityWeightConfig {
   exponent: number;
   /** Shares of rows whose log density is clipped at either end; none if absent. */
   clip?: readonly [number, number];
-  /** Largest weight, relative to a mean of 1; none if absent. */
+  /** Largest weight, relative to a mean of 1, before the weights are brought to that mean again; none if absent. */
   cap?: number;
 }
 

@@ -11,6 +11,7 @@ import {
   banditTasks,
   cheetahReplay,
   distillationNames,
+  exponentPlans,
   hopperReplay,
   iterativeBaselines,
   klSettings,
@@ -117,6 +118,11 @@ export const full: Profile = {
       runs: alike(distillationNames, { overrides: { ...distillation, variants: 10 } }),
     }],
     sizes: sizePlans([16, 32, 64, 128, 256], distillationPlan, distillation),
+    exponents: exponentPlans(
+      [0.05, 0.2, 1],
+      { ...distillationPlan, tasks: ["hopper-medium-local", "halfcheetah-medium-local"] },
+      distillation,
+    ),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay, cheetahReplay],

@@ -10,6 +10,7 @@ import {
   banditTasks,
   cheetahReplay,
   distillationNames,
+  exponentPlans,
   hopperReplay,
   iterativeBaselines,
   type Plan,
@@ -100,6 +101,10 @@ export const paper: Profile = {
     sizes: sizePlans([16, 32, 64, 128, 256], {
       ...distillationPlan,
       tasks: gym.filter((task) => task.includes("-replay-")),
+    }, { students: 10 }),
+    exponents: exponentPlans([0.05, 0.2, 1], {
+      ...distillationPlan,
+      tasks: gym.filter((task) => task.includes("-medium-v2")),
     }, { students: 10 }),
     diagnosis: [{
       kind: "diagnosis",

@@ -17,6 +17,7 @@ export const experimentNames = [
   "stitching",
   "distillation",
   "sizes",
+  "exponents",
   "diagnosis",
 ] as const;
 
@@ -106,6 +107,22 @@ export const sizePlans = (sizes: readonly number[], plan: Omit<Plan, "runs">, ov
     ...plan,
     runs: alike(["av_pbc", "sdw_obd"], { overrides: { ...overrides, pairs, variants: 0 } }),
   }));
+
+/** OBD and SDW-OBD with several exponents of the reciprocal state density, with errors by how rare a state is. */
+export const exponentPlans = (
+  exponents: readonly number[],
+  plan: Omit<Plan, "runs">,
+  run: Run["overrides"],
+): Plan[] => {
+  const overrides = { ...run, variants: 0, densityErrors: "reported" };
+  return [
+    { ...plan, runs: { av_pbc: { overrides } } },
+    ...exponents.map((densityExponent) => ({
+      ...plan,
+      runs: { sdw_obd: { overrides: { ...overrides, densityExponent } } },
+    })),
+  ];
+};
 
 /** All ways to distil a dataset into pairs. */
 export const distillationNames = ["dbc", "pbc", "av_pbc", "sdw_obd"] as const;

@@ -11,6 +11,7 @@ import {
   banditTasks,
   cheetahReplay,
   distillationNames,
+  exponentPlans,
   hopperReplay,
   iterativeBaselines,
   klSettings,
@@ -218,6 +219,11 @@ export const quick: Profile = {
       { ...distillationPlan, tasks: experts, runs: alike(["av_pbc", "sdw_obd"], { overrides: smallDistillation }) },
     ],
     sizes: sizePlans([16, 64, 256], distillationPlan, smallDistillation),
+    exponents: exponentPlans(
+      [0.05, 0.2, 1],
+      { ...distillationPlan, tasks: Object.keys(fasterOnMedium), seeds: [3, 4, 5] }, // The rate was chosen on seed 0.
+      { ...smallDistillation, ...fasterOnMedium["halfcheetah-medium-local"] },
+    ),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay, cheetahReplay],
@@ -227,5 +233,5 @@ export const quick: Profile = {
       episodes: 10,
     }],
   },
-  onRequest: ["srpo", "stitching", "distillation", "sizes", "diagnosis"],
+  onRequest: ["srpo", "stitching", "distillation", "sizes", "exponents", "diagnosis"],
 };

@@ -9,6 +9,7 @@ import { toySets } from "../toy.ts";
 import {
   alike,
   distillationNames,
+  exponentPlans,
   hopperReplay,
   klSettings,
   type Plan,
@@ -135,6 +136,7 @@ export const smoke: Profile = {
     }],
     distillation: [{ ...distillationPlan, runs: alike(distillationNames, { overrides: tinyDistillation }) }],
     sizes: sizePlans([4], distillationPlan, tinyDistillation),
+    exponents: exponentPlans([1], distillationPlan, tinyDistillation),
     diagnosis: [{
       kind: "diagnosis",
       tasks: [hopperReplay],

@@ -276,6 +276,7 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
         table: "Offline behavior distillation",
         files: ["distillation.csv", "distillation_curves.png", "distillation_states.png"],
       },
+      { only: "exponents", table: "exponent 1: random pairs", files: ["exponents.csv", "exponents.png"] },
     ];
     for (const { only, table, files, more = [] } of runs) {
       const args = ["--profile", "smoke", "--only", only, "--out", folder];
@@ -328,7 +329,7 @@ Deno.test("a distillation cell that was stopped ends as one left alone, and BC l
   withFolder(async (folder) => {
     const recipe = localRecipes["hopper-medium-replay-local"];
     await makeLocalDataset({ ...recipe, transitions: 4000 }, join(folder, `${recipe.id}.hdf5`));
-    const [cell] = planCells("smoke", { only: "distillation", algorithm: "sdw_obd" }, "onnx", folder);
+    const [cell] = planCells("smoke", { only: "exponents", algorithm: "sdw_obd" }, "onnx", folder);
     const [alone, stopped] = [join(folder, "alone"), join(folder, "stopped")];
     const whole = await trainCell(cell, alone, () => {});
     const half = { ...cell, overrides: { ...cell.overrides, updates: 3 }, checkpointMs: 0 };
@@ -344,6 +345,9 @@ Deno.test("a distillation cell that was stopped ends as one left alone, and BC l
     assertEquals(await policy(stopped), await policy(alone));
     const { heldOut, effectiveShare } = whole.distillation!;
     assert(Number.isFinite(heldOut!.flow) && Number.isFinite(heldOut!.gaussian) && effectiveShare < 1);
+    const errors = whole.distillation!.densityErrors!;
+    assertEquals(resumed.distillation!.densityErrors, errors);
+    assert(errors.length === 10 && errors.every((x) => x > 0), `${errors}`);
 
     const path = join(cellFolder(alone, cell), "pairs.hdf5");
     const data = await loadTransitions(path);
