@@ -38,7 +38,7 @@ export function distillationTable(evaluations: readonly Evaluation[], notes: str
         `${e.cell.seed}`,
         `${pairs}`,
         `${densityExponent}`,
-        (100 * effectiveShare).toPrecision(2),
+        (100 * effectiveShare).toFixed(effectiveShare < 0.1 ? 1 : 0),
         heldOut?.flow.toFixed(2) ?? "",
         heldOut?.gaussian.toFixed(2) ?? "",
         curve[0]?.[1].toFixed(4) ?? "",
