@@ -167,9 +167,10 @@ export function exponentsFigure(evaluations: readonly Evaluation[]): TopLevelSpe
   const exponents = [...new Set(evaluations.map((e) => e.distillation!.densityExponent))].sort((a, b) => a - b);
   const shown = (exponent: number) => exponent === 0 ? "0 (Av-PBC)" : `${exponent}`;
   const scores = groupRules(evaluations).flatMap((g) => {
-    const [, exponent, acting] =
-      g.acting.match(/^exponent ([\d.]+): (distilled pairs(?:, ensemble of \d+)?|random pairs)$/) ?? [];
-    if (!exponent || acting === "random pairs" && exponent !== "0") return [];
+    const [, exponent, set, together] =
+      g.acting.match(/^exponent ([\d.]+): (distilled|random) pairs(, ensemble of \d+)?$/) ?? [];
+    if (!exponent || set === "random" && exponent !== "0") return [];
+    const acting = set === "random" ? "random pairs" : together ? "together" : "one by one";
     const { mean, low, high } = bootstrapMean(g.scores);
     return [{
       task: g.task,
