@@ -97,13 +97,21 @@ export function groupLatencies(evaluations: readonly Evaluation[]): (RuleTimes &
   return [...groups.values()];
 }
 
-/** Scores of `a` minus those of `b`, episode by episode, over the seeds that both have; null if they have none in common. */
+/**
+ * Scores of `a` minus those of `b`, start state by start state, over the seeds that both have; null if they have none in common or played
+ * different ones. Several policies of a seed, each of which played all start states, are averaged against a single one.
+ */
 export function differencesOf(a: RuleScores, b: RuleScores): number[][] | null {
   const common = a.seeds.filter((seed) => b.seeds.includes(seed));
   const of = (group: RuleScores) => common.map((seed) => group.scores[group.seeds.indexOf(seed)]);
   const [x, y] = [of(a), of(b)];
-  if (common.length === 0 || x.some((seed, i) => seed.length !== y[i].length)) return null;
-  return pairedDifferences(x, y);
+  const lengths = x.map((seed, i) => Math.min(seed.length, y[i].length));
+  if (common.length === 0 || lengths.some((n, i) => x[i].length % n > 0 || y[i].length % n > 0)) return null;
+  const averaged = (scores: number[][]) =>
+    scores.map((seed, i) =>
+      Array.from({ length: lengths[i] }, (_, start) => mean(seed.filter((_, k) => k % lengths[i] === start)))
+    );
+  return pairedDifferences(averaged(x), averaged(y));
 }
 
 /** Mean score of every way to act in one evaluation, or what a bandit's policy does, in words. */

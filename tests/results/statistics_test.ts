@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { differencesOf, type RuleScores } from "../../results/scores.ts";
 import {
   aggregateNames,
   aggregateScores,
@@ -111,6 +112,16 @@ Deno.test("bootstrapMean() covers the truth in about 95 of 100 experiments with 
     if (low! <= 0 && 0 <= high!) covered++;
   }
   assert(covered >= 176 && covered <= 198, `${covered} of 200`); // 190 expected; percentile intervals run a little short.
+});
+
+Deno.test("differencesOf() pairs start states and averages several policies of a seed, each of which played all", () => {
+  const group = (seeds: number[], scores: number[][]) => ({ seeds, scores }) as RuleScores;
+  const policies = group([0, 1], [[1, 2, 3, 6], [5, 5, 5, 5]]); // Two of each seed, two start states.
+  assertEquals(differencesOf(policies, group([1, 0], [[1, 2], [0, 1]])), [[2, 3], [4, 3]]);
+  assertEquals(differencesOf(group([0], [[0, 1]]), policies), [[-2, -3]]);
+  assertEquals(differencesOf(policies, group([0], [[1, 2, 3, 5]])), [[0, 0, 0, 1]]);
+  assertEquals(differencesOf(policies, group([0], [[1, 2, 3]])), null);
+  assertEquals(differencesOf(policies, group([7], [[1, 2]])), null);
 });
 
 Deno.test("pairedDifferences() pairs seeds and episodes, and refuses what does not match", () => {
