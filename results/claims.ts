@@ -11,7 +11,7 @@ import quotations from "./claims.json" with { type: "json" };
 import { presetTask } from "./cell.ts";
 import { scoreGapAtLoss } from "./diagnosis.ts";
 import { differencesOf, groupLatencies, groupRules, type RuleScores, type RuleTimes } from "./scores.ts";
-import { bootstrapMean, type Interval, mean } from "./statistics.ts";
+import { bootstrapMean, type Interval } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
 
 /** How a claim's words or a quoted number are known. */
@@ -27,7 +27,7 @@ interface Acting {
 type Check =
   & { atLeast?: number; atMost?: number }
   & (
-    | { kind: "score"; experiment: string; a: Acting; b: Acting; unpaired?: true }
+    | { kind: "score"; experiment: string; a: Acting; b: Acting }
     | { kind: "gain"; experiment: string; a: Acting }
     | { kind: "time"; experiment: string; a: Acting; b: Acting }
     | {
@@ -121,7 +121,7 @@ function measure(check: Check, evaluations: readonly Evaluation[], groups: reado
       return own.filter(matches(check.a)).flatMap((a) => {
         if (check.kind === "gain") return [{ task: a.task, ours: gainOf(a) }];
         const b = own.filter(({ task }) => task === a.task).find(matches(check.b));
-        const ours = b && scoreDifference(a, b, check.unpaired);
+        const ours = b && scoreDifference(a, b);
         return ours ? [{ task: a.task, ours }] : [];
       });
     }
@@ -164,10 +164,9 @@ function ratioOf(a: RuleTimes, b: RuleTimes): Interval | null {
   return common.length === 0 ? null : bootstrapMean(common.map((seed) => [at(b, seed) / at(a, seed)]));
 }
 
-/** Scores of `a` minus those of `b`, paired by episode or, where they played different numbers of them, by seed. */
-function scoreDifference(a: RuleScores, b: RuleScores, unpaired?: true): Interval | null {
-  const means = (group: RuleScores): RuleScores => ({ ...group, scores: group.scores.map((seed) => [mean(seed)]) });
-  const pairs = unpaired ? differencesOf(means(a), means(b)) : differencesOf(a, b);
+/** Mean of the paired differences; null if there are none. */
+function scoreDifference(a: RuleScores, b: RuleScores): Interval | null {
+  const pairs = differencesOf(a, b);
   return pairs && bootstrapMean(pairs);
 }
 

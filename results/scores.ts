@@ -27,8 +27,10 @@ export interface RuleTimes {
 
 /** One way to act, over seeds, with its scores. */
 export interface RuleScores extends RuleTimes {
-  /** Per seed, the normalized scores of its episodes; the same start states for all. */
+  /** Per seed, the normalized scores of its episodes: all start states by its first policy, then all by the next. */
   scores: number[][];
+  /** Start states, the same for all seeds. */
+  starts: number;
   /** Normalized score of the dataset's episodes on average. */
   datasetMean: number;
 }
@@ -45,7 +47,8 @@ function actingName(algorithm: string, candidates: number, sampling?: SamplingRu
 export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
   const groups = new Map<string, RuleScores>();
   const ordered = evaluations.filter((e) => e.environment).sort((a, b) => a.cell.seed - b.cell.seed);
-  for (const { cell: { experiment, task, algorithm, seed }, environment, distillation } of ordered) {
+  for (const { cell, environment, distillation } of ordered) {
+    const { experiment, task, algorithm, seed, evaluation: { episodes: starts } } = cell;
     const setting = experiment === "sizes"
       ? `${distillation!.pairs} pairs: `
       : experiment === "exponents"
@@ -57,7 +60,19 @@ export function groupRules(evaluations: readonly Evaluation[]): RuleScores[] {
       const key = [experiment, task, algorithm, method, acting].join("/");
       const datasetMean = normalizedScore(task, environment!.datasetMean);
       const group = groups.get(key) ??
-        { experiment, task, algorithm, method, acting, sampling, seeds: [], scores: [], actMs: [], datasetMean };
+        {
+          experiment,
+          task,
+          algorithm,
+          method,
+          acting,
+          sampling,
+          seeds: [],
+          scores: [],
+          starts,
+          actMs: [],
+          datasetMean,
+        };
       group.seeds.push(seed);
       group.scores.push(scores);
       group.actMs.push(actMs);
@@ -98,18 +113,18 @@ export function groupLatencies(evaluations: readonly Evaluation[]): (RuleTimes &
 }
 
 /**
- * Scores of `a` minus those of `b`, start state by start state, over the seeds that both have; null if they have none in common or played
- * different ones. Several policies of a seed, each of which played all start states, are averaged against a single one.
+ * Scores of `a` minus those of `b`, start state by start state, over the seeds that both have; null if they have none in common or
+ * played different starts. Several policies of a seed are averaged where the other has another number of them.
  */
 export function differencesOf(a: RuleScores, b: RuleScores): number[][] | null {
   const common = a.seeds.filter((seed) => b.seeds.includes(seed));
   const of = (group: RuleScores) => common.map((seed) => group.scores[group.seeds.indexOf(seed)]);
   const [x, y] = [of(a), of(b)];
-  const lengths = x.map((seed, i) => Math.min(seed.length, y[i].length));
-  if (common.length === 0 || lengths.some((n, i) => x[i].length % n > 0 || y[i].length % n > 0)) return null;
+  if (common.length === 0 || a.starts !== b.starts) return null;
+  if (x.every((seed, i) => seed.length === y[i].length)) return pairedDifferences(x, y);
   const averaged = (scores: number[][]) =>
-    scores.map((seed, i) =>
-      Array.from({ length: lengths[i] }, (_, start) => mean(seed.filter((_, k) => k % lengths[i] === start)))
+    scores.map((seed) =>
+      Array.from({ length: a.starts }, (_, start) => mean(seed.filter((_, k) => k % a.starts === start)))
     );
   return pairedDifferences(averaged(x), averaged(y));
 }

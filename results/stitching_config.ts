@@ -16,7 +16,7 @@ import {
 
 /** Settings of the shallow policy. */
 export interface CloningConfig {
-  /** Policies of each set of trajectories, whose episodes are scored together. Ours: alone they score up to 38 points apart. */
+  /** Policies of each set of trajectories, whose episodes are scored together. Ours: alone they score tens of points apart. */
   policies: number;
   updates: number;
   batchSize: number;

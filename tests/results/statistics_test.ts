@@ -115,12 +115,12 @@ Deno.test("bootstrapMean() covers the truth in about 95 of 100 experiments with 
 });
 
 Deno.test("differencesOf() pairs start states and averages several policies of a seed, each of which played all", () => {
-  const group = (seeds: number[], scores: number[][]) => ({ seeds, scores }) as RuleScores;
+  const group = (seeds: number[], scores: number[][], starts = 2) => ({ seeds, scores, starts }) as RuleScores;
   const policies = group([0, 1], [[1, 2, 3, 6], [5, 5, 5, 5]]); // Two of each seed, two start states.
   assertEquals(differencesOf(policies, group([1, 0], [[1, 2], [0, 1]])), [[2, 3], [4, 3]]);
   assertEquals(differencesOf(group([0], [[0, 1]]), policies), [[-2, -3]]);
   assertEquals(differencesOf(policies, group([0], [[1, 2, 3, 5]])), [[0, 0, 0, 1]]);
-  assertEquals(differencesOf(policies, group([0], [[1, 2, 3]])), null);
+  assertEquals(differencesOf(policies, group([0], [[1, 2, 3, 5]], 4)), null);
   assertEquals(differencesOf(policies, group([7], [[1, 2]])), null);
 });
 
