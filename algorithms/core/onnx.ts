@@ -26,10 +26,10 @@ export interface OnnxNode {
   domain?: string;
 }
 
-/** A named value with its type; a string dimension is symbolic. */
+/** A named value with its type; a string dimension is symbolic, the shape "sequence" is that of a sequence of tensors. */
 export interface OnnxValue {
   name: string;
-  shape: readonly (number | string)[];
+  shape: readonly (number | string)[] | "sequence";
   dtype: DType;
 }
 
@@ -91,16 +91,21 @@ function writeConstant(writer: BinaryWriter, constant: OnnxConstant) {
 }
 
 function writeValue(writer: BinaryWriter, value: OnnxValue) {
-  text(writer, 1, value.name);
-  message(writer, 2, (type) =>
+  const { name, shape, dtype } = value;
+  const tensorType: Body = (type) =>
     message(type, 1, (tensor) => {
-      integer(tensor, 1, elementType[value.dtype]);
-      message(tensor, 2, (shape) => {
-        for (const n of value.shape) {
-          message(shape, 1, (dim) => typeof n === "number" ? integer(dim, 1, n) : text(dim, 2, n));
-        }
+      integer(tensor, 1, elementType[dtype]);
+      if (shape === "sequence") return;
+      message(tensor, 2, (dims) => {
+        for (const n of shape) message(dims, 1, (dim) => typeof n === "number" ? integer(dim, 1, n) : text(dim, 2, n));
       });
-    }));
+    });
+  text(writer, 1, name);
+  message(
+    writer,
+    2,
+    shape === "sequence" ? (type) => message(type, 4, (of) => message(of, 1, tensorType)) : tensorType,
+  );
 }
 
 /** The bytes of `graph` as an ONNX model, operator set 18. */

@@ -5,7 +5,7 @@
  */
 
 import * as ort from "onnxruntime-node";
-import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
+import { encodeOnnx, type OnnxGraph, type OnnxValue } from "./onnx.ts";
 
 /** An array in host memory: row-major `data` of `shape`. */
 export interface NdArray {
@@ -34,6 +34,22 @@ function bind({ data, shape }: NdArray): ort.Tensor {
 }
 
 /**
+ * The binding for Node copies every result into a new array after the run, though the run wrote it where it should be. It
+ * copies them in the model's order and refuses one that is no tensor, so an empty sequence in front saves the copies: of
+ * 10 MB in an update of DTQL, 5 % of its time. [Ours]
+ */
+const refused: OnnxValue = { name: "refused", shape: "sequence", dtype: "float32" };
+const refusal = "Non tensor type is temporarily not supported.";
+
+/** Results of so many values take longer to copy than an error takes. */
+const dearSize = 8192;
+
+function withoutCopies(graph: OnnxGraph): OnnxGraph {
+  const node = { op: "SequenceEmpty", inputs: [], outputs: [refused.name], attributes: {} };
+  return { ...graph, nodes: [...graph.nodes, node], outputs: [refused, ...graph.outputs] };
+}
+
+/**
  * Loads a graph into ONNX Runtime with one thread: the fastest setting at these sizes when several cells run, and the
  * deterministic one.
  */
@@ -41,7 +57,9 @@ export async function createSession(
   graph: OnnxGraph,
   options: ort.InferenceSession.SessionOptions = {},
 ): Promise<Session> {
-  const session = await ort.InferenceSession.create(encodeOnnx(graph), {
+  const sizes = graph.outputs.map(({ shape }) => (shape as readonly number[]).reduce((a, b) => a * b, 1));
+  const isDear = sizes.reduce((a, b) => a + b, 0) >= dearSize;
+  const session = await ort.InferenceSession.create(encodeOnnx(isDear ? withoutCopies(graph) : graph), {
     executionProviders: ["cpu"],
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
@@ -54,10 +72,14 @@ export async function createSession(
   return {
     async run(inputs, outputs) {
       const feeds: Record<string, ort.Tensor> = {};
-      const fetches: Record<string, ort.Tensor> = {};
+      const fetches: Record<string, ort.Tensor | null> = isDear ? { [refused.name]: null } : {};
       for (let i = 0; i < inputNames.length; i++) feeds[inputNames[i]] = bind(inputs[i]);
       for (let i = 0; i < outputNames.length; i++) fetches[outputNames[i]] = bind(outputs[i]);
-      await session.run(feeds, fetches);
+      try {
+        await session.run(feeds, fetches);
+      } catch (error) {
+        if (!isDear || (error as Error).message !== refusal) throw error;
+      }
     },
   };
 }
