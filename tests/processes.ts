@@ -12,3 +12,8 @@ export async function listProcesses(): Promise<{ pid: number; command: string }[
     return { pid: Number(pid), command };
   });
 }
+
+/** Whether there is a WebGPU adapter; Debian's `mesa-vulkan-drivers` has one in software. */
+export async function hasWebGpu(): Promise<boolean> {
+  return await (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu?.requestAdapter() != null;
+}

@@ -57,6 +57,7 @@ const remedies = {
 };
 
 const require = createRequire(import.meta.url);
+let adapter: Promise<unknown> | undefined;
 
 const loaders = {
   async tensorflow() {
@@ -71,8 +72,8 @@ const loaders = {
   },
   async webgpu() {
     await import("@tensorflow/tfjs-backend-webgpu");
-    const gpu = (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
-    if (!await gpu?.requestAdapter()) throw new Error(`Cannot use backend "webgpu": ${remedies.webgpu}`);
+    adapter ??= (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu?.requestAdapter();
+    if (!await adapter) throw new Error(`Cannot use backend "webgpu": ${remedies.webgpu}`);
   },
   async wasm() {
     const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");

@@ -7,6 +7,7 @@ import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeEntries } from "../../algorithms/core/tree.ts";
 import { algorithms } from "../../results/cell.ts";
+import { hasWebGpu } from "../processes.ts";
 
 const spec: Spec = {
   observationDim: 3,
@@ -15,6 +16,7 @@ const spec: Spec = {
   observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), deviation: Float32Array.of(0.5, 1, 2) },
 };
 const rows = 8;
+const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];
 
 function drawTransitions(seed: string) {
   const rng = createRng(seed);
@@ -52,22 +54,27 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
   }
   const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
 
-  Deno.test(`${name} trains alike on onnx and on eager cpu, pretraining included`, async () => {
-    const compiled = await train(create(), 5);
-    await useBackend("cpu");
-    const eager = await train(create(), 5).finally(() => useBackend("onnx"));
-    assertEquals(Object.keys(compiled.metrics), Object.keys(eager.metrics));
-    for (const [metric, value] of Object.entries(compiled.metrics)) {
-      const wanted = eager.metrics[metric];
-      assert(Math.abs(value - wanted) <= 1e-4 * Math.max(1, Math.abs(wanted)), `${metric}: ${value}, ${wanted} on cpu`);
-    }
-    const wanted = new Map(treeEntries<NdArray>(eager.state.arrays));
-    for (const [path, { data }] of treeEntries<NdArray>(compiled.state.arrays)) {
-      if (path.includes("adam")) continue;
-      // Adam divides by the root of small moments, which turns float32 noise into up to a part of the learning rate.
-      data.forEach((x, i) => assert(Math.abs(x - wanted.get(path)!.data[i]) <= 3e-4, `${path}[${i}]`));
-    }
-  });
+  for (const backend of eagerBackends) {
+    Deno.test(`${name} trains alike on onnx and on eager ${backend}, pretraining included`, async () => {
+      const compiled = await train(create(), 5);
+      await useBackend(backend);
+      const eager = await train(create(), 5).finally(() => useBackend("onnx"));
+      assertEquals(Object.keys(compiled.metrics), Object.keys(eager.metrics));
+      for (const [metric, value] of Object.entries(compiled.metrics)) {
+        const wanted = eager.metrics[metric];
+        assert(
+          Math.abs(value - wanted) <= 1e-4 * Math.max(1, Math.abs(wanted)),
+          `${metric}: ${value}, ${wanted} on ${backend}`,
+        );
+      }
+      const wanted = new Map(treeEntries<NdArray>(eager.state.arrays));
+      for (const [path, { data }] of treeEntries<NdArray>(compiled.state.arrays)) {
+        if (path.includes("adam")) continue;
+        // Adam divides by the root of small moments, which turns float32 noise into up to a part of the learning rate.
+        data.forEach((x, i) => assert(Math.abs(x - wanted.get(path)!.data[i]) <= 3e-4, `${path}[${i}]`));
+      }
+    });
+  }
 
   Deno.test(`${name} resumed from a checkpoint at any update ends in the same bytes`, async () => {
     const { state: whole } = await train(create(), 6);

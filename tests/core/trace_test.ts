@@ -5,6 +5,7 @@ import { layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
 import { tracedKernels } from "../../algorithms/core/trace.ts";
 import { treeEntries } from "../../algorithms/core/tree.ts";
+import { hasWebGpu } from "../processes.ts";
 
 const tolerance = 1e-5; // Float32 against float32, of max(1, |value|).
 
@@ -129,7 +130,7 @@ async function on(backend: Backend, run: Run): Promise<[string, NdArray][]> {
   }
 }
 
-async function assertParity(name: string, run: Run, backend: Backend = "cpu") {
+async function assertParity(name: string, run: Run, backend: Backend) {
   const [ours, eager] = [await on("onnx", run), await on(backend, run)];
   assertEquals(ours.map(([path, { shape }]) => [path, shape]), eager.map(([path, { shape }]) => [path, shape]));
   ours.forEach(([path, { data }], i) =>
@@ -145,25 +146,6 @@ Deno.test("every traced kernel has a parity case", () => {
   assertEquals([...Object.keys(smooth), ...Object.keys(discrete)].sort(), tracedKernels());
 });
 
-for (const [name, f] of Object.entries(smooth)) {
-  Deno.test(`traced ${name} and its gradient agree with eager cpu`, () =>
-    assertParity(
-      name,
-      compile<Arrays>(name, (inputs) => {
-        const { value, grad } = valueAndGrad((p: Inputs) => {
-          // The second term ties both arguments to the loss, so that each has a gradient.
-          return tf.add(weighted(f({ ...p, index: inputs.index })), tf.sum(tf.mul(p.a, p.b)));
-        }, { a: inputs.a, b: inputs.b } as Inputs);
-        return { y: f(inputs), value, grad };
-      }),
-    ));
-}
-
-for (const [name, f] of Object.entries(discrete)) {
-  Deno.test(`traced ${name} agrees with eager cpu`, () =>
-    assertParity(name, compile<Arrays>(name, (inputs) => ({ y: f(inputs) }))));
-}
-
 const networks: Record<string, (t: Tensor, u: Tensor) => Tensor> = {
   tanh: (t) => tf.tanh(t),
   mish: (t) => mish(tf.mul(tf.sub(t, 0.5), 8)),
@@ -172,18 +154,41 @@ const networks: Record<string, (t: Tensor, u: Tensor) => Tensor> = {
   matMul: (t) => tf.exp(square(t)),
 };
 
-for (const [name, f] of Object.entries(networks)) {
-  Deno.test(`traced ${name} agrees with eager cpu in first and second derivatives`, () =>
-    assertParity(
-      name,
-      compile(name, ({ a, b }) => {
-        const penalty = (p: { a: Tensor; b: Tensor }) => {
-          const { grad } = valueAndGrad((q: { a: Tensor }) => weighted(f(q.a, p.b)), { a: p.a });
-          return tf.add(tf.sum(tf.square(grad.a)), tf.sum(tf.mul(p.a, p.b)));
-        };
-        return { first: valueAndGrad(penalty, { a, b }), y: f(a, b) };
-      }),
-    ));
+for (const backend of ["cpu", ...(await hasWebGpu() ? ["webgpu" as const] : [])] as const) {
+  for (const [name, f] of Object.entries(smooth)) {
+    Deno.test(`traced ${name} and its gradient agree with eager ${backend}`, () =>
+      assertParity(
+        name,
+        compile<Arrays>(name, (inputs) => {
+          const { value, grad } = valueAndGrad((p: Inputs) => {
+            // The second term ties both arguments to the loss, so that each has a gradient.
+            return tf.add(weighted(f({ ...p, index: inputs.index })), tf.sum(tf.mul(p.a, p.b)));
+          }, { a: inputs.a, b: inputs.b } as Inputs);
+          return { y: f(inputs), value, grad };
+        }),
+        backend,
+      ));
+  }
+
+  for (const [name, f] of Object.entries(discrete)) {
+    Deno.test(`traced ${name} agrees with eager ${backend}`, () =>
+      assertParity(name, compile<Arrays>(name, (inputs) => ({ y: f(inputs) })), backend));
+  }
+
+  for (const [name, f] of Object.entries(networks)) {
+    Deno.test(`traced ${name} agrees with eager ${backend} in first and second derivatives`, () =>
+      assertParity(
+        name,
+        compile(name, ({ a, b }) => {
+          const penalty = (p: { a: Tensor; b: Tensor }) => {
+            const { grad } = valueAndGrad((q: { a: Tensor }) => weighted(f(q.a, p.b)), { a: p.a });
+            return tf.add(tf.sum(tf.square(grad.a)), tf.sum(tf.mul(p.a, p.b)));
+          };
+          return { first: valueAndGrad(penalty, { a, b }), y: f(a, b) };
+        }),
+        backend,
+      ));
+  }
 }
 
 const derivatives = { mish: (x: number) => x * Math.tanh(Math.log1p(Math.exp(x))) };
