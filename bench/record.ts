@@ -72,3 +72,14 @@ export function compareRuns(baseline: BenchRun, run: BenchRun): Regression[] {
     return Math.min(ratios.mean, ratios.p75) > slower ? [{ group, name, ...ratios }] : [];
   });
 }
+
+/** The name of the latest run in a folder, where the figures of `bench:scaling` lie too; undefined if there is none. */
+export function latestRun(folder: string): string | undefined {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => /^\d{4}-.*Z\.json$/.test(name)).sort()
+      .at(-1);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}

@@ -12,7 +12,7 @@ import { makeFolder, readJson, writeAtomically } from "../results/files.ts";
 import { describeMachine, largePages } from "../results/machine.ts";
 import { fromFileUrl, resultsFolder } from "../results/paths.ts";
 import { measurePeers } from "./peers.ts";
-import { type BenchRun, compareRuns, type Measurement, parseBenches } from "./record.ts";
+import { type BenchRun, compareRuns, latestRun, type Measurement, parseBenches } from "./record.ts";
 
 const help = `Measures, and compares with an earlier measurement.
 
@@ -75,14 +75,14 @@ async function measure(files: readonly string[], peers: "alone" | "with peers"):
 
 async function compare(): Promise<number> {
   const baseline = await readJson<BenchRun>(here("baseline.json"));
-  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".json")).sort();
-  const last = names.at(-1) && await readJson<BenchRun>(join(folder, names.at(-1)!));
+  const latest = latestRun(folder);
+  const last = latest && await readJson<BenchRun>(join(folder, latest));
   if (!baseline || !last) throw new Error("Cannot compare benchmarks: run deno task bench first");
   const regressions = compareRuns(baseline, last);
   for (const { group, name, mean, p75 } of regressions) {
     console.log(`slower: ${group}, ${name}: mean ${mean.toFixed(2)} times, 75 % ${p75.toFixed(2)} times`);
   }
-  if (regressions.length === 0) console.log(`Nothing is slower in ${names.at(-1)} than in bench/baseline.json`);
+  if (regressions.length === 0) console.log(`Nothing is slower in ${latest} than in bench/baseline.json`);
   return regressions.length > 0 ? 1 : 0;
 }
 

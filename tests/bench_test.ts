@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type BenchRun, compareRuns, parseBenches } from "../bench/record.ts";
+import { type BenchRun, compareRuns, latestRun, parseBenches } from "../bench/record.ts";
 
 const bench = (name: string, avg: number, p75: number) => ({
   origin: "file:///a.ts",
@@ -37,4 +37,14 @@ Deno.test("compareRuns() flags what is slower by a quarter in its mean and its 7
 
 Deno.test("compareRuns() refuses runs of different machines", () => {
   assertThrows(() => compareRuns(run("A"), run("B")), Error, 'current are "A, 2 cores" and "B, 2 cores"');
+});
+
+Deno.test("latestRun() is the last by time, not a figure, and none in a folder that is not there", async () => {
+  const folder = await Deno.makeTempDir();
+  for (const name of ["2026-01-02T03-04-05.678Z.json", "2025-12-31T23-59-59.999Z.json", "scaling.json"]) {
+    await Deno.writeTextFile(`${folder}/${name}`, "{}");
+  }
+  assertEquals(latestRun(folder), "2026-01-02T03-04-05.678Z.json");
+  await Deno.remove(folder, { recursive: true });
+  assertEquals(latestRun(folder), undefined);
 });
