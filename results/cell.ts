@@ -61,6 +61,8 @@ export interface Cell {
   algorithm: keyof typeof algorithms;
   seed: number;
   backend: Backend;
+  /** Threads of an update; one if undefined. */
+  threads?: number;
   /** Settings that differ from the algorithm's own for this task. */
   overrides: Record<string, unknown>;
   /** Why they do. */
@@ -91,11 +93,12 @@ export function cellConfig(cell: Cell): CommonConfig {
 
 /** The cell's folder: its hash changes with settings, code and data, and so with anything that changes its result. */
 export function cellFolder(root: string, cell: Cell): string {
-  const { profile, experiment, task, algorithm, seed, evaluation, backend, dataset } = cell;
+  const { profile, experiment, task, algorithm, seed, evaluation, backend, threads, dataset } = cell;
   const identity = JSON.stringify([
     cellConfig(cell),
     evaluation,
     backend,
+    ...(threads ? [threads] : []),
     codeFingerprint(cell),
     dataFingerprint(dataset),
     fileFingerprint(cell.overrides.teacherFile),

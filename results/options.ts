@@ -29,7 +29,8 @@ Usage: deno task reproduce [options]
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
   --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
   --seeds <list>       such as 0,1,2 (default: the profile's)
-  --jobs <n>           cells at once (default: the number of cores; with Slurm: no limit)
+  --jobs <n>           cells at once (default: as many as the cores allow; with Slurm: no limit)
+  --threads <n>        of each cell's updates (default: 1); with more, results may differ in their last bits
   --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
   --out <folder>       where results go (default: results)
   --teacher <file>     distil another program's policy and critic (safetensors; layout in results/teacher.ts) for our IQL
@@ -55,6 +56,7 @@ const texts = [
   "algorithm",
   "seeds",
   "jobs",
+  "threads",
   "backend",
   "out",
   "log",
@@ -131,6 +133,7 @@ export function parseOptions(args: string[]) {
     algorithm: oneOf("algorithm", flags.algorithm, Object.keys(algorithms)),
     seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
     jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
+    threads: flags.threads === undefined ? 1 : natural("threads", flags.threads, 1),
     backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
     out: flags.out === undefined ? resultsFolder : resolve(flags.out),
     teacher: flags.teacher === undefined ? undefined : resolve(flags.teacher),
@@ -141,7 +144,8 @@ export function parseOptions(args: string[]) {
 
 /** The flags that choose the same cells again. */
 export function selectionArguments(options: Options): string[] {
-  const { profile, only, task, algorithm, seeds, backend, out, teacher } = options;
-  const chosen = { profile, only, task, algorithm, seeds: seeds?.join(","), backend, out, teacher };
+  const { profile, only, task, algorithm, seeds, threads, backend, out, teacher } = options;
+  const numbers = { seeds: seeds?.join(","), threads: `${threads}` };
+  const chosen = { profile, only, task, algorithm, ...numbers, backend, out, teacher };
   return Object.entries(chosen).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
 }

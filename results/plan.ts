@@ -16,6 +16,7 @@ export interface Selection {
   task?: string;
   algorithm?: string;
   seeds?: readonly number[];
+  threads?: number;
   logs?: Cell["logs"];
   /** A teacher's weights for distillation, instead of our own. */
   teacher?: string;
@@ -41,6 +42,7 @@ export function planCells(name: string, selection: Selection, backend: Backend, 
               algorithm,
               seed,
               backend,
+              ...((selection.threads ?? 1) > 1 ? { threads: selection.threads } : {}),
               overrides: {
                 ...overrides,
                 ...perTask?.[task],

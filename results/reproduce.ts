@@ -39,6 +39,9 @@ async function divide(cells: readonly Cell[], root: string) {
 
 const listed = 300;
 
+const jobsAtOnce = ({ jobs, threads }: Options) =>
+  jobs ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / threads));
+
 function showPlan(cells: readonly Cell[], root: string, jobs: number) {
   const estimates = cells.map(estimateCell);
   const total = estimates.reduce((sum, { seconds }) => sum + seconds, 0);
@@ -90,7 +93,7 @@ async function runLocally(
       },
     };
     try {
-      await runCells(byCost(part), flags.out, flags.jobs ?? navigator.hardwareConcurrency, watcher, signal);
+      await runCells(byCost(part), flags.out, jobsAtOnce(flags), watcher, signal);
     } finally {
       bars.stop();
     }
@@ -156,7 +159,7 @@ async function main(): Promise<number> {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }
   if (flags.dryRun) {
-    showPlan(cells, flags.out, flags.jobs ?? navigator.hardwareConcurrency);
+    showPlan(cells, flags.out, jobsAtOnce(flags));
     return 0;
   }
   const start = performance.now();

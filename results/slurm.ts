@@ -116,7 +116,7 @@ export async function submitCells(
   const own = [
     `--time=${time ?? minutes}`,
     `--mem=${memory ?? `${Math.ceil(1.5 * estimate.memoryMiB)}M`}`,
-    "--cpus-per-task=1",
+    `--cpus-per-task=${cells[0].threads ?? 1}`,
     "--requeue",
     `--signal=B:TERM@${noticeSeconds}`,
     `--job-name=onestep-${profile}`,

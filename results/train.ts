@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { useBackend } from "../algorithms/core/backend.ts";
+import { useBackend, useThreads } from "../algorithms/core/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
 import type { NdArray } from "../algorithms/core/compile.ts";
 import { createRng } from "../algorithms/core/rng.ts";
@@ -92,6 +92,7 @@ export async function trainCell(cell: Cell, root: string, onProgress: (p: Progre
   if (done) return done;
 
   await useBackend(cell.backend);
+  useThreads(cell.threads ?? 1);
   const config = cellConfig(cell);
   const rng = createRng(`${cell.task}/${cell.algorithm}/${cell.seed}`);
   const task = await createTask(cell, folder, rng, (note) => onProgress({ done: 0, total: config.updates, note }));

@@ -5,6 +5,7 @@
  */
 
 import * as ort from "onnxruntime-node";
+import { currentThreads } from "./backend.ts";
 import { encodeOnnx, type OnnxGraph, type OnnxValue } from "./onnx.ts";
 
 /** An array in host memory: row-major `data` of `shape`. */
@@ -15,7 +16,7 @@ export interface NdArray {
   readonly data: Float32Array | Int32Array;
 }
 
-/** A model ready to run, one thread. */
+/** A model ready to run. */
 export interface Session {
   /** Runs the model; results are written into `outputs`, nothing is copied. */
   run(inputs: readonly NdArray[], outputs: readonly NdArray[]): Promise<void>;
@@ -49,10 +50,7 @@ function withoutCopies(graph: OnnxGraph): OnnxGraph {
   return { ...graph, nodes: [...graph.nodes, node], outputs: [refused, ...graph.outputs] };
 }
 
-/**
- * Loads a graph into ONNX Runtime with one thread: the fastest setting at these sizes when several cells run, and the
- * deterministic one.
- */
+/** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side are slower at these sizes. */
 export async function createSession(
   graph: OnnxGraph,
   options: ort.InferenceSession.SessionOptions = {},
@@ -61,7 +59,7 @@ export async function createSession(
   const isDear = sizes.reduce((a, b) => a + b, 0) >= dearSize;
   const session = await ort.InferenceSession.create(encodeOnnx(isDear ? withoutCopies(graph) : graph), {
     executionProviders: ["cpu"],
-    intraOpNumThreads: 1,
+    intraOpNumThreads: currentThreads(),
     interOpNumThreads: 1,
     executionMode: "sequential",
     graphOptimizationLevel: "all",

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "node:path";
 import { catalog } from "../../data/catalog.ts";
+import { cellFolder } from "../../results/cell.ts";
 import { dataFingerprint } from "../../results/fingerprint.ts";
 import { fromFileUrl } from "../../results/paths.ts";
+import { planCells } from "../../results/plan.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));
 
@@ -79,4 +81,11 @@ Deno.test("dataFingerprint() is a D4RL file's hash, a local recipe's own, and no
   );
   assertNotEquals(hopper, cheetah);
   assertEquals(dataFingerprint(null), null);
+});
+
+Deno.test("a cell's folder changes with its threads, if they are more than one", () => {
+  const folder = (threads?: number) =>
+    cellFolder("", planCells("smoke", { task: "25gaussians-far", threads }, "onnx", "")[0]);
+  assertEquals(folder(1), folder());
+  assertNotEquals(folder(2), folder());
 });

@@ -210,6 +210,7 @@ for (
     [["--backend", "onx"], 'Cannot use backend "onx": it must be one of onnx'],
     [["--seeds", "a"], '--seeds must be an integer of at least 0, current value is "a"'],
     [["--jobs", "0"], '--jobs must be an integer of at least 1, current value is "0"'],
+    [["--threads", "1.5"], '--threads must be an integer of at least 1, current value is "1.5"'],
     [["quick"], 'unknown argument "quick"'],
     [["--executor", "slrum"], 'unknown executor "slrum"; did you mean "slurm"?'],
     [["--memory", "2G"], "--memory is for --executor slurm, current executor is local"],
@@ -227,11 +228,13 @@ for (
 
 Deno.test("reproduce --help and --dry-run say what there is", async () => {
   const help = new TextDecoder().decode((await reproduce("--help").output()).stdout);
-  for (const flag of ["--profile", "--seeds", "--jobs", "--fresh", "--dry-run", "--executor"]) {
+  for (const flag of ["--profile", "--seeds", "--jobs", "--threads", "--fresh", "--dry-run", "--executor"]) {
     assertStringIncludes(help, flag);
   }
   const plan = new TextDecoder().decode((await reproduce("--dry-run", "--only", "bandits").output()).stdout);
   assertStringIncludes(plan, "swissroll-near dql_kl seed 1");
+  const threaded = await reproduce("--dry-run", "--only", "bandits", "--threads", "4096").output();
+  assertStringIncludes(lastLine(threaded.stdout), "with 1 at once");
 });
 
 Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
