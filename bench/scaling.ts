@@ -1,5 +1,5 @@
 /**
- * `deno task bench:scaling`: updates per second against batch and width with one process and two, and the cost of an action against
+ * `deno task bench:scaling`: updates per second against batch and width with one process, one of two threads, and two processes, and the cost of an action against
  * the number of denoising steps; figures.
  *
  * @module
@@ -8,7 +8,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import { join } from "node:path";
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { useBackend } from "../algorithms/core/backend.ts";
+import { useBackend, useThreads } from "../algorithms/core/backend.ts";
 import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
 import { createRng } from "../algorithms/core/rng.ts";
@@ -27,8 +27,9 @@ const chains = [1, 2, 5, 10, 20, 50, 100];
 const spanMs = 3000;
 
 /** DTQL updates per second, all but the first three. */
-async function measureUpdates(rows: number, width: number): Promise<number> {
+async function measureUpdates(threads: number, rows: number, width: number): Promise<number> {
   await useBackend("onnx");
+  useThreads(threads);
   const config = { ...dtqlDefaults, pretrainUpdates: 0, hidden: width, diffusionHidden: width };
   const agent = createDtql(config, spec);
   const batch = drawTransitions(rows, createRng("scaling"));
@@ -44,11 +45,22 @@ async function measureUpdates(rows: number, width: number): Promise<number> {
   return 1000 * updates / (performance.now() - start);
 }
 
+interface Cores {
+  processes: number;
+  threads: number;
+  label: string;
+}
+const cores: readonly Cores[] = [
+  { processes: 1, threads: 1, label: "1 process" },
+  { processes: 1, threads: 2, label: "2 threads" },
+  { processes: 2, threads: 1, label: "2 processes" },
+];
+
 /** The same in processes of their own, all at once: their sum. */
-async function measureTogether(processes: number, rows: number, width: number): Promise<number> {
+async function measureTogether({ processes, threads }: Cores, rows: number, width: number): Promise<number> {
   const rates = await Promise.all(Array.from({ length: processes }, async () => {
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "-A", fromFileUrl(new URL(import.meta.url)), `${rows}`, `${width}`],
+      args: ["run", "--quiet", "-A", fromFileUrl(new URL(import.meta.url)), ...[threads, rows, width].map(String)],
       env: largePages(),
       stderr: "inherit",
     }).output();
@@ -78,7 +90,7 @@ async function measureActions(): Promise<{ steps: number; ms: number }[]> {
 }
 
 interface Rate {
-  processes: string;
+  cores: string;
   batch: number;
   width: number;
   updates: number;
@@ -107,14 +119,14 @@ function figure(rates: readonly Rate[], actions: readonly { steps: number; ms: n
       ...(color ? { color } : {}),
     },
   });
-  const color = { field: "processes", type: "nominal", title: null };
+  const color = { field: "cores", type: "nominal", title: null };
   const rate = "updates per second";
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: {
       text: "How DTQL scales",
       subtitle:
-        `Halfcheetah's size, one thread per process, all processes together; batch ${usualBatch} and width ${usualWidth} where not varied.`,
+        `Halfcheetah's size, all processes together; batch ${usualBatch} and width ${usualWidth} where not varied.`,
     },
     hconcat: [
       panel(
@@ -149,12 +161,10 @@ async function main() {
     ...widths.filter((width) => width !== usualWidth).map((width) => ({ batch: usualBatch, width })),
   ];
   for (const { batch, width } of sizes) {
-    for (const processes of [1, 2]) {
-      const updates = Number((await measureTogether(processes, batch, width)).toPrecision(3));
-      rates.push({ processes: processes === 1 ? "1 process" : `${processes} processes`, batch, width, updates });
-      console.log(
-        `batch ${batch}, width ${width}, ${processes} process${processes > 1 ? "es" : ""}: ${updates} updates/s`,
-      );
+    for (const share of cores) {
+      const updates = Number((await measureTogether(share, batch, width)).toPrecision(3));
+      rates.push({ cores: share.label, batch, width, updates });
+      console.log(`batch ${batch}, width ${width}, ${share.label}: ${updates} updates/s`);
     }
   }
   const actions = await measureActions();
@@ -167,5 +177,6 @@ async function main() {
   console.log(`\nKept as ${join(folder, "scaling")}.svg, .png, and scaling_numbers.json`);
 }
 
-if (Deno.args.length === 2) console.log(await measureUpdates(Number(Deno.args[0]), Number(Deno.args[1])));
+const [threads, rows, width] = Deno.args.map(Number);
+if (Deno.args.length === 3) console.log(await measureUpdates(threads, rows, width));
 else await main();
