@@ -5,7 +5,7 @@
  */
 
 import type { Agent, CommonConfig, Spec } from "../algorithms/core/agent.ts";
-import { type Backend, useBackend } from "../algorithms/core/backend.ts";
+import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/core/backend.ts";
 import type { NdArray } from "../algorithms/core/compile.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createPlanner, type PlannerConfig, type PlannerSpec } from "../algorithms/stitching/mod.ts";
@@ -51,7 +51,10 @@ function startActing(job: EvaluationJob, episodes: number, rng: Rng): (observati
   return (observation) => agent.act(job.state, observation, job.candidates, rng.child(`${calls++}`));
 }
 
-/** Plays block `block` of a job: its episodes start as those of every other job do, whatever their training seed. */
+/**
+ * Plays block `block` of a job: its episodes start as those of every other job do, whatever their training seed.
+ * It acts on one thread, here as in a worker.
+ */
 export async function playBlock(
   job: EvaluationJob,
   block: number,
@@ -62,10 +65,13 @@ export async function playBlock(
   const seeds = Array.from({ length: Math.min(blockSize, job.episodes - first) }, (_, i) => evaluationSeed(first + i));
   const environments = await Promise.all(seeds.map(() => createEnvironment(findTask(job.task), job.physics)));
   const rng = createRng(`${job.seed}/${block}`);
+  const threads = currentThreads();
+  useThreads(1);
   const act = startActing(job, seeds.length, rng);
   try {
     return await evaluatePolicy(environments, act, { seeds, onStep: onProgress });
   } finally {
+    useThreads(threads);
     for (const env of environments) env[Symbol.dispose]();
   }
 }

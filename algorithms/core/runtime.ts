@@ -50,7 +50,7 @@ function withoutCopies(graph: OnnxGraph): OnnxGraph {
   return { ...graph, nodes: [...graph.nodes, node], outputs: [refused, ...graph.outputs] };
 }
 
-/** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side are slower at these sizes. */
+/** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */
 export async function createSession(
   graph: OnnxGraph,
   options: ort.InferenceSession.SessionOptions = {},

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { currentThreads, useThreads } from "../../algorithms/core/backend.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { algorithms } from "../../results/cell.ts";
 import { evaluateAgent, type EvaluationJob } from "../../results/evaluation.ts";
@@ -26,6 +27,17 @@ Deno.test("evaluateAgent() gives the same episodes with any number of workers, f
   assertEquals(await evaluateAgent(job, () => {}, 2), alone);
   const other = await evaluateAgent(jobOf("two"), () => {}, 1);
   assertEquals(other.map(({ seed }) => seed), alone.map(({ seed }) => seed));
+});
+
+Deno.test("evaluateAgent() acts on one thread, whatever training uses", async () => {
+  useThreads(2);
+  try {
+    const seen = new Set<number>();
+    await evaluateAgent(jobOf("one"), () => seen.add(currentThreads()), 1);
+    assertEquals([...seen, currentThreads()], [1, 2]);
+  } finally {
+    useThreads(1);
+  }
 });
 
 Deno.test("evaluateAgent() passes on what goes wrong in a worker", async () => {
