@@ -15,13 +15,14 @@ import {
   finishUpdate,
   type Spec,
 } from "./core/agent.ts";
-import { compile, type NdArray } from "./core/compile.ts";
+import type { NdArray } from "./engine/array.ts";
+import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { createMlpActor } from "./core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { meanSquaredError } from "./core/td.ts";
-import { type Tensor, tf } from "./core/tensor.ts";
+import { type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of BC. */
 export interface BcConfig extends CommonConfig {

@@ -21,13 +21,14 @@ import {
   repeatRows,
   type Spec,
 } from "./core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray, ndarray, scalar } from "./core/compile.ts";
+import { type NdArray, ndarray, scalar } from "./engine/array.ts";
+import { asConstants, compile, exportOnnx } from "./engine/compile.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
 import { sampleDdpm } from "./core/samplers.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
-import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 import { type VpSchedule, vpSchedule } from "./core/vp.ts";
 
 /** Settings of Diffusion-QL. */

@@ -18,13 +18,14 @@ import {
   finishUpdate,
   type Spec,
 } from "./core/agent.ts";
-import { compile, type NdArray } from "./core/compile.ts";
+import type { NdArray } from "./engine/array.ts";
+import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, twinValues } from "./core/iql.ts";
 import { createMlpActor } from "./core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
-import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of IQL. */
 export interface IqlConfig extends CommonConfig {

@@ -9,6 +9,7 @@ export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
 export { iql, type IqlConfig } from "./iql.ts";
 export * from "./core/mod.ts";
+export * from "./engine/mod.ts";
 export * from "./offline_behavior_distillation/mod.ts";
 export { rebrac, type RebracConfig } from "./rebrac.ts";
 export { behaviourSampling, type SamplingConfig, srpo, type SrpoConfig, type SrpoWeighting } from "./srpo/mod.ts";

@@ -19,12 +19,13 @@ import {
   finishUpdate,
   type Spec,
 } from "./core/agent.ts";
-import { compile, copyArrays, type NdArray } from "./core/compile.ts";
+import { copyArrays, type NdArray } from "./engine/array.ts";
+import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { initLayerNorm, initMlp, type LayerNorm, layerNorm, type Linear, linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
-import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of ReBRAC. */
 export interface RebracConfig extends CommonConfig {

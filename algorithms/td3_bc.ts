@@ -16,13 +16,14 @@ import {
   finishUpdate,
   type Spec,
 } from "./core/agent.ts";
-import { compile, copyArrays, type NdArray, ndarray } from "./core/compile.ts";
+import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
+import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { type TwinCritic, twinValues } from "./core/iql.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
-import { stopGradient, type Tensor, tf } from "./core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of TD3+BC. */
 export interface Td3BcConfig extends CommonConfig {

@@ -6,10 +6,10 @@
  */
 
 import type { Linear } from "../algorithms/core/nn.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
-import { useBackend } from "../algorithms/core/backend.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { treeLeaves } from "../algorithms/core/tree.ts";
+import { treeLeaves } from "../algorithms/engine/tree.ts";
 import { createSrpo, srpoDefaults } from "../algorithms/srpo/mod.ts";
 import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
 import { spec } from "./dtql_workload.ts";

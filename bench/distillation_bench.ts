@@ -6,8 +6,8 @@
  */
 
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { type Backend, useBackend } from "../algorithms/core/backend.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { type Backend, useBackend } from "../algorithms/engine/backend.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { createDistillation, distillationDefaults } from "../algorithms/offline_behavior_distillation/mod.ts";
 

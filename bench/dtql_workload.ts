@@ -5,9 +5,9 @@
  */
 
 import type { AgentState, Batch } from "../algorithms/core/agent.ts";
-import { type Backend, useBackend } from "../algorithms/core/backend.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
-import type { OnnxConstant, OnnxGraph, OnnxNode, OnnxValue } from "../algorithms/core/onnx.ts";
+import { type Backend, useBackend } from "../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import type { OnnxConstant, OnnxGraph, OnnxNode, OnnxValue } from "../algorithms/engine/onnx.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
 

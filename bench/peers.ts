@@ -8,14 +8,15 @@
  * @module
  */
 
-import { useBackend } from "../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { createMlpActor } from "../algorithms/core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { meanSquaredError } from "../algorithms/core/td.ts";
-import { fromFileUrl } from "../results/paths.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 import { createAgent, drawTransitions } from "./dtql_workload.ts";
 import type { Measurement } from "./record.ts";
 

@@ -6,10 +6,10 @@
  */
 
 import { bc } from "../algorithms/bc.ts";
-import { useBackend } from "../algorithms/core/backend.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { treeLeaves } from "../algorithms/core/tree.ts";
+import { treeLeaves } from "../algorithms/engine/tree.ts";
 import { createPlanner, createWindows, fitNormalizers, plannerDefaults } from "../algorithms/stitching/mod.ts";
 
 const [observationDim, actionDim, count] = [11, 3, 2000];

@@ -7,14 +7,14 @@
 import * as ort from "onnxruntime-node";
 import { join } from "node:path";
 import type { Agent } from "../algorithms/core/agent.ts";
-import { useBackend } from "../algorithms/core/backend.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { createDiffusionQl, diffusionQlDefaults } from "../algorithms/diffusion_ql.ts";
 import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
 import { createDistillation, distillationDefaults } from "../algorithms/offline_behavior_distillation/mod.ts";
 import { createSrpo, srpoDefaults } from "../algorithms/srpo/mod.ts";
-import { type Table, toText } from "../data/table.ts";
+import { type Table, toText } from "../data/show/table.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";
 
 /** What the profiler writes of one operation. */

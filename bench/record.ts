@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Provenance } from "../results/machine.ts";
+import type { Provenance } from "../tools/machine.ts";
 
 /** One benchmark; times in milliseconds. */
 export interface Measurement {

@@ -6,11 +6,11 @@
  */
 
 import { join } from "node:path";
-import { runCommand } from "../data/command.ts";
-import { type Table, toText } from "../data/table.ts";
-import { makeFolder, readJson, writeAtomically } from "../results/files.ts";
-import { describeMachine, largePages } from "../results/machine.ts";
-import { fromFileUrl, resultsFolder } from "../results/paths.ts";
+import { runCommand } from "../tools/command.ts";
+import { type Table, toText } from "../data/show/table.ts";
+import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
+import { describeMachine, largePages } from "../tools/machine.ts";
+import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchRun, compareRuns, latestRun, type Measurement, parseBenches } from "./record.ts";
 

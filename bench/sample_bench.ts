@@ -4,7 +4,8 @@
  * @module
  */
 
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import { createRng } from "../algorithms/core/rng.ts";

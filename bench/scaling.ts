@@ -8,16 +8,17 @@
 import type { TopLevelSpec } from "vega-lite";
 import { join } from "node:path";
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { useBackend, useThreads } from "../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { useBackend, useThreads } from "../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { sampleEuler } from "../algorithms/core/samplers.ts";
 import { createDtql, dtqlDefaults, initScoreNetwork, type ScoreNetwork, scoreNetwork } from "../algorithms/dtql/mod.ts";
 import { writeFigure } from "../results/figures.ts";
-import { makeFolder, writeAtomically } from "../results/files.ts";
-import { describeMachine, largePages } from "../results/machine.ts";
-import { fromFileUrl, resultsFolder } from "../results/paths.ts";
+import { makeFolder, writeAtomically } from "../tools/files.ts";
+import { describeMachine, largePages } from "../tools/machine.ts";
+import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
 import { timeCalls } from "../results/timing.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";
 

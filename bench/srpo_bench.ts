@@ -6,7 +6,7 @@
  */
 
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { type Backend, useBackend } from "../algorithms/core/backend.ts";
+import { type Backend, useBackend } from "../algorithms/engine/backend.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { behaviourSampling, createSrpo, samplingDefaults, srpoDefaults } from "../algorithms/srpo/mod.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";

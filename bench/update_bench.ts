@@ -5,8 +5,8 @@
  * @module
  */
 
-import { useBackend } from "../algorithms/core/backend.ts";
-import { createSession } from "../algorithms/core/runtime.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
+import { createSession } from "../algorithms/engine/runtime.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { createAgent, drawTransitions, matrixProducts, spec } from "./dtql_workload.ts";
 

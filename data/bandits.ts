@@ -8,7 +8,7 @@
  */
 
 import type { Batch } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 
 /** Points in the plane, row-major `[n, 2]`. */

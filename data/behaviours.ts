@@ -8,8 +8,8 @@
  * @module
  */
 
-import { decodeCheckpoint } from "../algorithms/core/checkpoint.ts";
-import type { NdArray } from "../algorithms/core/compile.ts";
+import { decodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
+import type { NdArray } from "../algorithms/engine/array.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 

@@ -8,10 +8,10 @@ import { normalizedScore } from "../environments/mod.ts";
 import { catalog } from "./catalog.ts";
 import { qlearningDataset, sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
-import { type FigureSpec, renderFigure } from "./figures.ts";
-import { asVersion5, pictureHtml, type Shown, shown } from "./display.ts";
+import { type FigureSpec, renderFigure } from "./show/figure.ts";
+import { asVersion5, pictureHtml, type Shown, shown } from "./show/display.ts";
 import { describe, episodesFrame, statisticsFrame } from "./frames.ts";
-import { type Table, toMarkdown, toText } from "./table.ts";
+import { type Table, toMarkdown, toText } from "./show/table.ts";
 
 /** A dataset card. In a Deno notebook it shows itself. */
 export interface DatasetCard extends Shown {

@@ -10,14 +10,14 @@ import { closest } from "fastest-levenshtein";
 import { normalizedScore } from "../environments/mod.ts";
 import { datasetCard } from "./card.ts";
 import { catalog, datasetFolder, datasetPath, unknownDataset } from "./catalog.ts";
-import { runCommand } from "./command.ts";
+import { runCommand } from "../tools/command.ts";
 import { loadDataset } from "./dataset.ts";
 import { fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
-import { renderFigure } from "./figures.ts";
+import { renderFigure } from "./show/figure.ts";
 import { hdf5Length } from "./hdf5.ts";
 import { makeLocalDataset } from "./local.ts";
 import { localRecipes } from "./recipes.ts";
-import { type Table, toText } from "./table.ts";
+import { type Table, toText } from "./show/table.ts";
 
 const help = `Lists, shows, fetches, makes and verifies datasets.
 

@@ -6,7 +6,7 @@
  */
 
 import type { Batch, RewardTransform } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { type Dataset, loadDataset } from "./dataset.ts";
 import type { FetchOptions } from "./fetch.ts";

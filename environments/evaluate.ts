@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import type { Environment } from "./environment.ts";
 
 /** One evaluation episode. */

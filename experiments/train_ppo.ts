@@ -10,13 +10,14 @@
  * @module
  */
 
-import { encodeCheckpoint } from "../algorithms/core/checkpoint.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { encodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { meanSquaredError } from "../algorithms/core/td.ts";
-import { type Tensor, tf } from "../algorithms/core/tensor.ts";
+import { type Tensor, tf } from "../algorithms/engine/tensor.ts";
 import { actPlainly } from "../data/behaviours.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
 

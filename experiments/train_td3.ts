@@ -9,14 +9,15 @@
  * @module
  */
 
-import { encodeCheckpoint } from "../algorithms/core/checkpoint.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { encodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { type AdamState, type AdamStep, adamStep, adamUpdate, initAdam } from "../algorithms/core/optim.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "../algorithms/core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../algorithms/core/tensor.ts";
-import { mapTree } from "../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../algorithms/engine/tensor.ts";
+import { mapTree } from "../algorithms/engine/tree.ts";
 import { actPlainly } from "../data/behaviours.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { range } from "./environment_report.ts";
 import { groupRules, type RuleScores } from "./scores.ts";
 import {

@@ -7,7 +7,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import { createRng } from "../algorithms/core/rng.ts";
 import { type BanditReward, banditRewards, type BanditSet, banditSets } from "../data/bandits.ts";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { algorithms } from "./cell.ts";
 import type { Evaluation } from "./train.ts";
 

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/core/agent.ts";
-import type { Backend } from "../algorithms/core/backend.ts";
+import type { Backend } from "../algorithms/engine/backend.ts";
 import { bc } from "../algorithms/bc.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";
 import { dqlKl, dtql } from "../algorithms/dtql/mod.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import quotations from "./claims.json" with { type: "json" };
 import { presetTask } from "./cell.ts";
 import { scoreGapAtLoss } from "./diagnosis.ts";

@@ -7,7 +7,7 @@
 import { basename, dirname } from "node:path";
 import { localRecipes } from "../data/recipes.ts";
 import { runScript } from "./executor.ts";
-import { makeFolder, writeAtomically } from "./files.ts";
+import { makeFolder, writeAtomically } from "../tools/files.ts";
 import { dataFingerprint } from "./fingerprint.ts";
 import { formatSeconds } from "./progress.ts";
 

@@ -10,13 +10,13 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import type { AgentState, Batch, Spec } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import { loadBehaviours, type MeanPolicy } from "../data/behaviours.ts";
 import { loadTransitions, observationStatistics } from "../data/d4rl.ts";
 import { localRecipes } from "../data/recipes.ts";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { createEnvironment, findTask, normalizedScore } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { evaluateAgent } from "./evaluation.ts";

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { AgentState, Spec } from "../algorithms/core/agent.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { fitGaussian, gaussianLogLikelihood } from "../algorithms/core/gaussian.ts";
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";

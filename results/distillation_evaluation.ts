@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import type { AgentState, Spec } from "../algorithms/core/agent.ts";
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { createRng, type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
@@ -30,7 +30,7 @@ import { normalizedScore } from "../environments/mod.ts";
 import { algorithms, type Cell } from "./cell.ts";
 import type { DistillationResult, DistillationTask } from "./distillation.ts";
 import { evaluateAgent } from "./evaluation.ts";
-import { writeAtomically } from "./files.ts";
+import { writeAtomically } from "../tools/files.ts";
 import { mean } from "./statistics.ts";
 import type { Teacher } from "./teacher.ts";
 import { timeCalls } from "./timing.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { algorithms } from "./cell.ts";
 import { groupRules } from "./scores.ts";
 import { bootstrapMean } from "./statistics.ts";

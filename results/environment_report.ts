@@ -5,7 +5,7 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { differencesOf, groupRules, type RuleScores } from "./scores.ts";
 import { bootstrapMean, type Interval, mean } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";

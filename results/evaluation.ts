@@ -5,8 +5,8 @@
  */
 
 import type { Agent, CommonConfig, Spec } from "../algorithms/core/agent.ts";
-import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/core/backend.ts";
-import type { NdArray } from "../algorithms/core/compile.ts";
+import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/engine/backend.ts";
+import type { NdArray } from "../algorithms/engine/array.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { createPlanner, type PlannerConfig, type PlannerSpec } from "../algorithms/stitching/mod.ts";
 import {
@@ -18,7 +18,7 @@ import {
   type Physics,
 } from "../environments/mod.ts";
 import { algorithms } from "./cell.ts";
-import { coresHere } from "./machine.ts";
+import { coresHere } from "../tools/machine.ts";
 
 /** What to evaluate, as plain data that a worker can be given. */
 export interface EvaluationJob {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { fromFileUrl } from "./paths.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { readJson } from "./files.ts";
+import { readJson } from "../tools/files.ts";
 import type { Evaluation, Progress } from "./train.ts";
 
 /** What happens to cells, as it happens. */

@@ -6,16 +6,16 @@
 
 import { basename, join } from "node:path";
 import { createRng } from "../algorithms/core/rng.ts";
-import { decodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
+import { decodeCheckpoint, restoreTree } from "../algorithms/engine/checkpoint.ts";
 import type { Spec } from "../algorithms/core/agent.ts";
 import type { NoiseLevel } from "../algorithms/core/denoiser.ts";
-import { openPolicy } from "../algorithms/core/runtime.ts";
+import { openPolicy } from "../algorithms/engine/runtime.ts";
 import { catalog } from "../data/catalog.ts";
 import { loadTransitions } from "../data/d4rl.ts";
 import { localRecipes } from "../data/recipes.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
-import { makeFolder, readJson, writeAtomically } from "./files.ts";
+import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
 import { groupRules } from "./scores.ts";
 import { bootstrapMean } from "./statistics.ts";
 import type { Evaluation } from "./train.ts";
@@ -187,6 +187,8 @@ ${
 ${card.trainingData.transitions} transitions, ${card.trainingData.licence}.
 
 \`\`\`python
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Before the import: ONNX Runtime's uploader is on by default.
 import numpy as np, onnxruntime
 policy = onnxruntime.InferenceSession("policy.onnx")
 feeds = {"observation": observation[None].astype(np.float32)}

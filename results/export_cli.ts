@@ -6,10 +6,10 @@
 
 import { parseArgs } from "@std/cli";
 import { join, resolve } from "node:path";
-import { runCommand } from "../data/command.ts";
+import { runCommand } from "../tools/command.ts";
 import { exportFolder, exportRun } from "./export.ts";
-import { readJson } from "./files.ts";
-import { resultsFolder } from "./paths.ts";
+import { readJson } from "../tools/files.ts";
+import { resultsFolder } from "../tools/paths.ts";
 import type { Evaluation } from "./train.ts";
 
 const help = `Makes finished runs into policies to deploy: policy.onnx, card.json, README.md.

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { type Cell, cellFolder } from "./cell.ts";
-import { readJson, writeAtomically } from "./files.ts";
+import { readJson, writeAtomically } from "../tools/files.ts";
 
 /** A cell whose last try failed. */
 export interface Failure {

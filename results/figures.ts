@@ -5,8 +5,8 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import { type Figure, renderFigure } from "../data/figures.ts";
-import { writeAtomically } from "./files.ts";
+import { type Figure, renderFigure } from "../data/show/figure.ts";
+import { writeAtomically } from "../tools/files.ts";
 
 /** Writes a figure as `<path>.json` (Vega-Lite), `<path>.svg` and `<path>.png`; returns it. */
 export async function writeFigure(path: string, spec: TopLevelSpec): Promise<Figure> {

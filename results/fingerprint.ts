@@ -9,7 +9,7 @@ import { basename, join, relative, resolve } from "node:path";
 import { catalog } from "../data/catalog.ts";
 import { localRecipes } from "../data/recipes.ts";
 import type { algorithms, Cell, ExperimentKind } from "./cell.ts";
-import { fromFileUrl } from "./paths.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 
 const workspace = resolve(fromFileUrl(new URL("../", import.meta.url)));
 
@@ -40,7 +40,7 @@ const kindCode: Record<ExperimentKind, string[]> = {
   diagnosis: ["results/diagnosis"],
   latency: ["results/latency"],
 };
-const common = ["algorithms/core/", "data/", "environments/", "results/"];
+const common = ["algorithms/core/", "algorithms/engine/", "data/", "environments/", "results/", "tools/"];
 const otherKinds = Object.values(kindCode).flat();
 
 /** The registry names every algorithm; what a cell takes from it stands in its settings. */

@@ -5,9 +5,9 @@
  */
 
 import { compile } from "vega-lite";
-import { escapeHtml } from "../data/display.ts";
-import { type Figure, pictureUrl } from "../data/figures.ts";
-import type { Table } from "../data/table.ts";
+import { escapeHtml } from "../data/show/display.ts";
+import { type Figure, pictureUrl } from "../data/show/figure.ts";
+import type { Table } from "../data/show/table.ts";
 import { type Answer, digits, intervalText, papers, shownQuote, type Verdict, wanted } from "./claims.ts";
 import type { Section } from "./report.ts";
 

@@ -5,8 +5,8 @@
  */
 
 import type { Spec } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
-import type { Table } from "../data/table.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
+import type { Table } from "../data/show/table.ts";
 import { createEnvironment, findTask } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, type SamplingRule } from "./cell.ts";
 import { groupLatencies } from "./scores.ts";

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { fetchDataset } from "../data/fetch.ts";
 import { makeLocalDataset } from "../data/local.ts";
 import { localRecipes } from "../data/recipes.ts";
-import { writeError } from "./files.ts";
+import { writeError } from "../tools/files.ts";
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
 

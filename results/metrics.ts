@@ -6,7 +6,7 @@
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { join } from "node:path";
-import { writeAtomically, writeError } from "./files.ts";
+import { writeAtomically, writeError } from "../tools/files.ts";
 
 /** An open log of a cell. */
 export interface MetricsLog {

@@ -7,9 +7,9 @@
 import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
 import { resolve } from "node:path";
-import { backends } from "../algorithms/core/backend.ts";
+import { backends } from "../algorithms/engine/backend.ts";
 import { algorithms } from "./cell.ts";
-import { resultsFolder } from "./paths.ts";
+import { resultsFolder } from "../tools/paths.ts";
 import { planCells } from "./plan.ts";
 import { experimentNames, hopperReplay, profiles } from "./profiles/mod.ts";
 

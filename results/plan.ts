@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import type { Backend } from "../algorithms/core/backend.ts";
+import type { Backend } from "../algorithms/engine/backend.ts";
 import { catalog, datasetPath } from "../data/catalog.ts";
 import { type algorithms, type Cell, cellConfig } from "./cell.ts";
 import { experimentNames, profiles, type Run } from "./profiles/mod.ts";

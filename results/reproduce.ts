@@ -5,15 +5,15 @@
  */
 
 import { join } from "node:path";
-import { useBackend } from "../algorithms/core/backend.ts";
-import { runCommand } from "../data/command.ts";
-import { toText } from "../data/table.ts";
+import { useBackend } from "../algorithms/engine/backend.ts";
+import { runCommand } from "../tools/command.ts";
+import { toText } from "../data/show/table.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { claimLines } from "./claims.ts";
 import { ensureDataset } from "./datasets.ts";
 import { runCells } from "./executor.ts";
 import { type Failure, readFailure } from "./failure.ts";
-import { makeFolder, readJson } from "./files.ts";
+import { makeFolder, readJson } from "../tools/files.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
 import { estimateCell, planCells } from "./plan.ts";
 import { formatSeconds, showProgress } from "./progress.ts";

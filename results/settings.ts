@@ -5,8 +5,8 @@
  */
 
 import { algorithms } from "./cell.ts";
-import { writeAtomically } from "./files.ts";
-import { fromFileUrl } from "./paths.ts";
+import { writeAtomically } from "../tools/files.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 
 /** Where the page lies. */
 export const settingsPath: string = fromFileUrl(new URL("../algorithms/SETTINGS.md", import.meta.url));

@@ -6,14 +6,14 @@
 
 import { join } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
-import { curveText, jupyterDisplay, showFigure, type Shown, shown, showTable } from "../data/display.ts";
-import { type Table, toText } from "../data/table.ts";
+import { curveText, jupyterDisplay, showFigure, type Shown, shown, showTable } from "../data/show/display.ts";
+import { type Table, toText } from "../data/show/table.ts";
 import type { Answer } from "./claims.ts";
 import { claimsTable } from "./claims.ts";
 import { lines } from "./executor.ts";
-import { readJson } from "./files.ts";
+import { readJson } from "../tools/files.ts";
 import { readMetrics } from "./metrics.ts";
-import { fromFileUrl, resultsFolder } from "./paths.ts";
+import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
 import { normalizedScores } from "./scores.ts";
 import type { Evaluation } from "./train.ts";
 

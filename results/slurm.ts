@@ -6,8 +6,8 @@
 
 import { join } from "node:path";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { makeFolder, readJson, writeAtomically } from "./files.ts";
-import { fromFileUrl } from "./paths.ts";
+import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 import type { Estimate } from "./plan.ts";
 import type { Evaluation } from "./train.ts";
 

@@ -5,9 +5,9 @@
  */
 
 import { join } from "node:path";
-import { decodeCheckpoint, encodeCheckpoint, nestTensors } from "../algorithms/core/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint, nestTensors } from "../algorithms/engine/checkpoint.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
-import { makeFolder, writeAtomically } from "./files.ts";
+import { makeFolder, writeAtomically } from "../tools/files.ts";
 
 /**
  * A {@linkcode Stage} that keeps results in `folder`, one safetensors file each.

@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import type { Agent, AgentState } from "../algorithms/core/agent.ts";
-import { column, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { column, type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import { sharedRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
@@ -19,7 +19,7 @@ import {
   type TrajectorySet,
   trajectoryStarts,
 } from "../algorithms/core/trajectories.ts";
-import { treeLeaves } from "../algorithms/core/tree.ts";
+import { treeLeaves } from "../algorithms/engine/tree.ts";
 import {
   createPlanner,
   createWindows,

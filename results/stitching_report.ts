@@ -5,7 +5,7 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import { mean } from "./statistics.ts";
 import type { StitchingResult } from "./stitching.ts";
 import type { Evaluation } from "./train.ts";

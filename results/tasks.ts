@@ -5,7 +5,7 @@
  */
 
 import type { Agent, AgentState, Batch } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import {
   type Bandit,

@@ -5,14 +5,15 @@
  */
 
 import type { Agent, AgentState, Spec } from "../algorithms/core/agent.ts";
-import { decodeCheckpoint } from "../algorithms/core/checkpoint.ts";
-import { compile, type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { decodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { compile } from "../algorithms/engine/compile.ts";
 import { type IqlArrays, type TwinCritic, twinValues } from "../algorithms/core/iql.ts";
 import { type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { initTrained } from "../algorithms/core/optim.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
-import { type Tensor, tf } from "../algorithms/core/tensor.ts";
+import { type Tensor, tf } from "../algorithms/engine/tensor.ts";
 import { drawBatch, returnRange, transformRewards, type Transitions } from "../data/d4rl.ts";
 import { algorithms } from "./cell.ts";
 

@@ -6,11 +6,11 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import type { Agent, AgentState } from "../algorithms/core/agent.ts";
-import { ndarray } from "../algorithms/core/compile.ts";
+import { ndarray } from "../algorithms/engine/array.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { exactNoise, learnedNoise, type NoiseModel, regularizeActions } from "../algorithms/srpo/mod.ts";
 import { banditSets, mixtureDensity, pointMixtures } from "../data/bandits.ts";
-import type { Table } from "../data/table.ts";
+import type { Table } from "../data/show/table.ts";
 import type { Evaluation } from "./train.ts";
 
 /** The sets of the study. */

@@ -6,18 +6,18 @@
 
 import { join } from "node:path";
 import type { AgentState } from "../algorithms/core/agent.ts";
-import { useBackend, useThreads } from "../algorithms/core/backend.ts";
-import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../algorithms/core/checkpoint.ts";
-import type { NdArray } from "../algorithms/core/compile.ts";
+import { useBackend, useThreads } from "../algorithms/engine/backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../algorithms/engine/checkpoint.ts";
+import type { NdArray } from "../algorithms/engine/array.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import type { Episode } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig, cellFolder, cellLabel, type SamplingRule } from "./cell.ts";
 import type { DiagnosisPoint } from "./diagnosis.ts";
 import type { DistillationResult } from "./distillation.ts";
 import type { Latency } from "./latency.ts";
-import { makeFolder, readJson, removeParts, writeAtomically, writeError } from "./files.ts";
+import { makeFolder, readJson, removeParts, writeAtomically, writeError } from "../tools/files.ts";
 import { codeFingerprint, dataFingerprint } from "./fingerprint.ts";
-import { describeMachine, type Provenance } from "./machine.ts";
+import { describeMachine, type Provenance } from "../tools/machine.ts";
 import { openMetrics } from "./metrics.ts";
 import type { StitchingResult } from "./stitching.ts";
 import { createTask } from "./tasks.ts";

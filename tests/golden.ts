@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import type { Critic, QNetwork, ScoreNetwork } from "../algorithms/dtql/mod.ts";

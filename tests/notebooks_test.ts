@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { fromFileUrl } from "../results/paths.ts";
+import { fromFileUrl } from "../tools/paths.ts";
 
 const folder = fromFileUrl(new URL("../notebooks/", import.meta.url));
 const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".ipynb")).sort();

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { largePages } from "../results/machine.ts";
+import { largePages } from "./machine.ts";
 
 const root = new URL("../", import.meta.url);
 const registry = Deno.env.get("JSR_URL") ?? "https://jsr.io";

@@ -5,11 +5,12 @@
  */
 
 import { closest } from "fastest-levenshtein";
-import { exportOnnx, type NdArray, ndarray } from "./compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
+import { exportOnnx } from "../engine/compile.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
 import type { Rng } from "./rng.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** A minibatch of transitions; observations may have one row that stands for all. */
 export interface Batch<L = NdArray> {

@@ -8,7 +8,7 @@
 
 import { sumRows, withGradient } from "./gradient.ts";
 import { type LayerNorm, type Linear, linear } from "./nn.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** For each output step, the input steps that its taps get; null where a tap gets none. */
 type Table = readonly (readonly (number | null)[])[];
@@ -70,7 +70,7 @@ function pointwise(p: Linear, x: Tensor): Tensor {
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { conv1d } from "./conv.ts";
- * import { tf } from "./tensor.ts";
+ * import { tf } from "../engine/tensor.ts";
  * await tf.setBackend("cpu");
  * const difference = { weight: tf.tensor2d([[-1], [0], [1]]), bias: tf.tensor1d([0]) };
  * assertEquals([...conv1d(difference, tf.tensor3d([[[1], [2], [4]]])).dataSync()], [2, 3, -2]);

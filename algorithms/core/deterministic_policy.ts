@@ -5,8 +5,9 @@
  */
 
 import type { Agent, Spec } from "./agent.ts";
-import { asConstants, compile, type Computed, exportOnnx, type NdArray } from "./compile.ts";
-import type { Tensor } from "./tensor.ts";
+import type { NdArray } from "../engine/array.ts";
+import { asConstants, compile, type Computed, exportOnnx } from "../engine/compile.ts";
+import type { Tensor } from "../engine/tensor.ts";
 
 /**
  * The acting half of an agent whose policy is deterministic.

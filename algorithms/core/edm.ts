@@ -5,7 +5,7 @@
  */
 
 import type { Rng } from "./rng.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** Range of noise levels and spread of the data. */
 export interface EdmConfig {

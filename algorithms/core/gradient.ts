@@ -4,7 +4,7 @@
  * @module
  */
 
-import { stopGradient, type Tensor, tf } from "./tensor.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 
 type Save = (tensors: Tensor[]) => void;
 type Custom = (...tensors: (Tensor | Save)[]) => {
@@ -38,7 +38,7 @@ export function sumRows(x: Tensor): Tensor {
  * ```ts
  * import { assert } from "@std/assert";
  * import { tanh } from "./gradient.ts";
- * import { tf } from "./tensor.ts";
+ * import { tf } from "../engine/tensor.ts";
  * await tf.setBackend("cpu");
  * const second = tf.grad(tf.grad((x) => tanh(x)));
  * assert(Math.abs(second(tf.scalar(1)).dataSync()[0] + 0.639700) < 1e-5);

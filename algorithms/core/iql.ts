@@ -7,12 +7,12 @@
  */
 
 import type { Batch, Spec } from "./agent.ts";
-import { copyArrays, type NdArray } from "./compile.ts";
+import { copyArrays, type NdArray } from "../engine/array.ts";
 import { initMlp, type Linear, mlp, relu, rowsLike } from "./nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "./optim.ts";
 import type { Rng } from "./rng.ts";
 import { bellmanTarget, expectileLoss, meanSquaredError, polyakAverage } from "./td.ts";
-import { stopGradient, type Tensor, tf } from "./tensor.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 
 /** Twin action values, on `[action, observation]`. */
 export interface TwinCritic<L = Tensor> {

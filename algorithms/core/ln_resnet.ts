@@ -5,7 +5,7 @@
  */
 
 import type { Spec } from "./agent.ts";
-import { type NdArray, ndarray } from "./compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import {
   fourierEmbedding,
   initLayerNorm,
@@ -20,7 +20,7 @@ import {
   rowsLike,
 } from "./nn.ts";
 import type { Rng } from "./rng.ts";
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** A residual block: dropout, LayerNorm, affine, Mish, affine. */
 export interface Block<L> {

@@ -7,12 +7,13 @@
  * @module
  */
 
-import { compile, type NdArray, ndarray } from "./compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initLinear, type Linear, relu } from "./nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./optim.ts";
 import { type Rng, shuffle } from "./rng.ts";
-import { stopGradient, type Tensor, tf } from "./tensor.ts";
-import { treeLeaves } from "./tree.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
+import { treeLeaves } from "../engine/tree.ts";
 
 /** Settings of {@linkcode trainMaf}. */
 export interface MafConfig {

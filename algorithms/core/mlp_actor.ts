@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { NdArray } from "./compile.ts";
+import type { NdArray } from "../engine/array.ts";
 import type { Linear } from "./nn.ts";
 import type { Rng } from "./rng.ts";
 

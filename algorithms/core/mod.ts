@@ -5,9 +5,6 @@
  */
 
 export * from "./agent.ts";
-export * from "./backend.ts";
-export * from "./checkpoint.ts";
-export * from "./compile.ts";
 export * from "./conv.ts";
 export * from "./denoiser.ts";
 export * from "./deterministic_policy.ts";
@@ -25,8 +22,6 @@ export * from "./rows.ts";
 export * from "./samplers.ts";
 export * from "./stage.ts";
 export * from "./td.ts";
-export { type LossTerms, stopGradient, type Tensor, type TensorTree, valueAndGrad } from "./tensor.ts";
 export * from "./trajectories.ts";
-export * from "./tree.ts";
 export * from "./vp.ts";
 export * from "./vp_sde.ts";

@@ -7,12 +7,12 @@
  * @module
  */
 
-import type { NdArray } from "./compile.ts";
-import { ndarray } from "./compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import { ndarray } from "../engine/array.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import type { Rng } from "./rng.ts";
-import { stopGradient, type Tensor, tf } from "./tensor.ts";
-import { tracedLayerNormalization, tracedRowsScaled } from "./trace.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
+import { tracedLayerNormalization, tracedRowsScaled } from "../engine/trace.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
 export interface Linear<L = Tensor> {
@@ -57,7 +57,7 @@ const mishParts = (x: Tensor) => {
  * ```ts
  * import { assert } from "@std/assert";
  * import { mish } from "./nn.ts";
- * import { tf } from "./tensor.ts";
+ * import { tf } from "../engine/tensor.ts";
  * await tf.setBackend("cpu");
  * assert(Math.abs(mish(tf.scalar(1)).dataSync()[0] - 0.865098) < 1e-6);
  * ```

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { type NdArray, ndarray, scalar } from "./compile.ts";
-import { isSmall, joinSmall, separateSmall } from "./join.ts";
-import { type LossTerms, type Tensor, tf, valueAndGrad } from "./tensor.ts";
-import { mapTree, treeLeaves, treeLike } from "./tree.ts";
+import { type NdArray, ndarray, scalar } from "../engine/array.ts";
+import { isSmall, joinSmall, separateSmall } from "../engine/join.ts";
+import { type LossTerms, type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
+import { mapTree, treeLeaves, treeLike } from "../engine/tree.ts";
 
 /**
  * First and second moment sums, one leaf per large parameter and one for all small ones together: a graph of few long

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "./compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import { type Rng, shuffle } from "./rng.ts";
 
 /** A function of rows: `[n, in]` to `[n, out]`, row-major. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import type { VpSchedule } from "./vp.ts";
 
 /** `D(x; sigma)`, the clean sample expected behind `x [batch, dim]` at noise level `sigma [batch, 1]`. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { type Tensor, tf } from "./tensor.ts";
-import { joinSmall, separateSmall } from "./join.ts";
-import { treeLeaves, treeLike } from "./tree.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
+import { joinSmall, separateSmall } from "../engine/join.ts";
+import { treeLeaves, treeLike } from "../engine/tree.ts";
 
 /**
  * Expectile regression `mean(|expectile - 1(d < 0)| d^2)` (Kostrikov et al. 2021, arXiv 2110.06169, Eq. 5); `d = 0`

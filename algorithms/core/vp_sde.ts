@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Tensor, tf } from "./tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 const [betaMin, betaMax] = [0.1, 20];
 

@@ -16,9 +16,10 @@ import {
   finishUpdate,
   type Spec,
 } from "../core/agent.ts";
-import { asConstants, compile, copyArrays, exportOnnx, type NdArray } from "../core/compile.ts";
+import { copyArrays, type NdArray } from "../engine/array.ts";
+import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
-import { stopGradient, type Tensor, tf } from "../core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";
 import { type ActorNoise, bounds, diffusionLoss, distillationLoss, klAction } from "./losses.ts";
 import { actionValues, type Critic, type ScoreNetwork } from "./networks.ts";

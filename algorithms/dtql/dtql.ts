@@ -21,12 +21,13 @@ import {
   finishUpdate,
   type Spec,
 } from "../core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
 import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";
 import { type ActorNoise, bounds, dtqlActorTerms } from "./losses.ts";
 import { actionValues, actorSample, type Critic, initActor, logStdRange, scoreNetwork } from "./networks.ts";

@@ -5,11 +5,11 @@
  */
 
 import type { Batch, Spec } from "../core/agent.ts";
-import type { NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
 import { edmDefaults, edmDenoiser, edmLoss } from "../core/edm.ts";
 import type { Linear } from "../core/nn.ts";
 import { bellmanTarget, expectileLoss, meanSquaredError } from "../core/td.ts";
-import { type LossTerms, stopGradient, type Tensor, tf } from "../core/tensor.ts";
+import { type LossTerms, stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import type { DtqlConfig } from "./config.ts";
 import {
   actionValues,

@@ -5,7 +5,7 @@
  */
 
 import type { Spec } from "../core/agent.ts";
-import type { NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
 import {
   initLayerNorm,
   initMlp,
@@ -21,7 +21,7 @@ import {
   sinusoidalEmbedding,
 } from "../core/nn.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import type { DtqlConfig } from "./config.ts";
 
 /** Denoising network: time embedding, an affine map without activation, Mish layers, an affine map. */

@@ -5,13 +5,14 @@
  */
 
 import { type Batch, drawNormals, type Spec } from "../core/agent.ts";
-import { column, compile, copyArrays, type NdArray, ndarray } from "../core/compile.ts";
+import { column, copyArrays, type NdArray, ndarray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { drawSigmas, edmDefaults, sigmasFromUniforms } from "../core/edm.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { drawQuasiUniforms, gaussiansFromUniforms } from "../core/quasirandom.ts";
 import type { Rng } from "../core/rng.ts";
 import { polyakAverage } from "../core/td.ts";
-import type { Tensor } from "../core/tensor.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import type { DtqlConfig } from "./config.ts";
 import { type ActorNoise, diffusionLoss, dtqlCriticLoss } from "./losses.ts";
 import { type Critic, initCritic, initScoreNetwork, type ScoreNetwork } from "./networks.ts";

@@ -8,10 +8,11 @@
  */
 
 import { type AgentState, assertRange, type CommonConfig, drawNormals } from "../core/agent.ts";
-import { compile, type NdArray, ndarray } from "../core/compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import type { Rng } from "../core/rng.ts";
 import { meanSquaredError } from "../core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
+import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
 import { createUnroll, type InnerConfig, type Pairs } from "./unroll.ts";
 

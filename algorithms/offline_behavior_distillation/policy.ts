@@ -6,11 +6,11 @@
  * @module
  */
 
-import { type NdArray, ndarray, scalar } from "../core/compile.ts";
+import { type NdArray, ndarray, scalar } from "../engine/array.ts";
 import { clip, exp, tanh } from "../core/gradient.ts";
 import { initOrthogonalLinear, type Linear, linear, relu } from "../core/nn.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** Parameters. */
 export interface TanhGaussianPolicy<L = Tensor> {

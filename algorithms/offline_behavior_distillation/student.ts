@@ -7,12 +7,13 @@
  */
 
 import { type Agent, type Algorithm, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "../core/compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
+import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
 import { meanSquaredError } from "../core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
+import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
-import { mapTree, zipTree } from "../core/tree.ts";
+import { mapTree, zipTree } from "../engine/tree.ts";
 import { type DistillationConfig, distillationDefaults } from "./distill.ts";
 import { type Architecture, initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
 import type { Pairs } from "./unroll.ts";

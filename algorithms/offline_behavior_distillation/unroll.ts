@@ -10,9 +10,10 @@
  * @module
  */
 
-import { compile, type Computed, copyArrays, type NdArray, ndarray } from "../core/compile.ts";
-import { type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
-import { mapTree, treeLeaves, zipTree } from "../core/tree.ts";
+import { copyArrays, type NdArray, ndarray } from "../engine/array.ts";
+import { compile, type Computed } from "../engine/compile.ts";
+import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
+import { mapTree, treeLeaves, zipTree } from "../engine/tree.ts";
 
 /** Pairs that train a policy, row by row. */
 export interface Pairs<L = NdArray> {

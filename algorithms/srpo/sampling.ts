@@ -18,11 +18,12 @@ import {
   type Spec,
   takeBest,
 } from "../core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
 import { type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import { type DpmSolver, dpmTimes, sampleAncestral, sampleDpm } from "../core/vp_sde.ts";
 import { type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
 import { createSrpo, type SrpoArrays } from "./srpo.ts";

@@ -20,7 +20,8 @@ import {
   finishUpdate,
   type Spec,
 } from "../core/agent.ts";
-import { asConstants, column, compile, type NdArray, ndarray } from "../core/compile.ts";
+import { column, type NdArray, ndarray } from "../engine/array.ts";
+import { asConstants, compile } from "../engine/compile.ts";
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";
@@ -28,7 +29,7 @@ import { createMlpActor } from "../core/mlp_actor.ts";
 import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
-import { stopGradient, type Tensor, tf, valueAndGrad } from "../core/tensor.ts";
+import { stopGradient, type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { dpmTimes, vpMarginal } from "../core/vp_sde.ts";
 import { assertSrpo, type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
 

@@ -17,7 +17,8 @@ import {
   finishUpdate,
   type Spec,
 } from "../core/agent.ts";
-import { asConstants, compile, exportOnnx, type NdArray, ndarray } from "../core/compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
+import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
 import { fourierEmbedding, initMlp, type Linear, linear, mlp } from "../core/nn.ts";
 import {
   type AdamStep,
@@ -31,7 +32,7 @@ import {
 } from "../core/optim.ts";
 import { drawQuasiUniforms, gaussiansFromUniforms } from "../core/quasirandom.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import { dpmTimes, sampleDpm } from "../core/vp_sde.ts";
 import { diffuse, drawVpNoise, type VpNoise, vpNoiseAt } from "./srpo.ts";
 

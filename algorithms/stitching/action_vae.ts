@@ -7,12 +7,13 @@
  */
 
 import { drawNormals } from "../core/agent.ts";
-import { compile, type NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear, linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { meanSquaredError } from "../core/td.ts";
-import { type LossTerms, type Tensor, tf } from "../core/tensor.ts";
+import { type LossTerms, type Tensor, tf } from "../engine/tensor.ts";
 import type { RegressionConfig } from "./regression.ts";
 import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
 

@@ -7,11 +7,12 @@
  * @module
  */
 
-import { compile, copyArrays, type NdArray, ndarray } from "../core/compile.ts";
+import { copyArrays, type NdArray, ndarray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initLinear, initMlp, type Linear, linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Rng, shuffle } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import { takeRows } from "../core/rows.ts";
 
 /** Settings of {@linkcode trainDynamics}. */

@@ -9,12 +9,13 @@
  */
 
 import { type AgentState, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
-import { column, compile, copyArrays, type NdArray, ndarray, scalar } from "../core/compile.ts";
+import { column, copyArrays, type NdArray, ndarray, scalar } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { polyakAverage } from "../core/td.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import { cosineSchedule } from "../core/vp.ts";
 import { denormalize, mapRows, normalize } from "./cdf_normalizer.ts";
 import {

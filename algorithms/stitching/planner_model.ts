@@ -6,12 +6,12 @@
  * @module
  */
 
-import { column, type NdArray, ndarray, scalar } from "../core/compile.ts";
+import { column, type NdArray, ndarray, scalar } from "../engine/array.ts";
 import { type Linear, mlp, relu } from "../core/nn.ts";
 import type { Trained } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { meanSquaredError } from "../core/td.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 import type { VpSchedule } from "../core/vp.ts";
 import { type TemporalUnet, temporalUnetNoise } from "./temporal_unet.ts";
 import type { WindowBatch, WindowConfig } from "./windows.ts";

@@ -6,12 +6,13 @@
  * @module
  */
 
-import { compile, copyArrays, type NdArray } from "../core/compile.ts";
+import { copyArrays, type NdArray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "../core/td.ts";
-import { stopGradient, type Tensor, tf } from "../core/tensor.ts";
+import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import type { Trajectories } from "../core/trajectories.ts";
 import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
 

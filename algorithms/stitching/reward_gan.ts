@@ -7,12 +7,13 @@
  */
 
 import { drawNormals } from "../core/agent.ts";
-import { compile, type NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
-import { treeLeaves } from "../core/tree.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
+import { treeLeaves } from "../engine/tree.ts";
 import type { RegressionConfig, RegressionData } from "./regression.ts";
 import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.ts";
 

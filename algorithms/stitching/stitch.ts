@@ -8,7 +8,7 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "../core/compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Stage } from "../core/stage.ts";
 import type { Trajectories } from "../core/trajectories.ts";

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { NdArray } from "../core/compile.ts";
+import type { NdArray } from "../engine/array.ts";
 import { conv1d, downsample, groupNorm, upsample } from "../core/conv.ts";
 import {
   initLayerNorm,
@@ -20,7 +20,7 @@ import {
   sinusoidalEmbedding,
 } from "../core/nn.ts";
 import type { Rng } from "../core/rng.ts";
-import { type Tensor, tf } from "../core/tensor.ts";
+import { type Tensor, tf } from "../engine/tensor.ts";
 
 const groups = 8;
 

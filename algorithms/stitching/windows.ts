@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "../core/compile.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import type { Rng } from "../core/rng.ts";
 import { type Trajectories, trajectoryStarts } from "../core/trajectories.ts";
 import { type Cdf, fitCdf, mapRows, normalize } from "./cdf_normalizer.ts";

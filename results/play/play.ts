@@ -6,7 +6,7 @@
 
 import { parseArgs } from "@std/cli";
 import { resolve } from "node:path";
-import { runCommand } from "../../data/command.ts";
+import { runCommand } from "../../tools/command.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
 
 const help = `Watches two policies side by side in the browser: physics, networks and drawing run there.

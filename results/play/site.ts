@@ -6,8 +6,8 @@
 
 import { basename, dirname, extname, join } from "node:path";
 import type { PolicyCard } from "../export.ts";
-import { makeFolder, readJson, writeAtomically } from "../files.ts";
-import { fromFileUrl, resultsFolder } from "../paths.ts";
+import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
+import { fromFileUrl, resultsFolder } from "../../tools/paths.ts";
 import type { PlayPolicy } from "./messages.ts";
 
 /** Contents by path, relative to the page. */

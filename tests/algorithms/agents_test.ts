@@ -1,11 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import * as ort from "onnxruntime-node";
 import { type Agent, type AgentState, resolveConfig, type Spec } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
-import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { treeEntries } from "../../algorithms/core/tree.ts";
+import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { algorithms } from "../../results/cell.ts";
 import { hasWebGpu } from "../processes.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { resolveConfig, takeBest } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
 import { dpmTimes, sampleAncestral, vpMarginal } from "../../algorithms/core/vp_sde.ts";
 import { bc } from "../../algorithms/bc.ts";
 import { rebrac, rebracPolicyLoss } from "../../algorithms/rebrac.ts";

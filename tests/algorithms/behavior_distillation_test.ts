@@ -1,12 +1,13 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray, scalar } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray, scalar } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { tanh } from "../../algorithms/core/gradient.ts";
 import { type Linear, linear, mlp, relu } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { meanSquaredError } from "../../algorithms/core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { treeEntries, treeLeaves, treeLike } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { treeEntries, treeLeaves, treeLike } from "../../algorithms/engine/tree.ts";
 import {
   clipPairs,
   createDistillation,

@@ -1,10 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import type { Linear } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { ddpmStep } from "../../algorithms/core/samplers.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { treeLeaves } from "../../algorithms/engine/tree.ts";
 import { vpSchedule } from "../../algorithms/core/vp.ts";
 import {
   createDiffusionQl,

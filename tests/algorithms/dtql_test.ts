@@ -1,13 +1,14 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { drawBySoftmax, resolveConfig } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { edmDefaults, edmDenoiser, edmScalings, sigmasFromUniforms } from "../../algorithms/core/edm.ts";
 import { type Linear, sinusoidalEmbedding } from "../../algorithms/core/nn.ts";
 import { cosineDecay } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { treeLeaves } from "../../algorithms/engine/tree.ts";
 import {
   actionValues,
   actorHead,

@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import type { AgentState, Batch } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { copyArrays, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { treeLeaves } from "../../algorithms/engine/tree.ts";
 import { algorithms } from "../../results/cell.ts";
 
 const spec = {

@@ -1,12 +1,13 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { initMlp, sinusoidalEmbedding } from "../../algorithms/core/nn.ts";
 import { sharedRows } from "../../algorithms/core/rows.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, polyakAverage } from "../../algorithms/core/td.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { mapTree, treeLeaves, treeLike } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { mapTree, treeLeaves, treeLike } from "../../algorithms/engine/tree.ts";
 import { cosineSchedule } from "../../algorithms/core/vp.ts";
 import { normalize } from "../../algorithms/stitching/cdf_normalizer.ts";
 import { createPlanner } from "../../algorithms/stitching/planner.ts";

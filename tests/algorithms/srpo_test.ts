@@ -1,7 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { type Batch, resolveConfig } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { type IqlArrays, iqlStep, twinValues } from "../../algorithms/core/iql.ts";
 import { behaviourNoise, initBehaviour } from "../../algorithms/core/ln_resnet.ts";
 import { fourierEmbedding, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
@@ -17,8 +18,8 @@ import {
 } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, expectileLoss } from "../../algorithms/core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { treeLeaves } from "../../algorithms/engine/tree.ts";
 import { type DpmSolver, dpmTimes, sampleDpm, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
 import { iqlPolicyLoss } from "../../algorithms/iql.ts";
 import {

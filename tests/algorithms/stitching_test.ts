@@ -1,11 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import type { NdArray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import type { NdArray } from "../../algorithms/engine/array.ts";
 import { bc } from "../../algorithms/bc.ts";
 import { initMlp, type Linear } from "../../algorithms/core/nn.ts";
 import { createRng, type Rng } from "../../algorithms/core/rng.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { mapTree, treeLeaves } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { mapTree, treeLeaves } from "../../algorithms/engine/tree.ts";
 import {
   actionVaeDefaults,
   actionVaeFunction,

@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { tf } from "../../algorithms/core/tensor.ts";
-import { treeLeaves } from "../../algorithms/core/tree.ts";
+import { tf } from "../../algorithms/engine/tensor.ts";
+import { treeLeaves } from "../../algorithms/engine/tree.ts";
 import { exactNoise, mixtureNoise, regularizeActions, srpoToy } from "../../algorithms/srpo/mod.ts";
 import { vpMarginal } from "../../algorithms/core/vp_sde.ts";
 import { banditSets, mixtureDensity, pointMixtures } from "../../data/bandits.ts";

@@ -1,11 +1,12 @@
 import { assertAlmostEquals } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { conv1d, downsample, groupNorm, upsample } from "../../algorithms/core/conv.ts";
 import { initLinear } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { treeEntries } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { treeEntries } from "../../algorithms/engine/tree.ts";
 
 const rng = createRng("conv");
 const [batch, horizon, inputs, outputs] = [2, 6, 4, 8];

@@ -1,9 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { drawSigmas, edmDefaults, edmDenoiser, edmLoss, edmScalings, edmSigmas } from "../../algorithms/core/edm.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { sampleDdim, sampleDdpm, sampleEuler, sampleHeun } from "../../algorithms/core/samplers.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
 import { vpSchedule } from "../../algorithms/core/vp.ts";
 
 const sigmaData = edmDefaults.sigmaData;

@@ -1,14 +1,15 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/core/checkpoint.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
+import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
 import { clip, exp, tanh } from "../../algorithms/core/gradient.ts";
 import { drawOrthogonal, fourierEmbedding, initLinear, layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
 import { adamStep, adamUpdate, clipByGlobalNorm, initAdam } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { bellmanTarget, expectileLoss, polyakAverage } from "../../algorithms/core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { mapTree, treeEntries, zipTree } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { mapTree, treeEntries, zipTree } from "../../algorithms/engine/tree.ts";
 
 Deno.test("createRng() gives the same stream for the same seed and path, whatever was drawn before", () => {
   const one = createRng(3);

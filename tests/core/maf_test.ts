@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import {
   initMaf,
   logDensities,
@@ -14,8 +15,8 @@ import {
 import type { Linear } from "../../algorithms/core/nn.ts";
 import { fitGaussian, gaussianLogLikelihood } from "../../algorithms/core/gaussian.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { mapTree, treeLeaves } from "../../algorithms/core/tree.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { mapTree, treeLeaves } from "../../algorithms/engine/tree.ts";
 
 const near = (got: ArrayLike<number>, wanted: readonly number[], tolerance = 1e-5) => {
   assertEquals(got.length, wanted.length);

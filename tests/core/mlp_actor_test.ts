@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { bc } from "../../algorithms/bc.ts";
 import type { Agent } from "../../algorithms/core/agent.ts";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createMlpActor } from "../../algorithms/core/mlp_actor.ts";
 import { initMlp, type Linear } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";

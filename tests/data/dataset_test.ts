@@ -2,12 +2,12 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows }
 import { join } from "node:path";
 import { createRng, type Rng } from "../../algorithms/core/rng.ts";
 import { cachePath } from "../../data/cache.ts";
-import { jupyterDisplay } from "../../data/display.ts";
+import { jupyterDisplay } from "../../data/show/display.ts";
 import { datasetCard } from "../../data/card.ts";
 import { drawShuffled, qlearningDataset, sequenceDataset } from "../../data/d4rl.ts";
 import { type Dataset, loadDataset, toDataset } from "../../data/dataset.ts";
 import { datasetTrajectories } from "../../data/trajectories.ts";
-import { renderFigure } from "../../data/figures.ts";
+import { renderFigure } from "../../data/show/figure.ts";
 import { episodesFrame, statisticsFrame, transitionsFrame } from "../../data/frames.ts";
 import { type HdfArray, writeHdf5 } from "../../data/hdf5.ts";
 import { exampleArrays, flags, floats } from "./example.ts";

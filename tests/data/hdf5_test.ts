@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { readHdf5, writeHdf5 } from "../../data/hdf5.ts";
 import { findChunks, type ReadBytes } from "../../data/hdf5_chunks.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 
 const golden = (name: string) => fromFileUrl(new URL(`../golden/${name}.hdf5`, import.meta.url));
 /** What tests/golden/h5py_layouts.py writes. */

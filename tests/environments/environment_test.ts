@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { ndarray } from "../../algorithms/core/compile.ts";
+import { ndarray } from "../../algorithms/engine/array.ts";
 import { createEnvironment, evaluatePolicy, findTask, hopper, normalizedScore } from "../../environments/mod.ts";
 
 Deno.test("hopper gives the same episode for the same seed, another for another", async () => {

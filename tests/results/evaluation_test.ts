@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { currentThreads, useThreads } from "../../algorithms/core/backend.ts";
+import { currentThreads, useThreads } from "../../algorithms/engine/backend.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { algorithms } from "../../results/cell.ts";
 import { evaluateAgent, type EvaluationJob } from "../../results/evaluation.ts";

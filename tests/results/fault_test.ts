@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { decodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
+import { decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { type Cell, cellFolder } from "../../results/cell.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 import { planCells } from "../../results/plan.ts";
 import type { Evaluation } from "../../results/train.ts";
 import { listProcesses } from "../processes.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { catalog } from "../../data/catalog.ts";
 import { cellFolder } from "../../results/cell.ts";
 import { dataFingerprint } from "../../results/fingerprint.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 import { planCells } from "../../results/plan.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));

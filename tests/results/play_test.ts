@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { dirname, extname, join } from "node:path";
 import type { Page } from "playwright-core";
 import type { PolicyCard } from "../../results/export.ts";
-import { readJson } from "../../results/files.ts";
-import { resultsFolder } from "../../results/paths.ts";
+import { readJson } from "../../tools/files.ts";
+import { resultsFolder } from "../../tools/paths.ts";
 import type { PlayPolicy, Stats } from "../../results/play/messages.ts";
 import { buildSite, offers, serveSite, type Site, writeSite } from "../../results/play/site.ts";
 import { browserPath, startBrowser } from "../browser.ts";

@@ -3,7 +3,7 @@ import { fromArrow } from "arquero";
 import { join } from "node:path";
 import { cellFolder } from "../../results/cell.ts";
 import { planCells } from "../../results/plan.ts";
-import { escapeHtml } from "../../data/display.ts";
+import { escapeHtml } from "../../data/show/display.ts";
 import { toArrow, writeReport } from "../../results/report.ts";
 import { browserPath, startBrowser } from "../browser.ts";
 import { syntheticEvaluation } from "./synthetic.ts";

@@ -7,20 +7,20 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { join } from "node:path";
-import { decodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
+import { decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { drawBatch, loadTransitions } from "../../data/d4rl.ts";
 import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
 import { algorithms, type Cell, cellConfig, cellFolder } from "../../results/cell.ts";
 import { writeFigure } from "../../results/figures.ts";
-import { writeAtomically, writeError } from "../../results/files.ts";
+import { writeAtomically, writeError } from "../../tools/files.ts";
 import { dataFingerprint } from "../../results/fingerprint.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { planCells } from "../../results/plan.ts";
 import { bootstrapMean } from "../../results/statistics.ts";
-import { toCsv, toMarkdown, toText } from "../../data/table.ts";
+import { toCsv, toMarkdown, toText } from "../../data/show/table.ts";
 import { divergenceError, trainCell } from "../../results/train.ts";
 
 const workspace = fromFileUrl(new URL("../../", import.meta.url));

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { type Cell, cellFolder } from "../../results/cell.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 import { planCells } from "../../results/plan.ts";
 import type { Evaluation } from "../../results/train.ts";
 import { startCluster, testsCluster } from "../cluster.ts";

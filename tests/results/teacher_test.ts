@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { encodeCheckpoint } from "../../algorithms/core/checkpoint.ts";
-import { type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { importTeacher } from "../../results/teacher.ts";
 

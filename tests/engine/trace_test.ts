@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Backend, backends, useBackend } from "../../algorithms/core/backend.ts";
-import { compile, type Compiled, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { type Backend, backends, useBackend } from "../../algorithms/engine/backend.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile, type Compiled } from "../../algorithms/engine/compile.ts";
 import { layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
-import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/core/tensor.ts";
-import { tracedKernels } from "../../algorithms/core/trace.ts";
-import { treeEntries } from "../../algorithms/core/tree.ts";
+import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { tracedKernels } from "../../algorithms/engine/trace.ts";
+import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { hasWebGpu } from "../processes.ts";
 
 const tolerance = 1e-5; // Float32 against float32, of max(1, |value|).

@@ -12,4 +12,4 @@ export function fromFileUrl(url: URL): string {
 }
 
 /** The results folder of this workspace. */
-export const resultsFolder = fromFileUrl(new URL("./", import.meta.url)).replace(/\/$/, "");
+export const resultsFolder = fromFileUrl(new URL("../results/", import.meta.url)).replace(/\/$/, "");

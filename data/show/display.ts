@@ -7,7 +7,7 @@
  */
 
 import type { ColumnTable } from "arquero";
-import { type Figure, type FigureSpec, isSmall, pictureUrl, renderFigure } from "./figures.ts";
+import { type Figure, type FigureSpec, isSmall, pictureUrl, renderFigure } from "./figure.ts";
 import { type Table, toText } from "./table.ts";
 
 /** Representations by MIME type. */

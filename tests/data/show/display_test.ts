@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { table as frame } from "arquero";
-import { curveText, jupyterDisplay, showFigure, showFrame, showTable } from "../../data/display.ts";
+import { curveText, jupyterDisplay, showFigure, showFrame, showTable } from "../../../data/show/display.ts";
 
 const spec = {
   title: "A & B",

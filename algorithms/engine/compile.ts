@@ -7,49 +7,21 @@
  * @module
  */
 
+import { type NdArray, ndarray } from "./array.ts";
 import { type Backend, currentBackend } from "./backend.ts";
 import { isSmall } from "./join.ts";
 import { type DType, encodeOnnx, renameValues } from "./onnx.ts";
-import { createSession, type NdArray, type Session } from "./runtime.ts";
-import { overwritableInputs, schedule } from "./schedule.ts";
+import { createSession, type Session } from "./runtime.ts";
+import { overwritableInputs, schedule } from "./node_order.ts";
 import { type Tensor, tf } from "./tensor.ts";
 import { traceGraph } from "./trace.ts";
 import { mapTree, treeEntries, treeLeaves, treeLike } from "./tree.ts";
-
-export type { NdArray } from "./runtime.ts";
 
 /** The tree `T` with every array replaced by a tensor: what a compiled function sees of its inputs. */
 export type Traced<T> = T extends NdArray ? Tensor : T extends object ? { [K in keyof T]: Traced<T[K]> } : T;
 
 /** The tree `T` with every tensor replaced by an array: what a compiled function returns. */
 export type Computed<T> = T extends Tensor ? NdArray : T extends object ? { [K in keyof T]: Computed<T[K]> } : T;
-
-/** An array from numbers, `float32` unless `data` is an Int32Array. */
-export function ndarray(data: Float32Array | Int32Array | readonly number[], shape: readonly number[]): NdArray {
-  const typed = data instanceof Float32Array || data instanceof Int32Array ? data : Float32Array.from(data);
-  const size = shape.reduce((a, b) => a * b, 1);
-  if (typed.length !== size) {
-    throw new TypeError(
-      `Cannot create array: shape [${shape.join(", ")}] holds ${size}, current length is ${typed.length}`,
-    );
-  }
-  return { data: typed, shape };
-}
-
-/** A scalar array, shape `[]`. */
-export function scalar(value: number): NdArray {
-  return { data: Float32Array.of(value), shape: [] };
-}
-
-/** Numbers as a column, `[n, 1]`. */
-export function column(data: Float32Array): NdArray {
-  return ndarray(data, [data.length, 1]);
-}
-
-/** The tree with every array copied. */
-export function copyArrays<T>(tree: T): T {
-  return mapTree<NdArray, NdArray>(tree, ({ data, shape }) => ndarray(data.slice(), shape));
-}
 
 const dtypeOf = (array: NdArray): DType => array.data instanceof Int32Array ? "int32" : "float32";
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
@@ -95,7 +67,8 @@ const owners = new WeakMap<NdArray, { free: NdArray[][]; buffers: NdArray[] }>()
  * @example
  * ```ts
  * import { assert } from "@std/assert";
- * import { compile, ndarray } from "./compile.ts";
+ * import { ndarray } from "./array.ts";
+ * import { compile } from "./compile.ts";
  * import { tf } from "./tensor.ts";
  * const double = compile("double", ({ x }) => ({ y: tf.mul(x, 2) }));
  * const { y } = await double({ x: ndarray([1, 2, 3], [3]) });

@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { useThreads } from "../../algorithms/core/backend.ts";
-import { ndarray } from "../../algorithms/core/compile.ts";
-import type { OnnxGraph } from "../../algorithms/core/onnx.ts";
-import { createSession } from "../../algorithms/core/runtime.ts";
-import { fromFileUrl } from "../../results/paths.ts";
+import { useThreads } from "../../algorithms/engine/backend.ts";
+import { ndarray } from "../../algorithms/engine/array.ts";
+import type { OnnxGraph } from "../../algorithms/engine/onnx.ts";
+import { createSession } from "../../algorithms/engine/runtime.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
 
 const value = (name: string, size: number) => ({ name, shape: [size], dtype: "float32" as const });
 const negation = (size: number): OnnxGraph => ({
@@ -46,8 +46,8 @@ Deno.test("session: large results are not copied", async () => {
 /** How many threads a session adds to a process of its own, and the corner of a product that it made. */
 async function runWithThreads(threads: number): Promise<{ started: number; corner: number }> {
   const script = `
-    import { useThreads } from "./algorithms/core/backend.ts";
-    import { createSession } from "./algorithms/core/runtime.ts";
+    import { useThreads } from "./algorithms/engine/backend.ts";
+    import { createSession } from "./algorithms/engine/runtime.ts";
     const count = () => [...Deno.readDirSync("/proc/self/task")].length;
     const [rows, shape] = [512, [512, 512]];
     const value = (name) => ({ name, shape, dtype: "float32" });

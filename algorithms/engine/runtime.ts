@@ -5,16 +5,9 @@
  */
 
 import * as ort from "onnxruntime-node";
+import type { NdArray } from "./array.ts";
 import { currentThreads } from "./backend.ts";
 import { encodeOnnx, type OnnxGraph, type OnnxValue } from "./onnx.ts";
-
-/** An array in host memory: row-major `data` of `shape`. */
-export interface NdArray {
-  /** Lengths of its axes. */
-  readonly shape: readonly number[];
-  /** Values, row-major. */
-  readonly data: Float32Array | Int32Array;
-}
 
 /** A model ready to run. */
 export interface Session {
@@ -50,6 +43,14 @@ function withoutCopies(graph: OnnxGraph): OnnxGraph {
   return { ...graph, nodes: [...graph.nodes, node], outputs: [refused, ...graph.outputs] };
 }
 
+/**
+ * Keeps ONNX Runtime from sending telemetry: its uploader is on by default, starts with the process's first session and goes
+ * past Deno's permissions, for its sockets are its own.
+ */
+function refuseTelemetry() {
+  Deno.env.set("ORT_DISABLE_TELEMETRY", "1");
+}
+
 /** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */
 export async function createSession(
   graph: OnnxGraph,
@@ -57,6 +58,7 @@ export async function createSession(
 ): Promise<Session> {
   const sizes = graph.outputs.map(({ shape }) => (shape as readonly number[]).reduce((a, b) => a * b, 1));
   const isDear = sizes.reduce((a, b) => a + b, 0) >= dearSize;
+  refuseTelemetry();
   const session = await ort.InferenceSession.create(encodeOnnx(isDear ? withoutCopies(graph) : graph), {
     executionProviders: ["cpu"],
     intraOpNumThreads: currentThreads(),
@@ -96,6 +98,7 @@ export interface OpenPolicy {
  * @throws {Error} If the bytes are no model that gives `action`.
  */
 export async function openPolicy(bytes: Uint8Array): Promise<OpenPolicy> {
+  refuseTelemetry();
   const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   if (!session.outputNames.includes("action")) {
     throw new Error(`Cannot open policy: it must give "action", current outputs are ${session.outputNames.join(", ")}`);

@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { useBackend } from "../../algorithms/core/backend.ts";
-import { compile, copyArrays, type NdArray, ndarray } from "../../algorithms/core/compile.ts";
+import { useBackend } from "../../algorithms/engine/backend.ts";
+import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { linear, mish } from "../../algorithms/core/nn.ts";
 import { adamStep, initTrained, trainStep } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { createSession } from "../../algorithms/core/runtime.ts";
-import { overwritableInputs, schedule } from "../../algorithms/core/schedule.ts";
-import { type Tensor, tf } from "../../algorithms/core/tensor.ts";
-import { traceGraph } from "../../algorithms/core/trace.ts";
+import { createSession } from "../../algorithms/engine/runtime.ts";
+import { overwritableInputs, schedule } from "../../algorithms/engine/node_order.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { traceGraph } from "../../algorithms/engine/trace.ts";
 
 const rows = 160; // 160 x 160 is large enough for a buffer of its own.
 const draw = (name: string, shape: readonly number[]) =>

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { type NdArray, ndarray } from "./compile.ts";
+import { type NdArray, ndarray } from "./array.ts";
 import { treeEntries, treeLike } from "./tree.ts";
 
 /**
