@@ -39,7 +39,7 @@ async function copyFolder(from: string, to: string) {
 Deno.test("codeFingerprint() changes with the code that a cell runs, and with no other and no comment", async () => {
   const copy = await Deno.makeTempDir();
   try {
-    for (const name of ["algorithms", "data", "environments"]) {
+    for (const name of ["algorithms", "data", "environments", "tools"]) {
       await copyFolder(join(workspace, name), join(copy, name));
     }
     await Deno.mkdir(join(copy, "results"));
