@@ -72,6 +72,8 @@ export function createBc(config: BcConfig, spec: Spec): Agent {
 /** BC. */
 export const bc: Algorithm<BcConfig> = {
   name: "bc",
+  module: import.meta.url,
+  acts: "one pass",
   title: "BC",
   source: "Fujimoto & Gu 2021, arXiv 2106.06860, its imitation term",
   defaults: bcDefaults,

@@ -333,6 +333,8 @@ const antmaze = (
 /** Diffusion-QL. */
 export const diffusionQl: Algorithm<DiffusionQlConfig> = {
   name: "diffusion_ql",
+  module: import.meta.url,
+  acts: "one sample",
   title: "Diffusion-QL",
   source: "Wang, Hunt & Zhou 2023, arXiv 2208.06193",
   defaults: diffusionQlDefaults,

@@ -136,6 +136,8 @@ const antmaze: Partial<IqlConfig> = { expectile: 0.9, inverseTemperature: 10, re
 /** IQL. */
 export const iql: Algorithm<IqlConfig> = {
   name: "iql",
+  module: import.meta.url,
+  acts: "one pass",
   title: "IQL",
   source: "Kostrikov, Nair & Levine 2021, arXiv 2110.06169",
   defaults: iqlDefaults,

@@ -167,8 +167,6 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
   );
 
   return {
-    needsNextAction: true,
-
     init(rng) {
       const widths: number[] = Array(depth).fill(hidden);
       const policy = initMlp([s, ...widths, a], rng.child("policy"));
@@ -203,6 +201,9 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
 /** ReBRAC. */
 export const rebrac: Algorithm<RebracConfig> = {
   name: "rebrac",
+  module: import.meta.url,
+  acts: "one pass",
+  needs: { nextAction: true },
   title: "ReBRAC",
   source: "Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, arXiv 2305.09836",
   defaults: rebracDefaults,

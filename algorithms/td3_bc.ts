@@ -188,6 +188,9 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
 /** TD3+BC. */
 export const td3Bc: Algorithm<Td3BcConfig> = {
   name: "td3_bc",
+  module: import.meta.url,
+  acts: "one pass",
+  needs: { observationStatistics: true },
   title: "TD3+BC",
   source: "Fujimoto & Gu 2021, arXiv 2106.06860",
   defaults: td3BcDefaults,

@@ -89,6 +89,9 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
 /** The study; as an agent, its shallow policy. */
 export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
   name: "stitching",
+  module: import.meta.url,
+  acts: "one pass",
+  study: "stitching",
   title: "Trajectory stitching",
   source:
     "Li & Zhang 2024, arXiv 2402.00807, a reconstruction, with the stitcher of Hepburn & Montana 2022, arXiv 2211.11603",

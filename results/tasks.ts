@@ -151,7 +151,7 @@ async function environmentTask(cell: Cell): Promise<Task> {
   const { observationDim, actionDim } = data;
   const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: observationStatistics(data) };
   const agent = algorithms[cell.algorithm].create(config, spec);
-  if (!agent.needsNextAction) delete data.nextAction;
+  if (!algorithms[cell.algorithm].needs?.nextAction) delete data.nextAction;
   const physics: Physics = "d4rl";
   return {
     ...agentTraining(agent, config.batchSize, (rows, rng) => drawBatch(data, rows, rng)),

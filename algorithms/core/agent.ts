@@ -54,8 +54,6 @@ export interface Agent {
   init(rng: Rng): AgentState;
   /** Transitions that the update after `updates` others takes, where that differs from the configuration's `batchSize`. */
   batchRows?(updates: number): number;
-  /** Whether batches must have `nextAction`. */
-  needsNextAction?: boolean;
   /**
    * One gradient step of every network; `state` is spent by the call.
    *
@@ -70,6 +68,11 @@ export interface Agent {
    * @returns `[batch, actionDim]`
    */
   act(state: AgentState, observation: NdArray, candidates: number, rng: Rng): Promise<NdArray>;
+  /**
+   * Acting that remembers: a function that is called with the observations of some episodes, step by step from their start.
+   * Only for policies that look back, such as planners; others act by {@linkcode Agent.act}.
+   */
+  startActing?(state: AgentState, episodes: number, rng: Rng): (observation: NdArray) => Promise<NdArray>;
   /**
    * The policy as a function of one observation, the fastest way to act; where it is a perceptron.
    *
@@ -117,6 +120,24 @@ export interface Algorithm<C extends CommonConfig> {
   title: string;
   /** Paper and arXiv id. */
   source: string;
+  /**
+   * `import.meta.url` of the file that exports it, so that a worker, a saved policy and a run's hash can find its code. Without it
+   * (in a notebook's cell) evaluations play in one thread.
+   */
+  module?: string;
+  /** What an action takes: one pass of a deterministic network, or one sample of a policy with noise. */
+  acts: "one pass" | "one sample";
+  /** What it needs of the data beyond transitions. */
+  needs?: {
+    /** The data's action in the successor, {@linkcode Batch.nextAction}. */
+    nextAction?: true;
+    /** {@linkcode Spec.observationStatistics} */
+    observationStatistics?: true;
+  };
+  /** Settings that count updates within `updates`, one phase each; they shrink with it where a training is shortened. */
+  phases?: readonly string[];
+  /** The experiment of `reproduce` that trains it, where that takes more than minibatches of a dataset. */
+  study?: string;
   /** Settings for any task. */
   defaults: C;
   /** Per-task settings with their source. */
@@ -124,6 +145,9 @@ export interface Algorithm<C extends CommonConfig> {
   /** An agent for a task. */
   create(config: C, spec: Spec): Agent;
 }
+
+/** An algorithm of any configuration. */
+export type AnyAlgorithm = Algorithm<CommonConfig>;
 
 /**
  * The configuration of a run: defaults, then the task's preset, then overrides.

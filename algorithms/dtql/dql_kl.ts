@@ -149,6 +149,9 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
 /** DQL-KL, DTQL's comparison. */
 export const dqlKl: Algorithm<DtqlConfig> = {
   name: "dql_kl",
+  module: import.meta.url,
+  acts: "one sample",
+  phases: ["pretrainUpdates"],
   title: "DQL-KL",
   source: "Chen, Wang & Zhou 2024, arXiv 2405.19690, Eq. 8",
   defaults: dtqlDefaults,

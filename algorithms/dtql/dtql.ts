@@ -153,6 +153,9 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
 /** DTQL. */
 export const dtql: Algorithm<DtqlConfig> = {
   name: "dtql",
+  module: import.meta.url,
+  acts: "one sample",
+  phases: ["pretrainUpdates"],
   title: "DTQL",
   source: "Chen, Wang & Zhou 2024, arXiv 2405.19690",
   defaults: dtqlDefaults,

@@ -184,6 +184,10 @@ const variant = (
   source = "Lei, Zhang & Tao 2024, arXiv 2410.22728",
 ): Algorithm<BehaviorDistillationConfig> => ({
   name,
+  module: import.meta.url,
+  acts: "one pass",
+  needs: { observationStatistics: true },
+  study: "distillation",
   title,
   source,
   defaults: { ...defaults, ...config },

@@ -134,6 +134,9 @@ export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Age
 /** Iterative sampling of SRPO's behaviour model. */
 export const behaviourSampling: Algorithm<SamplingConfig> = {
   name: "behaviour_sampling",
+  module: import.meta.url,
+  acts: "one sample",
+  phases: ["behaviourUpdates", "criticUpdates"],
   title: "Behaviour diffusion",
   source: "SRPO's behaviour model (arXiv 2310.07297) with the acting of IDQL (2304.10573), SfBC (2209.14548)",
   defaults: samplingDefaults,

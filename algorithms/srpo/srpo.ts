@@ -247,6 +247,9 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
 /** SRPO. */
 export const srpo: Algorithm<SrpoConfig> = {
   name: "srpo",
+  module: import.meta.url,
+  acts: "one pass",
+  phases: ["behaviourUpdates", "criticUpdates"],
   title: "SRPO",
   source: "Chen, Lu, Wang, Su & Zhu 2023, arXiv 2310.07297",
   defaults: srpoDefaults,

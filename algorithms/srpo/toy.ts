@@ -140,6 +140,9 @@ export function createToy(config: ToyConfig, { observationDim, maxAction }: Spec
 /** The diffusion model of the toy study. */
 export const srpoToy: Algorithm<ToyConfig> = {
   name: "srpo_toy",
+  module: import.meta.url,
+  acts: "one sample",
+  study: "toy",
   title: "SRPO's toy",
   source: "Chen, Lu, Wang, Su & Zhu 2023, arXiv 2310.07297, toy figure",
   defaults: toyDefaults,
