@@ -185,7 +185,7 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     },
     async update(state, batch, rng) {
       if (!batch.nextAction) {
-        throw new TypeError("Cannot update ReBRAC: batch.nextAction must be given; load the data with nextActions");
+        throw new TypeError("Cannot update ReBRAC: batch.nextAction must be given; see Algorithm.needs");
       }
       const k = state.updates + 1;
       const noise = drawNormals(batch.action.shape[0], a, rng);

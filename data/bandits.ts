@@ -10,6 +10,7 @@
 import type { Batch } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
+import type { TrainingData } from "../algorithms/core/train.ts";
 
 /** Points in the plane, row-major `[n, 2]`. */
 export type Points = Float32Array;
@@ -160,8 +161,10 @@ export function banditRewards(actions: Points, rule: BanditReward): Float32Array
   return norms.map((r, i) => actions[2 * i] < -7.5 && actions[2 * i + 1] > 7.5 ? 2 * r : r);
 }
 
-/** A bandit as an offline dataset. */
-export interface Bandit {
+/** A bandit as an offline dataset: one observation, 0, that follows itself. */
+export interface Bandit extends TrainingData {
+  /** Set and rule, such as `25gaussians-near`: presets are found by it. */
+  readonly task: string;
   /** The data, `[n, 2]`. */
   actions: Points;
   /** `[n]` */
@@ -174,14 +177,33 @@ export interface Bandit {
 export function makeBandit(set: BanditSet, rule: BanditReward, n: number, rng: Rng): Bandit {
   const actions = banditSets[set](n, rng);
   const maxAction = actions.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-  return { actions, rewards: banditRewards(actions, rule), maxAction };
+  const rewards = banditRewards(actions, rule);
+  return {
+    task: `${set}-${rule}`,
+    actions,
+    rewards,
+    maxAction,
+    spec: { observationDim: 1, actionDim: 2, maxAction },
+    batches({ rewardTransform, nextAction }) {
+      if (rewardTransform !== "none" || nextAction) {
+        throw new RangeError(
+          `Cannot train on a bandit: its batches have raw rewards and no next action, current wants are ${rewardTransform}, ${nextAction}`,
+        );
+      }
+      return (size, rng) => drawBanditBatch({ actions, rewards }, size, rng);
+    },
+  };
 }
 
 /**
  * A minibatch; its one observation is 0 and follows itself. Rows are drawn along a randomly shifted lattice (multiples of
  * the golden ratio), so that every mode of the 25 Gaussians has its share in every minibatch. [Ours]
  */
-export function drawBanditBatch({ actions, rewards }: Bandit, size: number, rng: Rng): Batch {
+export function drawBanditBatch(
+  { actions, rewards }: Pick<Bandit, "actions" | "rewards">,
+  size: number,
+  rng: Rng,
+): Batch {
   const action = new Float32Array(2 * size);
   const reward = new Float32Array(size);
   const shift = rng.uniform();
@@ -213,7 +235,7 @@ export interface BanditMetrics {
 }
 
 /** {@linkcode BanditMetrics} of samples `[n, 2]`. */
-export function banditMetrics(bandit: Bandit, samples: ArrayLike<number>): BanditMetrics {
+export function banditMetrics(bandit: Pick<Bandit, "actions" | "rewards">, samples: ArrayLike<number>): BanditMetrics {
   const n = samples.length / 2;
   let [sum, largest, reward] = [0, 0, 0];
   for (let i = 0; i < n; i++) {

@@ -5,23 +5,20 @@
  * @module
  */
 
-import type { Batch, RewardTransform } from "../algorithms/core/agent.ts";
+import type { Batch, RewardTransform, Spec } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
+import type { TrainingData } from "../algorithms/core/train.ts";
+import { catalog } from "./catalog.ts";
 import { type Dataset, loadDataset } from "./dataset.ts";
 import type { FetchOptions } from "./fetch.ts";
+import { localRecipes } from "./recipes.ts";
 
-/** Transitions ready for training, row-major. */
-export interface Transitions {
-  /** Rows. */
-  count: number;
-  /** Numbers per observation. */
-  observationDim: number;
-  /** Numbers per action. */
-  actionDim: number;
+/** Named arrays of transitions, row-major. */
+export interface TransitionArrays {
   /** `[count, observationDim]` */
   observation: Float32Array;
-  /** `[count, actionDim]` */
+  /** `[count, actionDim]`, in `[-maxAction, maxAction]` */
   action: Float32Array;
   /** `[count]` */
   reward: Float32Array;
@@ -29,10 +26,113 @@ export interface Transitions {
   nextObservation: Float32Array;
   /** `[count]`, 1 where the environment ended the episode */
   terminal: Float32Array;
+}
+
+/** Mean and standard deviation of each observation dimension. */
+export type ObservationStatistics = NonNullable<Spec["observationStatistics"]>;
+
+/** Transitions ready for training. What is dear is computed when it is first read. */
+export interface Transitions extends Readonly<TransitionArrays>, TrainingData {
+  /** Rows. */
+  readonly count: number;
+  /** Numbers per observation. */
+  readonly observationDim: number;
+  /** Numbers per action. */
+  readonly actionDim: number;
+  /** Actions lie in `[-maxAction, maxAction]`. */
+  readonly maxAction: number;
   /** `[count, actionDim]`, the action of the next row; of the row itself where its successor is not the next row. */
-  nextAction?: Float32Array;
+  readonly nextAction: Float32Array;
+  /** As {@linkcode observationStatistics} gives them. */
+  readonly observationStatistics: ObservationStatistics;
   /** Return of each episode of the file, the unfinished tail left out. */
-  episodeReturns: number[];
+  readonly episodeReturns: readonly number[];
+}
+
+/** What {@linkcode createTransitions} is told beside the arrays. */
+export interface TransitionOptions {
+  /** Numbers per observation. */
+  observationDim: number;
+  /** Numbers per action. */
+  actionDim: number;
+  /** Id of the dataset or task, for presets and evaluations. @default null */
+  task?: string | null;
+  /** Bound of the actions. @default 1 */
+  maxAction?: number;
+  /** Actions in the successors, for algorithms that need them, or what computes them. */
+  nextAction?: Float32Array | (() => Float32Array);
+  /** Returns of the episodes, for those who want to know. @default none */
+  episodeReturns?: readonly number[];
+}
+
+const memoized = <T>(compute: () => T): () => T => {
+  let known: { value: T } | undefined;
+  return () => (known ??= { value: compute() }).value;
+};
+
+/**
+ * Transitions from arrays in memory; nothing is copied.
+ *
+ * @throws {TypeError} If the arrays' lengths do not fit together.
+ */
+export function createTransitions(arrays: TransitionArrays, options: TransitionOptions): Transitions {
+  const { observationDim, actionDim, task = null, maxAction = 1, episodeReturns = [], nextAction } = options;
+  const count = arrays.reward.length;
+  const widths = { observation: observationDim, action: actionDim, nextObservation: observationDim, terminal: 1 };
+  for (const [name, width] of Object.entries(widths) as [keyof TransitionArrays, number][]) {
+    if (arrays[name].length === count * width) continue;
+    throw new TypeError(
+      `Cannot create transitions: ${name} must have ${count} rows of ${width} as there are ${count} rewards, ` +
+        `current length is ${arrays[name].length}`,
+    );
+  }
+  const next = memoized(() => {
+    if (nextAction) return typeof nextAction === "function" ? nextAction() : nextAction;
+    throw new TypeError("Cannot give nextAction: these transitions were made without; give it to createTransitions()");
+  });
+  const statistics = memoized(() => observationStatistics(data));
+  const checkActions = memoized(() => assertActions(arrays.action, actionDim, maxAction));
+  const data: Transitions = {
+    ...arrays,
+    count,
+    observationDim,
+    actionDim,
+    task,
+    maxAction,
+    episodeReturns,
+    get nextAction() {
+      return next();
+    },
+    get observationStatistics() {
+      return statistics();
+    },
+    spec: {
+      observationDim,
+      actionDim,
+      maxAction,
+      get observationStatistics() {
+        return statistics();
+      },
+    },
+    batches({ rewardTransform, nextAction }) {
+      checkActions();
+      const source = { ...arrays, observationDim, actionDim, reward: transformRewards(arrays, rewardTransform) };
+      const successors = nextAction ? next() : undefined;
+      return (rows, rng) => gatherBatch(source, drawRows(count, rows, rng), successors);
+    },
+  };
+  return data;
+}
+
+/** Refuses actions that no policy within the bound could take. */
+function assertActions(action: Float32Array, actionDim: number, maxAction: number) {
+  const bad = action.findIndex((a) => !(Math.abs(a) <= maxAction));
+  if (bad < 0) return;
+  throw new RangeError(
+    `Cannot train on these transitions: actions must lie in [-${maxAction}, ${maxAction}], dimension ${
+      bad % actionDim
+    } of row ${Math.floor(bad / actionDim)} is ${action[bad]}; give maxAction, or clip them`,
+  );
 }
 
 /** Options of {@linkcode qlearningDataset}, D4RL's. */
@@ -41,8 +141,10 @@ export interface QlearningOptions {
   terminateOnEnd?: boolean;
   /** The time limit of a file without timeouts. @default 1000 */
   maxEpisodeSteps?: number;
-  /** Whether to give `nextAction`. @default false */
-  nextActions?: boolean;
+  /** Id of the task, for presets and evaluations. @default what the file says, or its id */
+  task?: string;
+  /** Bound of the actions. @default 1, D4RL's */
+  maxAction?: number;
 }
 
 /**
@@ -75,22 +177,34 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     return out;
   };
   const followingRow = (i: number) => successors && (terminals[i] || timeouts?.[i] || i + 1 === rows) ? i : i + 1;
-  return {
-    count: kept.length,
-    observationDim,
-    actionDim,
+  const arrays = {
     observation: gather(observations, observationDim, 0),
     action: gather(data.actions, actionDim, 0),
     reward: gather(data.rewards, 1, 0),
     nextObservation: successors ? gather(successors, observationDim, 0) : gather(observations, observationDim, 1),
     terminal: gather(terminals, 1, 0),
-    ...(options.nextActions ? { nextAction: gather(data.actions, actionDim, 0, kept.map(followingRow)) } : {}),
+  };
+  return createTransitions(arrays, {
+    observationDim,
+    actionDim,
+    task: options.task ?? taskOf(data),
+    maxAction: options.maxAction,
+    nextAction: () => gather(data.actions, actionDim, 0, kept.map(followingRow)),
     episodeReturns: [...sequenceDataset(data, options)].map(({ start, end }) => {
       let sum = 0;
       for (let i = start; i < end; i++) sum += data.rewards[i];
       return sum;
     }),
-  };
+  });
+}
+
+/** The id that a dataset goes by: what its file says, D4RL's by the file's name, or an id's own. */
+export function taskOf({ name, attributes }: Pick<Dataset, "name" | "attributes">): string | null {
+  const said = attributes.get("id");
+  if (said) return said;
+  if (catalog.has(name) || Object.hasOwn(localRecipes, name)) return name;
+  const byFile = [...catalog.values()].find(({ path }) => path.split("/").at(-1) === name);
+  return byFile?.id ?? null;
 }
 
 /** Rows `start` to `end`, the latter excluded, of one episode. */
@@ -134,7 +248,7 @@ export async function loadTransitions(
 /** Mean and standard deviation of each observation dimension, the latter plus 0.001 (TD3+BC's), summed in float64. */
 export function observationStatistics(
   { observation, count, observationDim: dim }: Pick<Transitions, "observation" | "count" | "observationDim">,
-): { mean: Float32Array; deviation: Float32Array } {
+): ObservationStatistics {
   const [mean, squares] = [new Float64Array(dim), new Float64Array(dim)];
   for (let i = 0; i < observation.length; i++) mean[i % dim] += observation[i] / count;
   for (let i = 0; i < observation.length; i++) squares[i % dim] += (observation[i] - mean[i % dim]) ** 2 / count;
@@ -183,9 +297,11 @@ export function transformRewards(
   return reward.map((r) => (r - mean) / deviation);
 }
 
+const drawRows = (count: number, n: number, rng: Rng) => Int32Array.from({ length: n }, () => rng.integer(count));
+
 /** A minibatch, uniform with replacement. */
 export function drawBatch(data: Transitions, size: number, rng: Rng): Batch {
-  return gatherBatch(data, Int32Array.from({ length: size }, () => rng.integer(data.count)));
+  return gatherBatch(data, drawRows(data.count, size, rng));
 }
 
 /**
@@ -211,8 +327,12 @@ export function drawShuffled(data: Transitions, size: number, index: number, rng
 
 const shuffled = new WeakMap<Transitions, { pass: number; rng: Rng; rows: Int32Array }>();
 
-/** The transitions at `rows`. */
-export function gatherBatch(data: Transitions, rows: Int32Array): Batch {
+/** The transitions at `rows`, with `nextAction` where it is given. */
+export function gatherBatch(
+  data: TransitionArrays & Pick<Transitions, "observationDim" | "actionDim">,
+  rows: Int32Array,
+  nextAction?: Float32Array,
+): Batch {
   const gather = (source: Float32Array, dim: number) => {
     const out = new Float32Array(rows.length * dim);
     for (let i = 0, to = 0; i < rows.length; i++) {
@@ -226,6 +346,6 @@ export function gatherBatch(data: Transitions, rows: Int32Array): Batch {
     reward: gather(data.reward, 1),
     nextObservation: gather(data.nextObservation, data.observationDim),
     terminal: gather(data.terminal, 1),
-    ...(data.nextAction ? { nextAction: gather(data.nextAction, data.actionDim) } : {}),
+    ...(nextAction ? { nextAction: gather(nextAction, data.actionDim) } : {}),
   };
 }

@@ -12,10 +12,10 @@ import { createPlanner, type PlannerConfig, type PlannerSpec } from "../algorith
 import {
   createEnvironment,
   type Episode,
-  evaluatePolicy,
   evaluationSeed,
   findTask,
   type Physics,
+  playEpisodes,
 } from "../environments/mod.ts";
 import { algorithms } from "./cell.ts";
 import { coresHere } from "../tools/machine.ts";
@@ -69,7 +69,7 @@ export async function playBlock(
   useThreads(1);
   const act = startActing(job, seeds.length, rng);
   try {
-    return await evaluatePolicy(environments, act, { seeds, onStep: onProgress });
+    return await playEpisodes(environments, act, { seeds, onStep: onProgress });
   } finally {
     useThreads(threads);
     for (const env of environments) env[Symbol.dispose]();

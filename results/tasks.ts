@@ -18,7 +18,7 @@ import {
   type pointMixtures,
   shareNearModes,
 } from "../data/bandits.ts";
-import { drawBatch, loadTransitions, observationStatistics, transformRewards } from "../data/d4rl.ts";
+import { loadTransitions } from "../data/d4rl.ts";
 import { findTask, normalizedScore, type Physics } from "../environments/mod.ts";
 import { algorithms, type Cell, cellConfig } from "./cell.ts";
 import { diagnosisTask } from "./diagnosis.ts";
@@ -146,15 +146,18 @@ async function plannerTask(cell: Cell, folder: string): Promise<Task> {
 async function environmentTask(cell: Cell): Promise<Task> {
   const config = cellConfig(cell);
   findTask(cell.task); // What it lacks is said before the training, not after.
-  const data = await loadTransitions(cell.dataset!, { nextActions: true });
-  data.reward = transformRewards(data, config.rewardTransform);
+  const data = await loadTransitions(cell.dataset!);
   const { observationDim, actionDim } = data;
-  const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: observationStatistics(data) };
-  const agent = algorithms[cell.algorithm].create(config, spec);
-  if (!algorithms[cell.algorithm].needs?.nextAction) delete data.nextAction;
+  const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: data.observationStatistics };
+  const algorithm = algorithms[cell.algorithm];
+  const agent = algorithm.create(config, spec);
+  const draw = data.batches({
+    rewardTransform: config.rewardTransform,
+    nextAction: algorithm.needs?.nextAction ?? false,
+  });
   const physics: Physics = "d4rl";
   return {
-    ...agentTraining(agent, config.batchSize, (rows, rng) => drawBatch(data, rows, rng)),
+    ...agentTraining(agent, config.batchSize, draw),
     async evaluate(state, rng, onProgress) {
       const rules: RuleResult[] = [];
       const plain = [...new Set([1, cell.evaluation.candidates])].map((candidates) => ({

@@ -14,7 +14,7 @@ import { initTrained } from "../algorithms/core/optim.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
 import { type Tensor, tf } from "../algorithms/engine/tensor.ts";
-import { drawBatch, returnRange, transformRewards, type Transitions } from "../data/d4rl.ts";
+import { returnRange, type Transitions } from "../data/d4rl.ts";
 import { algorithms } from "./cell.ts";
 
 /** Says which actions are wanted, and what they are worth; raw observations. */
@@ -55,11 +55,11 @@ export async function trainTeacher(
     learningRate: teacherLearningRate,
   };
   const agent = iql.create(config, spec);
-  const rewarded = { ...data, reward: transformRewards(data, config.rewardTransform) };
+  const draw = data.batches({ rewardTransform: config.rewardTransform, nextAction: false });
   const arrays = await stage("teacher", async (said) => {
     let state = agent.init(rng.child("init"));
     for (let k = 0; k < config.updates; k++) {
-      const batch = drawBatch(rewarded, config.batchSize, rng.child(`batch/${k}`));
+      const batch = draw(config.batchSize, rng.child(`batch/${k}`));
       ({ state } = await agent.update(state, batch, rng.child(`update/${k}`)));
       if (k % 500 === 0) said(k / config.updates);
     }

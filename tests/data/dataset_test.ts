@@ -80,7 +80,7 @@ Deno.test("qlearningDataset() and sequenceDataset() equal plain loops on 400 ran
     const maxEpisodeSteps = 1 + rng.integer(12);
     for (const terminateOnEnd of [false, true]) {
       const wanted = plainQlearning(data, terminateOnEnd, maxEpisodeSteps);
-      const found = qlearningDataset(data, { terminateOnEnd, maxEpisodeSteps, nextActions: true });
+      const found = qlearningDataset(data, { terminateOnEnd, maxEpisodeSteps });
       assertEquals(found.count, wanted.length);
       assertEquals([...found.observation], wanted.flatMap((row) => row.observation));
       assertEquals([...found.nextObservation], wanted.flatMap((row) => row.next));

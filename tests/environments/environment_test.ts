@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { ndarray } from "../../algorithms/engine/array.ts";
-import { createEnvironment, evaluatePolicy, findTask, hopper, normalizedScore } from "../../environments/mod.ts";
+import { createEnvironment, findTask, hopper, normalizedScore, playEpisodes } from "../../environments/mod.ts";
 
 Deno.test("hopper gives the same episode for the same seed, another for another", async () => {
   using env = await createEnvironment(hopper, "d4rl");
@@ -43,11 +43,11 @@ Deno.test("two environments do not disturb each other", async () => {
   for (const env of many) env[Symbol.dispose]();
 });
 
-Deno.test("evaluatePolicy() sums each episode's rewards until its end", async () => {
+Deno.test("playEpisodes() sums each episode's rewards until its end", async () => {
   using one = await createEnvironment(hopper, "d4rl");
   using two = await createEnvironment(hopper, "d4rl");
   const still = (n: number) => Promise.resolve(ndarray(new Float32Array(3 * n), [n, 3]));
-  const episodes = await evaluatePolicy([one, two], ({ shape }) => still(shape[0]));
+  const episodes = await playEpisodes([one, two], ({ shape }) => still(shape[0]));
   for (const { seed, episodeReturn, length } of episodes) {
     one.reset(seed);
     let [sum, steps] = [0, 0];
