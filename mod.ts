@@ -28,3 +28,4 @@
 export * from "./algorithms/mod.ts";
 export * from "./data/mod.ts";
 export * from "./environments/mod.ts";
+export * from "./results/train/mod.ts";

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { Batch } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
@@ -184,6 +185,8 @@ export function makeBandit(set: BanditSet, rule: BanditReward, n: number, rng: R
     rewards,
     maxAction,
     spec: { observationDim: 1, actionDim: 2, maxAction },
+    fingerprint: () =>
+      createHash("sha256").update(new Uint8Array(actions.buffer)).update(new Uint8Array(rewards.buffer)).digest("hex"),
     batches({ rewardTransform, nextAction }) {
       if (rewardTransform !== "none" || nextAction) {
         throw new RangeError(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import type { Batch, RewardTransform, Spec } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
@@ -114,6 +115,13 @@ export function createTransitions(arrays: TransitionArrays, options: TransitionO
         return statistics();
       },
     },
+    fingerprint: memoized(() => {
+      const hash = createHash("sha256");
+      for (const [name, { buffer, byteOffset, byteLength }] of Object.entries(arrays)) {
+        hash.update(name).update(new Uint8Array(buffer, byteOffset, byteLength));
+      }
+      return hash.digest("hex");
+    }),
     batches({ rewardTransform, nextAction }) {
       checkActions();
       const source = { ...arrays, observationDim, actionDim, reward: transformRewards(arrays, rewardTransform) };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** The path of a `file:` URL. */
 export function fromFileUrl(url: URL): string {
@@ -13,3 +13,8 @@ export function fromFileUrl(url: URL): string {
 
 /** The results folder of this workspace. */
 export const resultsFolder = fromFileUrl(new URL("../results/", import.meta.url)).replace(/\/$/, "");
+
+/** The `file:` URL of a path, relative to where the process runs. */
+export function toFileUrl(path: string): URL {
+  return pathToFileURL(path);
+}

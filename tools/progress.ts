@@ -30,6 +30,15 @@ const [lineMs, displayMs] = [10_000, 300];
 
 type Jupyter = { broadcast(kind: string, content: Record<string, unknown>): Promise<void> };
 
+/** The kernel of a notebook, if this runs in one. */
+function notebook(): Jupyter | null {
+  try {
+    return (Deno as { jupyter?: Jupyter }).jupyter ?? null;
+  } catch {
+    return null; // Elsewhere its getter throws.
+  }
+}
+
 /** Starts to show the progress of `label`, on standard error. */
 export function startProgress(label: string): Progress {
   const start = performance.now();
@@ -38,7 +47,7 @@ export function startProgress(label: string): Progress {
     return share > 0.01 && share < 1 ? `, ${formatSeconds(elapsed / share - elapsed)} left` : "";
   };
   const text = (share: number, note: string) => `${label}: ${note}${left(share)}`;
-  const jupyter = (Deno as { jupyter?: Jupyter }).jupyter;
+  const jupyter = notebook();
   if (jupyter) return notebookProgress(jupyter, start, text);
   if (Deno.stderr.isTerminal()) return terminalProgress(start, text);
   let next = start + lineMs;

@@ -28,6 +28,8 @@ export interface TrainingData {
   readonly task: string | null;
   /** Sizes and bounds; `observationStatistics` may be computed when they are first read. */
   readonly spec: Spec;
+  /** A hash of everything in it, so that a kept run is not gone on with on other data; computed when it is called. */
+  fingerprint?(): string;
   /** Minibatches: uniform, with replacement. */
   batches(wants: {
     /** What is done to the rewards. */

@@ -1,0 +1,9 @@
+/**
+ * Training in one call, and what comes out of it.
+ *
+ * @module
+ */
+
+export { findAlgorithm, loadPolicy, savePolicy } from "./policy_folder.ts";
+export { createCurve, type Curve, type CurveRun, readScores, type ScorePoint } from "./scores.ts";
+export { type LogTarget, logTargets, type Run, train, type TrainOptions } from "./train.ts";

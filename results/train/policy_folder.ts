@@ -1,0 +1,140 @@
+/**
+ * Policies in folders: what they are as JSON, their state as a checkpoint.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { toFileUrl } from "../../tools/paths.ts";
+import type { AnyAlgorithm, CommonConfig, Spec } from "../../algorithms/core/agent.ts";
+import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
+import { registry } from "../../algorithms/registry.ts";
+import { importAlgorithm } from "../../environments/play.ts";
+import { makeFolder, writeAtomically } from "../../tools/files.ts";
+import { closest } from "fastest-levenshtein";
+import { type Identity, resume, saveCheckpoint } from "./run_folder.ts";
+
+/** What a policy is, as JSON. */
+export interface PolicyRecord {
+  algorithm: string;
+  /** Where its code is, if it is not one of this package's. */
+  module: string | null;
+  config: CommonConfig;
+  spec: Omit<Spec, "observationStatistics"> & { observationStatistics?: { mean: number[]; deviation: number[] } };
+  task: string | null;
+  seed: number;
+  /** What the checkpoint beside it must say. */
+  identity: Identity;
+}
+
+/** A file that `loadPolicy()` reads. */
+interface RunFile {
+  policy: PolicyRecord;
+}
+
+const isRegistered = (algorithm: AnyAlgorithm) => Object.values<AnyAlgorithm>(registry).includes(algorithm);
+
+/** What {@linkcode loadPolicy} needs to know of a policy. */
+export function policyRecord(
+  { algorithm, config, spec, task, seed }: Omit<Policy, "state">,
+  identity: Identity,
+): PolicyRecord {
+  const { observationStatistics: statistics, ...sizes } = spec;
+  return {
+    algorithm: algorithm.name,
+    module: isRegistered(algorithm) ? null : algorithm.module ?? null,
+    config,
+    spec: {
+      ...sizes,
+      ...(statistics
+        ? { observationStatistics: { mean: [...statistics.mean], deviation: [...statistics.deviation] } }
+        : {}),
+    },
+    task,
+    seed,
+    identity,
+  };
+}
+
+/** The identity of a policy that was saved by itself. */
+const savedIdentity = ({ task, algorithm, seed }: Policy): Identity => ({
+  task: `${task}`,
+  algorithm: algorithm.name,
+  seed: `${seed}`,
+  hash: "saved",
+});
+
+/** Saves a policy into a folder of its own, for {@linkcode loadPolicy}. */
+export async function savePolicy(policy: Policy, folder: string): Promise<void> {
+  await makeFolder(folder);
+  const identity = savedIdentity(policy);
+  await saveCheckpoint(folder, policy.algorithm.name, { state: policy.state, trainingMs: 0 }, identity);
+  await writeAtomically(join(folder, "run.json"), JSON.stringify({ policy: policyRecord(policy, identity) }, null, 2));
+}
+
+/**
+ * The algorithm of a name, or of a file that exports one.
+ *
+ * @param source A registered name such as `dtql`, a path such as `./my_algorithm.ts`, or a URL.
+ * @throws {RangeError} If there is no such algorithm; the message has the nearest name.
+ */
+export async function findAlgorithm(source: string, name?: string): Promise<AnyAlgorithm> {
+  const known = registry as Readonly<Record<string, AnyAlgorithm>>;
+  if (Object.hasOwn(known, source)) return known[source];
+  const isFile = /[\\/:]|\.[mc]?[jt]sx?$/.test(source);
+  if (!isFile) {
+    const names = Object.keys(known);
+    throw new RangeError(
+      `Cannot find algorithm "${source}": it must be one of ${
+        names.join(", ")
+      } or a file that exports one; did you mean "${closest(source, names)}"?`,
+    );
+  }
+  const url = /^[a-z][a-z0-9+.-]+:/i.test(source) ? source : toFileUrl(source).href;
+  const algorithm = await importAlgorithm(url, name);
+  return algorithm.module === undefined ? { ...algorithm, module: url } : algorithm;
+}
+
+/** Reads a folder's `run.json`, or says what is wrong with it. */
+async function readRunFile(folder: string): Promise<RunFile> {
+  const path = join(folder, "run.json");
+  const failed = (why: string) => new Error(`Cannot load a policy from "${folder}": ${why}`);
+  let file: RunFile;
+  try {
+    file = JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw failed(`run.json must be JSON, ${error.message}`);
+    throw failed("it must hold a run.json; give a folder that train() or save() wrote, or one of reproduce's runs");
+  }
+  const { policy } = file;
+  if (typeof policy?.algorithm !== "string" || typeof policy.config !== "object" || !policy.spec || !policy.identity) {
+    throw failed("its run.json must say what policy it is of; was it made by another version?");
+  }
+  return file;
+}
+
+/**
+ * The policy of a folder that `train()`, `save()` or `reproduce` wrote.
+ *
+ * @param algorithm What trained it, where its code has moved; by default what the folder says.
+ * @throws {Error} If the folder holds no policy, or a checkpoint that is damaged or another run's.
+ */
+export async function loadPolicy(folder: string, algorithm?: AnyAlgorithm): Promise<Policy> {
+  const { policy: record } = await readRunFile(folder);
+  const found = algorithm ?? await findAlgorithm(record.module ?? record.algorithm, record.algorithm);
+  const statistics = record.spec.observationStatistics;
+  const spec: Spec = {
+    ...record.spec,
+    observationStatistics: statistics && {
+      mean: Float32Array.from(statistics.mean),
+      deviation: Float32Array.from(statistics.deviation),
+    },
+  };
+  const agent = found.create(record.config, spec);
+  const parts = { algorithm: found, config: record.config, spec, task: record.task, seed: record.seed, agent };
+  const { state } = await resume(folder, agent.init(runStream(parts).child("init")), record.identity);
+  if (state.updates === 0) {
+    throw new Error(`Cannot load a policy from "${folder}": it must hold a checkpoint; its training has none yet`);
+  }
+  return createPolicy({ ...parts, state });
+}

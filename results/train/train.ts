@@ -1,0 +1,294 @@
+/**
+ * Training in one call: data and algorithm in, policy out; with a folder resumable, measured and scored on the way.
+ *
+ * @module
+ */
+
+import { closest } from "fastest-levenshtein";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { Algorithm, CommonConfig } from "../../algorithms/core/agent.ts";
+import type { Policy } from "../../algorithms/core/policy.ts";
+import {
+  type PreparedTraining,
+  prepareTraining,
+  presetTask,
+  type TrainingData,
+  type TrainSettings,
+} from "../../algorithms/core/train.ts";
+import { currentBackend, currentThreads } from "../../algorithms/engine/backend.ts";
+import { evaluateWith } from "../../environments/evaluate.ts";
+import { createPlayers } from "../../environments/play.ts";
+import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
+import { describeMachine } from "../../tools/machine.ts";
+import { type Progress, startProgress } from "../../tools/progress.ts";
+import { openMetrics } from "../metrics.ts";
+import { runLoop } from "./loop.ts";
+import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
+import { type Identity, lockFolder } from "./run_folder.ts";
+import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
+
+/** Where a training says how far it is. */
+export const logTargets = ["terminal", "jsonl", "tensorboard"] as const;
+
+/** One of {@linkcode logTargets}. */
+export type LogTarget = typeof logTargets[number];
+
+/** How {@linkcode train} trains. */
+export interface TrainOptions<C extends CommonConfig = CommonConfig> extends TrainSettings<C> {
+  /**
+   * Where the run is kept: settings, checkpoints, metrics, scores. A second call with the same folder goes on where the first one
+   * stopped and ends in the same bytes; one of a finished run returns at once. @default nothing is kept
+   */
+  folder?: string;
+  /** Updates between evaluations in the simulator; the last update has one too. @default none */
+  evaluateEvery?: number;
+  /** Episodes of each evaluation. @default 10 */
+  episodes?: number;
+  /** Actions drawn per observation in evaluations. @default 1 */
+  candidates?: number;
+  /**
+   * Where progress goes: `terminal` (a bar in a terminal, a live display in a notebook, elsewhere a line now and then), and with a
+   * folder `jsonl` (`metrics.jsonl`, which is always written) and `tensorboard` (an event file). @default ["terminal"]
+   */
+  log?: readonly LogTarget[];
+  /** Called a hundred times in a training, with each metric's mean since the last call. */
+  onMetrics?(step: { update: number; metrics: Record<string, number> }): void;
+  /** Aborting it stops the training; what the folder has stays, for the next call. */
+  signal?: AbortSignal;
+}
+
+/** A trained policy and how it came about. */
+export interface Run extends Policy {
+  /** Where it is kept. */
+  readonly folder: string | null;
+  /** Milliseconds of training, without evaluations. */
+  readonly trainingMs: number;
+  /** Scores over updates. */
+  readonly curve: Curve;
+  /** Saves the policy into a folder, for `loadPolicy()`. */
+  save(folder: string): Promise<void>;
+}
+
+const ownOptions = ["folder", "evaluateEvery", "episodes", "candidates", "log", "onMetrics", "signal"] as const;
+const settingNames = ["seed", "updates", "overrides"] as const;
+/** Least time between checkpoints. */
+const checkpointMs = 10_000;
+
+function assertOptions(name: string, options: TrainOptions<never>) {
+  const known: string[] = [...settingNames, ...ownOptions];
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    throw new RangeError(
+      `Cannot train ${name}: unknown option "${key}"; did you mean "${
+        closest(key, known)
+      }"? Settings of the algorithm go into overrides`,
+    );
+  }
+  for (const key of ["evaluateEvery", "episodes", "candidates"] as const) {
+    const value = options[key];
+    if (value === undefined || Number.isInteger(value) && value >= 1) continue;
+    throw new RangeError(`Cannot train ${name}: ${key} must be a positive integer, current value is ${value}`);
+  }
+  for (const target of options.log ?? []) {
+    if (logTargets.includes(target)) continue;
+    throw new RangeError(
+      `Cannot train ${name}: log must be of ${logTargets.join(", ")}, current is "${target}"; did you mean "${
+        closest(target, [...logTargets])
+      }"?`,
+    );
+  }
+  if (options.folder === undefined && options.log?.some((target) => target !== "terminal")) {
+    throw new RangeError(`Cannot train ${name}: log "jsonl" and "tensorboard" need a folder; give one`);
+  }
+}
+
+/**
+ * Trains an algorithm on data.
+ *
+ * What the algorithm needs is seen to here: its published settings for the dataset, its rewards, its batch sizes, statistics of the
+ * observations, actions in the successors.
+ *
+ * @param algorithm An algorithm, or the path of a file that exports one.
+ * @param data Transitions, a bandit, or any {@linkcode TrainingData}.
+ * @throws {RangeError} If an option or setting is unknown or out of range.
+ * @throws {Error} If training diverges, another process trains in the folder, or the folder holds another run.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { createRng, dtql, makeBandit, train } from "@onestep/onestep";
+ *
+ * const bandit = makeBandit("25gaussians", "near", 10_000, createRng(0));
+ * const policy = await train(dtql, bandit, { updates: 20, overrides: { hidden: 32, batchSize: 64 } });
+ * const action = await policy.act([0]);
+ * assert(action.length === 2);
+ * ```
+ */
+export async function train<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
+  options?: TrainOptions<C>,
+): Promise<Run>;
+export async function train(
+  algorithm: string,
+  data: TrainingData,
+  options?: TrainOptions<CommonConfig & Record<string, unknown>>,
+): Promise<Run>;
+export async function train<C extends CommonConfig>(
+  given: Algorithm<C> | string,
+  data: TrainingData,
+  options: TrainOptions<C> = {},
+): Promise<Run> {
+  const algorithm = typeof given === "string" ? await findAlgorithm(given) as unknown as Algorithm<C> : given;
+  assertOptions(algorithm.name, options as TrainOptions<never>);
+  const settings = Object.fromEntries(
+    settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  ) as TrainSettings<C>;
+  const prepared = prepareTraining(algorithm, data, settings);
+  const progress = options.log && !options.log.includes("terminal") ? silent : startProgress(prepared.label);
+  try {
+    return await trainPrepared(prepared, data, options, progress);
+  } finally {
+    progress.stop();
+  }
+}
+
+const silent: Progress = { update: () => {}, around: (print) => print(), stop: () => {} };
+
+async function trainPrepared<C extends CommonConfig>(
+  prepared: PreparedTraining<C>,
+  data: TrainingData,
+  options: TrainOptions<C>,
+  progress: Progress,
+): Promise<Run> {
+  const { training, rng, label, policy } = prepared;
+  const { folder = null, evaluateEvery, episodes = 10, candidates = 1, signal, onMetrics } = options;
+  const identity = identityOf(prepared, data);
+  using _lock = folder === null ? null : await openFolder(folder, prepared, data, identity);
+  const total = training.updates;
+  let points = folder === null ? [] : await readScores(folder);
+  using players = createPlayers();
+
+  const resumed = await runLoop({
+    training,
+    rng,
+    label,
+    signal,
+    kept: folder === null ? null : {
+      folder,
+      identity,
+      checkpointMs,
+      async openMetrics(updates) {
+        points = points.filter((point) => point.update <= updates); // What a killed process did later is done again.
+        await writeScores(folder, points);
+        return await openMetrics(folder, updates, options.log?.includes("tensorboard") ? "tensorboard" : undefined);
+      },
+    },
+    onMetrics(update, metrics) {
+      const [name, value] = Object.entries(metrics).at(-1) ?? ["", 0];
+      progress.update(update / total, `update ${update} of ${total}, ${name} ${value.toPrecision(4)}`);
+      if (onMetrics) progress.around(() => onMetrics({ update, metrics }));
+    },
+    evaluateEvery,
+    evaluate: evaluateEvery === undefined ? undefined : async (state) => {
+      const { updates } = state;
+      const now = policy(state);
+      const seed = `${now.task}/${now.algorithm.name}/${now.seed}/evaluation/${updates}/${candidates}`;
+      const inner = {
+        ...progress,
+        update: (_: number, note: string) => progress.update(updates / total, `evaluating, ${note}`),
+      };
+      const score = await evaluateWith(players, now, { episodes, candidates, seed }, inner);
+      const point: ScorePoint = { update: updates, candidates, scores: score.scores, episodes: score.episodes };
+      points = [...points, point];
+      if (folder !== null) await appendScore(folder, point);
+      progress.update(updates / total, `score ${score.normalized.toFixed(1)}`);
+    },
+  });
+  const trained = policy(resumed.state);
+  const { algorithm, task, seed } = trained;
+  return {
+    ...trained,
+    folder,
+    trainingMs: resumed.trainingMs,
+    curve: createCurve([{ title: algorithm.title, task, seed, points }]),
+    save: (to) => savePolicy(trained, to),
+  };
+}
+
+const digest = (text: string | Uint8Array) => createHash("sha256").update(text).digest("hex");
+
+/** What the run is: anything that changes its result changes its hash. */
+function identityOf<C extends CommonConfig>({ config, policy }: PreparedTraining<C>, data: TrainingData): Identity {
+  const { algorithm, task, seed, spec } = policy({ updates: 0, arrays: null });
+  const { observationDim, actionDim, maxAction } = spec;
+  const sizes = { observationDim, actionDim, maxAction };
+  const hash = digest(
+    JSON.stringify([algorithm.name, config, sizes, data.fingerprint?.() ?? null, currentBackend(), currentThreads()]),
+  );
+  return { task: `${task}`, algorithm: algorithm.name, seed: `${seed}`, hash: hash.slice(0, 16) };
+}
+
+interface KeptRun {
+  policy: { config: object; identity: Identity };
+  data: string | null;
+}
+
+/** Locks the folder, checks that it is this run's or empty, and writes what the run is. */
+async function openFolder<C extends CommonConfig>(
+  folder: string,
+  prepared: PreparedTraining<C>,
+  data: TrainingData,
+  identity: Identity,
+): Promise<Disposable> {
+  const { config, label, policy } = prepared;
+  await makeFolder(folder);
+  const lock = await lockFolder(folder);
+  if (!lock) {
+    throw new Error(
+      `Cannot train ${label}: another process trains in "${folder}"; wait for it, or give another folder`,
+    );
+  }
+  try {
+    await removeParts(folder);
+    const { algorithm, task } = policy({ updates: 0, arrays: null });
+    const fingerprint = data.fingerprint?.() ?? null;
+    const kept = await readJson<KeptRun>(join(folder, "run.json"));
+    if (kept) {
+      assertSameRun(label, folder, kept, { policy: { config: { ...config } as object, identity }, data: fingerprint });
+    }
+    const preset = algorithm.presets[presetTask(task ?? "")]?.source ?? "defaults";
+    const record = {
+      policy: policyRecord(policy({ updates: 0, arrays: null }), identity),
+      preset,
+      source: algorithm.source,
+      data: fingerprint,
+      backend: currentBackend(),
+      madeWith: await describeMachine(),
+    };
+    await writeAtomically(join(folder, "run.json"), JSON.stringify(record, null, 2));
+    return lock;
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Refuses a folder of another run, naming what differs. */
+function assertSameRun(label: string, folder: string, kept: KeptRun, wanted: KeptRun) {
+  if (JSON.stringify(kept.policy?.identity) === JSON.stringify(wanted.policy.identity)) return;
+  const differences: string[] = [];
+  for (const key of ["task", "algorithm", "seed"] as const) {
+    const [was, is] = [kept.policy?.identity?.[key], wanted.policy.identity[key]];
+    if (was !== is) differences.push(`${key} ${is} for ${was}`);
+  }
+  const [before, after] = [kept.policy?.config ?? {}, wanted.policy.config] as Record<string, unknown>[];
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [was, is] = [JSON.stringify(before[key]), JSON.stringify(after[key])];
+    if (was !== is) differences.push(`${key} ${is} for ${was}`);
+  }
+  if (kept.data !== wanted.data) differences.push("other data");
+  const what = differences.join(", ") || "another backend or number of threads";
+  throw new Error(`Cannot train ${label}: "${folder}" holds another run (now ${what}); give another folder`);
+}
