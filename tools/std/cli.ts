@@ -11,6 +11,7 @@ import { parseArgs as nodeParseArgs } from "node:util";
 export interface ParseOptions<B extends string, S extends string> {
   boolean?: readonly B[];
   string?: readonly S[];
+  collect?: readonly string[];
   alias?: Readonly<Record<string, string>>;
   unknown?: (arg: string, key?: string, value?: unknown) => unknown;
 }
@@ -26,7 +27,7 @@ export function parseArgs<const B extends string = never, const S extends string
   args: readonly string[],
   options: ParseOptions<B, S> = {},
 ): Args<B, S> {
-  const { boolean = [], string = [], alias = {}, unknown = () => true } = options;
+  const { boolean = [], string = [], collect = [], alias = {}, unknown = () => true } = options;
   const longName = (name: string) => Object.entries(alias).find(([, short]) => short === name)?.[0] ?? name;
   const types: Record<string, { type: "boolean" | "string" }> = {};
   for (const name of boolean) types[name] = { type: "boolean" };
@@ -46,9 +47,11 @@ export function parseArgs<const B extends string = never, const S extends string
     if (token.kind === "positional") (result._ as string[]).push(token.value);
     if (token.kind !== "option") continue;
     if (!(token.name in types) && unknown(token.rawName, token.name, token.value) === false) continue;
-    result[longName(token.name)] = types[token.name]?.type === "boolean"
+    const name = longName(token.name);
+    const value = types[token.name]?.type === "boolean"
       ? token.value !== "false" && !token.rawName.startsWith("--no-")
       : token.value ?? "";
+    result[name] = collect.includes(name) ? [...(result[name] as unknown[] ?? []), value] : value;
   }
   return result as Args<B, S>;
 }
