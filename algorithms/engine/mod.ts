@@ -9,5 +9,5 @@ export * from "./backend.ts";
 export * from "./checkpoint.ts";
 export * from "./compile.ts";
 export { type OpenPolicy, openPolicy } from "./runtime.ts";
-export { type LossTerms, stopGradient, type Tensor, type TensorTree, valueAndGrad } from "./tensor.ts";
+export { type LossTerms, stopGradient, type Tensor, type TensorTree, tf, valueAndGrad } from "./tensor.ts";
 export * from "./tree.ts";

@@ -27,7 +27,7 @@ export interface LoopOptions<B extends object> {
   onMetrics(update: number, means: Record<string, number>): void;
   /** Updates between calls of `evaluate`, which the last update always has. @default none */
   evaluateEvery?: number;
-  /** Called with the state at such an update, before a checkpoint has it. */
+  /** Called with the state at such an update, before a checkpoint has it; again if training goes on from there. */
   evaluate?(state: AgentState): Promise<void>;
   /** Aborting it ends the training with an error; what was kept stays. */
   signal?: AbortSignal;
@@ -59,6 +59,8 @@ export async function runLoop<B extends object>(options: LoopOptions<B>): Promis
   let now: Resumed = kept ? await resume(kept.folder, fresh, kept.identity) : { state: fresh, trainingMs: 0 };
   const log = await kept?.openMetrics(now.state.updates);
   const every = Math.max(Math.floor(total / windows), 1);
+  const scoresAt = (updates: number) => updates % evaluateEvery === 0 || updates === total;
+  if (evaluate && now.state.updates > 0 && scoresAt(now.state.updates)) await evaluate(now.state); // If it was stopped before.
   const means = createMeans();
   let [last, lastSave] = [performance.now(), performance.now()];
   for await (const { state, metrics } of trainingStates(training, rng, now.state, label)) {
@@ -75,8 +77,8 @@ export async function runLoop<B extends object>(options: LoopOptions<B>): Promis
       await log?.append(updates, window);
       options.onMetrics(updates, window);
     }
-    if (evaluate && (updates % evaluateEvery === 0 || isLast)) await evaluate(state);
-    if (kept && endsWindow && (isLast || time - lastSave >= kept.checkpointMs)) {
+    if (evaluate && scoresAt(updates)) await evaluate(state);
+    if (kept && endsWindow && (scoresAt(updates) || time - lastSave >= kept.checkpointMs)) {
       await saveCheckpoint(kept.folder, label, now, kept.identity);
       lastSave = performance.now();
     }

@@ -28,7 +28,7 @@ export interface PolicyRecord {
 }
 
 /** A file that `loadPolicy()` reads. */
-interface RunFile {
+export interface RunFile {
   policy: PolicyRecord;
 }
 
@@ -96,7 +96,7 @@ export async function findAlgorithm(source: string, name?: string): Promise<AnyA
 }
 
 /** Reads a folder's `run.json`, or says what is wrong with it. */
-async function readRunFile(folder: string): Promise<RunFile> {
+export async function readRunFile(folder: string): Promise<RunFile> {
   const path = join(folder, "run.json");
   const failed = (why: string) => new Error(`Cannot load a policy from "${folder}": ${why}`);
   let file: RunFile;

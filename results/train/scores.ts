@@ -76,6 +76,8 @@ export interface CurveRun {
 export interface Curve extends Shown {
   /** One row per run and evaluation: `algorithm, task, seed, update, candidates, score, episodeReturn, episodes`. */
   readonly frame: ColumnTable;
+  /** Every evaluation, in the order of the runs and their updates. */
+  readonly points: readonly ScorePoint[];
   /** A Vega-Lite figure: the mean over seeds, with a band of its 95 % interval where there are several. */
   readonly figure: TopLevelSpec;
 }
@@ -104,6 +106,7 @@ export function createCurve(runs: readonly CurveRun[]): Curve {
   const figure = curveFigure(runs);
   return {
     frame: table(Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]))),
+    points: runs.flatMap(({ points }) => points),
     figure,
     ...shown(text, async () => {
       if (rows.length === 0) return {};

@@ -141,20 +141,31 @@ export async function train<C extends CommonConfig>(
   options: TrainOptions<C> = {},
 ): Promise<Run> {
   const algorithm = typeof given === "string" ? await findAlgorithm(given) as unknown as Algorithm<C> : given;
-  assertOptions(algorithm.name, options as TrainOptions<never>);
-  const settings = Object.fromEntries(
-    settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  ) as TrainSettings<C>;
-  const prepared = prepareTraining(algorithm, data, settings);
-  const progress = options.log && !options.log.includes("terminal") ? silent : startProgress(prepared.label);
+  const progress = options.log && !options.log.includes("terminal")
+    ? silent
+    : startProgress(`training ${algorithm.name}`);
   try {
-    return await trainPrepared(prepared, data, options, progress);
+    return await trainShown(algorithm, data, options, progress);
   } finally {
     progress.stop();
   }
 }
 
 const silent: Progress = { update: () => {}, around: (print) => print(), stop: () => {} };
+
+/** {@linkcode train}, with its progress shown elsewhere. */
+export async function trainShown<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
+  options: TrainOptions<C>,
+  progress: Progress,
+): Promise<Run> {
+  assertOptions(algorithm.name, options as TrainOptions<never>);
+  const settings = Object.fromEntries(
+    settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  ) as TrainSettings<C>;
+  return await trainPrepared(prepareTraining(algorithm, data, settings), data, options, progress);
+}
 
 async function trainPrepared<C extends CommonConfig>(
   prepared: PreparedTraining<C>,
@@ -193,6 +204,9 @@ async function trainPrepared<C extends CommonConfig>(
     evaluateEvery,
     evaluate: evaluateEvery === undefined ? undefined : async (state) => {
       const { updates } = state;
+      const others = points.filter((point) => point.update !== updates);
+      const kept = points.find((point) => point.update === updates);
+      if (kept?.candidates === candidates && kept.episodes.length === episodes) return;
       const now = policy(state);
       const seed = `${now.task}/${now.algorithm.name}/${now.seed}/evaluation/${updates}/${candidates}`;
       const inner = {
@@ -201,8 +215,8 @@ async function trainPrepared<C extends CommonConfig>(
       };
       const score = await evaluateWith(players, now, { episodes, candidates, seed }, inner);
       const point: ScorePoint = { update: updates, candidates, scores: score.scores, episodes: score.episodes };
-      points = [...points, point];
-      if (folder !== null) await appendScore(folder, point);
+      points = [...others, point];
+      if (folder !== null) await (kept ? writeScores(folder, points) : appendScore(folder, point));
       progress.update(updates / total, `score ${score.normalized.toFixed(1)}`);
     },
   });

@@ -1,0 +1,173 @@
+/**
+ * `deno task train <algorithm> <dataset>`: trains, keeps, scores.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
+import { backends, useBackend } from "../../algorithms/engine/backend.ts";
+import { prepareTraining } from "../../algorithms/core/train.ts";
+import { registry } from "../../algorithms/registry.ts";
+import { loadTransitions } from "../../data/d4rl.ts";
+import { findTask } from "../../environments/tasks.ts";
+import { readArguments, readInteger, readSeeds, userPath } from "../../tools/arguments.ts";
+import { runCommand } from "../../tools/command.ts";
+import { coresHere } from "../../tools/machine.ts";
+import { resultsFolder } from "../../tools/paths.ts";
+import { startProgress } from "../../tools/progress.ts";
+import { toText } from "../../data/show/table.ts";
+import { bootstrapMean, mean } from "../statistics.ts";
+import { findAlgorithm } from "./policy_folder.ts";
+import { createCurve } from "./scores.ts";
+import { readOverrides } from "./settings.ts";
+import { type LogTarget, logTargets, type Run, trainShown } from "./train.ts";
+
+const help = `Trains an algorithm on a dataset; the same command again goes on where it was stopped.
+
+Usage: deno task train <algorithm> <dataset> [options]
+
+  <algorithm>             ${
+  Object.values<AnyAlgorithm>(registry).filter(({ study }) => !study).map(({ name }) => name).join(", ")
+},
+                          or a file that exports one, such as ./my_algorithm.ts
+  <dataset>               an id of D4RL's (hopper-medium-v2) or of a dataset that is made here (hopper-medium-replay-local),
+                          or the path of an .hdf5 file
+
+  --seeds <list>          such as 0,1,2 or 0-4 (default: 0)
+  --updates <n>           gradient steps; phases within them shrink in proportion (default: as published)
+  --set <key=value>       a setting of the algorithm, any number of times
+  --config <file.json>    settings from a file; --set goes before it
+  --evaluate-every <n>    updates between evaluations (default: one after the last update)
+  --episodes <n>          of each evaluation (default: 10)
+  --candidates <n>        actions drawn per observation in evaluations (default: 1)
+  --task <id>             where to play, if the data does not say it
+  --log <list>            of terminal, jsonl, tensorboard (default: terminal,jsonl)
+  --folder <path>         where runs are kept (default: results/trained)
+  --backend <name>        one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
+  -h, --help              this text`;
+
+const line = {
+  verb: "train",
+  texts: ["seeds", "updates", "config", "evaluate-every", "episodes", "candidates", "task", "log", "folder", "backend"],
+  lists: ["set"],
+  positional: ["algorithm", "dataset"],
+} as const;
+
+async function main(): Promise<number> {
+  const { texts, lists, switches, positional: [source, dataset] } = readArguments(Deno.args, line);
+  if (switches.help || Deno.args.length === 0) {
+    console.log(help);
+    return 0;
+  }
+  if (dataset === undefined) {
+    throw new RangeError(
+      "Cannot train: an algorithm and a dataset must be given, such as `deno task train dtql hopper-medium-v2`",
+    );
+  }
+  const number = (name: "updates" | "evaluate-every" | "episodes" | "candidates") =>
+    texts[name] === undefined ? undefined : readInteger("train", `--${name}`, texts[name], 1);
+  const seeds = readSeeds("train", texts.seeds ?? "0");
+  const isFile = /[\\/]|\.[mc]?[jt]sx?$/.test(source) && !/^[a-z][a-z0-9+.-]+:/i.test(source);
+  const algorithm = await findAlgorithm(isFile ? userPath(source) : source);
+  const overrides = await readOverrides(algorithm, lists.set, texts.config && userPath(texts.config));
+  const log = (texts.log ?? "terminal,jsonl").split(",") as LogTarget[];
+  for (const target of log) {
+    if (!logTargets.includes(target)) {
+      throw new RangeError(`Cannot train: --log must be of ${logTargets.join(", ")}, current is "${target}"`);
+    }
+  }
+  await useBackend(texts.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx");
+  const isPath = /[\\/]|\.(hdf5|h5)$/.test(dataset);
+  const data = await loadTransitions(
+    isPath ? userPath(dataset) : dataset,
+    texts.task === undefined ? {} : { task: texts.task },
+  );
+  if (data.task !== null) findTask(data.task); // What it lacks is said before the training, not after.
+  const updates = number("updates");
+  const { config } = prepareTraining(algorithm, data, { updates, overrides });
+  const hash = createHash("sha256").update(JSON.stringify([config, data.fingerprint?.()])).digest("hex").slice(0, 8);
+  const root = join(
+    texts.folder === undefined ? join(resultsFolder, "trained") : userPath(texts.folder),
+    data.task ?? "data",
+    algorithm.name,
+    hash,
+  );
+  console.log(
+    `${algorithm.title} on ${
+      data.task ?? dataset
+    }: ${config.updates} updates, ${data.count} transitions, kept in ${root}`,
+  );
+
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  const common = {
+    updates,
+    overrides,
+    evaluateEvery: data.task === null ? undefined : number("evaluate-every") ?? config.updates,
+    episodes: number("episodes"),
+    candidates: number("candidates"),
+    log,
+    signal: stop.signal,
+  };
+  const shares = new Map(seeds.map((seed) => [seed, 0]));
+  const progress = startProgress(
+    `${algorithm.name}, ${seeds.length === 1 ? `seed ${seeds[0]}` : `${seeds.length} seeds`}`,
+  );
+  const queue = [...seeds];
+  const runs: Run[] = [];
+  const work = async () => {
+    for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
+      const own = seed;
+      const run = await trainShown(algorithm, data, { ...common, seed: own, folder: join(root, `seed_${own}`) }, {
+        update(share, note) {
+          shares.set(own, share);
+          if (log.includes("terminal")) {
+            progress.update(mean([...shares.values()]), seeds.length === 1 ? note : `seed ${own}, ${note}`);
+          }
+        },
+        around: (print) => progress.around(print),
+        stop: () => {},
+      });
+      runs.push(run);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(seeds.length, coresHere()) }, work));
+  } catch (error) {
+    progress.stop();
+    if (!stop.signal.aborted) throw error;
+    console.error("Stopped; the same command goes on");
+    return 130;
+  }
+  progress.stop();
+  showRuns(algorithm, runs.toSorted((a, b) => a.seed - b.seed));
+  return 0;
+}
+
+function showRuns(algorithm: AnyAlgorithm, runs: readonly Run[]) {
+  const last = runs.map(({ curve }) => curve.points.at(-1)?.scores);
+  const rows = runs.map(({ seed, state, trainingMs }, i) => [
+    `${seed}`,
+    `${state.updates}`,
+    `${(trainingMs / 1000).toFixed(0)} s`,
+    last[i] ? mean(last[i]).toFixed(1) : "",
+  ]);
+  const scored = last.filter((scores) => scores !== undefined);
+  const all = scored.length > 0 ? bootstrapMean(scored) : null;
+  const notes = all
+    ? [
+      `Score: ${all.mean.toFixed(1)}${
+        all.low === null
+          ? " (one seed: no interval)"
+          : ` [${all.low.toFixed(1)}, ${all.high!.toFixed(1)}], ${all.n} seeds`
+      }`,
+    ]
+    : ["The data named no task, so there are no scores; --task says it"];
+  console.log(toText({ title: algorithm.title, columns: ["seed", "updates", "training", "score"], rows, notes }));
+  const curves = runs.map(({ seed, task, curve }) => ({ title: algorithm.title, task, seed, points: curve.points }));
+  if (curves.some(({ points }) => points.length > 1)) console.log(createCurve(curves).toText());
+}
+
+await runCommand(main);
