@@ -3,7 +3,7 @@
  *
  * D4RL's own data come from a policy that was not published. This one is ours: each hip swings in proportion to how far its leg
  * stands across the wanted direction, diagonal legs in antiphase, ankles lift in time; a random search over seven numbers
- * (`experiments/train_gait.ts`) found one that walks 1.3 m/s in any direction under D4RL's action noise.
+ * (`data/behaviour/train_gait.ts`) found one that walks 1.3 m/s in any direction under D4RL's action noise.
  *
  * @module
  */

@@ -174,8 +174,19 @@ export interface Bandit extends TrainingData {
   maxAction: number;
 }
 
-/** `n` data actions of a set (authors' code: 10,000) with their rewards. */
+const banditRules: readonly BanditReward[] = ["far", "near", "hard"];
+
+const unknown = (what: string, word: string, known: readonly string[]) =>
+  new RangeError(`Cannot make a bandit: its ${what} must be one of ${known.join(", ")}, current value is "${word}"`);
+
+/**
+ * `n` data actions of a set (authors' code: 10,000) with their rewards.
+ *
+ * @throws {RangeError} If the set or the reward is unknown.
+ */
 export function makeBandit(set: BanditSet, rule: BanditReward, n: number, rng: Rng): Bandit {
+  if (!Object.hasOwn(banditSets, set)) throw unknown("set", set, Object.keys(banditSets));
+  if (!banditRules.includes(rule)) throw unknown("reward", rule, banditRules);
   const actions = banditSets[set](n, rng);
   const maxAction = actions.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   const rewards = banditRewards(actions, rule);

@@ -1,8 +1,8 @@
 /**
  * The policies that act in local datasets: snapshots of their training, from files in `behaviour/`.
  *
- * Hopper's are linear and come from augmented random search (`experiments/train_behaviour.ts`). HalfCheetah's and Walker2d's are
- * networks and come from TD3 (`experiments/train_td3.ts`) and from the first 2,457,600 steps of PPO (`experiments/train_ppo.ts`);
+ * Hopper's are linear and come from augmented random search (`data/behaviour/train_behaviour.ts`). HalfCheetah's and Walker2d's are
+ * networks and come from TD3 (`data/behaviour/train_td3.ts`) and from the first 2,457,600 steps of PPO (`data/behaviour/train_ppo.ts`);
  * twelve snapshots of each are kept.
  *
  * @module

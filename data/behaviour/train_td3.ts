@@ -4,22 +4,22 @@
  * Source: Fujimoto, van Hoof & Meger 2018, "Addressing Function Approximation Error in Actor-Critic Methods", arXiv
  * 1802.09477, Algorithm 1 and the authors' settings. Deviation: minibatches of 128 for 256 and a policy of width 64, which
  * keeps its file small [Ours]. Writes the policy every so often, so that a replay of the training history can be made:
- * `deno run -A experiments/train_td3.ts halfcheetah 0 500000`.
+ * `deno run -A data/behaviour/train_td3.ts halfcheetah 0 500000`.
  *
  * @module
  */
 
-import { encodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
-import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
-import { compile } from "../algorithms/engine/compile.ts";
-import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
-import { type AdamState, type AdamStep, adamStep, adamUpdate, initAdam } from "../algorithms/core/optim.ts";
-import { createRng } from "../algorithms/core/rng.ts";
-import { bellmanTarget, meanSquaredError, polyakAverage } from "../algorithms/core/td.ts";
-import { type Tensor, tf, valueAndGrad } from "../algorithms/engine/tensor.ts";
-import { mapTree } from "../algorithms/engine/tree.ts";
-import { actPlainly } from "../data/behaviours.ts";
-import { createEnvironment, findTask } from "../environments/mod.ts";
+import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
+import { initMlp, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
+import { type AdamState, type AdamStep, adamStep, adamUpdate, initAdam } from "../../algorithms/core/optim.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { bellmanTarget, meanSquaredError, polyakAverage } from "../../algorithms/core/td.ts";
+import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
+import { mapTree } from "../../algorithms/engine/tree.ts";
+import { actPlainly } from "../behaviours.ts";
+import { createEnvironment, findTask } from "../../environments/mod.ts";
 
 const settings = {
   width: 256,
@@ -139,7 +139,7 @@ async function score(): Promise<number> {
 
 const snapshots: Record<string, Linear<NdArray>[]> = {};
 const returns: Record<string, number> = {};
-const path = new URL(`../data/behaviour/${task}.safetensors`, import.meta.url);
+const path = new URL(`./${task}.safetensors`, import.meta.url);
 let observation = Float32Array.from(env.reset(seed * 1e6));
 for (let step = 0, episode = 1; step < size; step++) {
   const noise = rng.fillNormal(new Float64Array(a));

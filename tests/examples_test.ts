@@ -7,7 +7,7 @@ const cwd = new URL("../", import.meta.url);
 
 async function run(name: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", `experiments/${name}.ts`, ...args],
+    args: ["run", "-A", "--quiet", `examples/${name}.ts`, ...args],
     cwd,
     stdout: "piped",
     stderr: "piped",
@@ -28,16 +28,16 @@ Deno.test.afterAll(async () => {
   if (kept) await Deno.remove(join(await kept, ".."), { recursive: true });
 });
 
-Deno.test("experiments/dtql_bandit.ts trains and measures", async () =>
+Deno.test("examples/dtql_bandit.ts trains and measures", async () =>
   assertStringIncludes(await run("dtql_bandit", "near", "5"), "nearestMean"));
 
 for (
   const [name, updates, said] of [
-    ["srpo", "30", "scores"],
-    ["trajectory_stitching", "50", "pass 3: "],
+    ["srpo", "30", "score "],
+    ["trajectory_stitching", "50", "score of a policy cloned from them: "],
     ["behavior_distillation", "10", "mean square error of a policy trained on 32 pairs: 0."],
   ]
 ) {
-  Deno.test(`experiments/${name}.ts runs on a dataset and says what came of it`, async () =>
+  Deno.test(`examples/${name}.ts runs on a dataset and says what came of it`, async () =>
     assertStringIncludes(await run(name, await dataset(), updates), said));
 }

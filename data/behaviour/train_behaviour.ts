@@ -3,13 +3,13 @@
  *
  * Source: Mania, Guy & Recht 2018, "Simple random search provides a competitive approach to reinforcement learning",
  * arXiv 1803.07055, Algorithm 2, with the authors' settings per task. Writes every snapshot on the way, so that a
- * replay of the training history can be made from them: `deno run -A experiments/train_behaviour.ts hopper 0`.
+ * replay of the training history can be made from them: `deno run -A data/behaviour/train_behaviour.ts hopper 0`.
  *
  * @module
  */
 
-import { createRng } from "../algorithms/core/rng.ts";
-import { createEnvironment, findTask } from "../environments/mod.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { createEnvironment, findTask } from "../../environments/mod.ts";
 
 const settingsOf = {
   hopper: { directions: 8, top: 4, stepSize: 0.01, noise: 0.025, aliveBonus: 1, iterations: 200, every: 5 },
@@ -53,8 +53,8 @@ function rollout(w: Float64Array, mu: Float64Array, sd: Float64Array): { total: 
 
 const snapshots: { steps: number; episodeReturn: number; weights: number[]; mean: number[]; deviation: number[] }[] =
   [];
-const recipe = { source: "experiments/train_behaviour.ts", task, physics: "d4rl", seed, ...settings };
-const path = new URL(`../data/behaviour/${task}.json`, import.meta.url);
+const recipe = { source: "data/behaviour/train_behaviour.ts", task, physics: "d4rl", seed, ...settings };
+const path = new URL(`./${task}.json`, import.meta.url);
 const save = () => Deno.writeTextFile(path, JSON.stringify({ recipe, snapshots }));
 const round = (values: Float64Array) => Array.from(values, (x) => Number(x.toPrecision(7)));
 

@@ -1,13 +1,13 @@
 /**
  * Searches for the gait of the walking ant behind the local AntMaze datasets: at random, then near the best so far. The score
- * is the way made in eight seconds under action noise, towards four headings: `deno run -A experiments/train_gait.ts 7`.
+ * is the way made in eight seconds under action noise, towards four headings: `deno run -A data/behaviour/train_gait.ts 7`.
  *
  * @module
  */
 
-import { createRng } from "../algorithms/core/rng.ts";
-import { type Gait, gaitAction } from "../data/ant_walker.ts";
-import { antMaze, createEnvironment } from "../environments/mod.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { type Gait, gaitAction } from "../ant_walker.ts";
+import { antMaze, createEnvironment } from "../../environments/mod.ts";
 
 const [seed = "0", tries = "700"] = Deno.args;
 const task = antMaze("large", "v2");

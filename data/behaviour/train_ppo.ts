@@ -5,21 +5,21 @@
  * generalized advantages; observations and returns are scaled by their running statistics, as its implementations do. Here it
  * reached a return of 3900 in 500,000 steps, where TD3 stood below 900 after 250,000 and needs an update for each. The policy is
  * `tanh(ReLU network)` of width 64 [Ours]. Writes snapshots, so that a replay of the training history can be made:
- * `deno run -A experiments/train_ppo.ts walker2d 0 8000000`.
+ * `deno run -A data/behaviour/train_ppo.ts walker2d 0 8000000`.
  *
  * @module
  */
 
-import { encodeCheckpoint } from "../algorithms/engine/checkpoint.ts";
-import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
-import { compile } from "../algorithms/engine/compile.ts";
-import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
-import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
-import { createRng } from "../algorithms/core/rng.ts";
-import { meanSquaredError } from "../algorithms/core/td.ts";
-import { type Tensor, tf } from "../algorithms/engine/tensor.ts";
-import { actPlainly } from "../data/behaviours.ts";
-import { createEnvironment, findTask } from "../environments/mod.ts";
+import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
+import { initMlp, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
+import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../../algorithms/core/optim.ts";
+import { createRng } from "../../algorithms/core/rng.ts";
+import { meanSquaredError } from "../../algorithms/core/td.ts";
+import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { actPlainly } from "../behaviours.ts";
+import { createEnvironment, findTask } from "../../environments/mod.ts";
 
 const settings = {
   width: 64,
@@ -156,7 +156,7 @@ const reward = new Float64Array(steps);
 const ends = new Uint8Array(steps); // 1 the environment ended the episode, 2 its time did.
 const snapshots: Record<string, Linear<NdArray>[]> = {};
 const returns: Record<string, number> = {};
-const path = new URL(`../data/behaviour/${task}.safetensors`, import.meta.url);
+const path = new URL(`./${task}.safetensors`, import.meta.url);
 const iterations = Math.floor(Number(total) / steps);
 let observation = Float64Array.from(env.reset(seed * 1e6));
 let running = 0;
