@@ -12,7 +12,7 @@ import { ndarray } from "../engine/array.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import type { Rng } from "./rng.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
-import { tracedLayerNormalization, tracedRowsScaled } from "../engine/trace.ts";
+import { tracedLayerNormalization, tracedRowsScaled } from "../engine/kernels.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
 export interface Linear<L = Tensor> {

@@ -4,7 +4,7 @@ import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile, type Compiled } from "../../algorithms/engine/compile.ts";
 import { layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
-import { tracedKernels } from "../../algorithms/engine/trace.ts";
+import { tracedKernels } from "../../algorithms/engine/kernels.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { hasWebGpu } from "../processes.ts";
 
