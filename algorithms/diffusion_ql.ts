@@ -22,7 +22,8 @@ import {
   type Spec,
 } from "./core/agent.ts";
 import { type NdArray, ndarray, scalar } from "./engine/array.ts";
-import { asConstants, compile, exportOnnx } from "./engine/compile.ts";
+import { compile } from "./engine/compile.ts";
+import { asConstants, exportOnnx } from "./engine/export_onnx.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";

@@ -6,7 +6,7 @@
 
 import { closest } from "fastest-levenshtein";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { exportOnnx } from "../engine/compile.ts";
+import { exportOnnx } from "../engine/export_onnx.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
 import type { Rng } from "./rng.ts";

@@ -17,7 +17,8 @@ import {
   type Spec,
 } from "../core/agent.ts";
 import { copyArrays, type NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";

@@ -22,7 +22,8 @@ import {
   type Spec,
 } from "../core/agent.ts";
 import type { NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
 import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";

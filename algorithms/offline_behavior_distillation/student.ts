@@ -8,7 +8,8 @@
 
 import { type Agent, type Algorithm, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";

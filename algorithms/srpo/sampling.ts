@@ -19,7 +19,8 @@ import {
   takeBest,
 } from "../core/agent.ts";
 import type { NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
 import type { Rng } from "../core/rng.ts";

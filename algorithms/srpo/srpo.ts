@@ -21,7 +21,8 @@ import {
   type Spec,
 } from "../core/agent.ts";
 import { column, type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants } from "../engine/export_onnx.ts";
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
 import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "../core/iql.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";

@@ -18,7 +18,8 @@ import {
   type Spec,
 } from "../core/agent.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { fourierEmbedding, initMlp, type Linear, linear, mlp } from "../core/nn.ts";
 import {
   type AdamStep,
