@@ -7,23 +7,13 @@
  * @module
  */
 
-import {
-  type ActingRule,
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawActions,
-  drawNormals,
-  exportActionDenoiser,
-  finishUpdate,
-  repeatRows,
-  type Spec,
-} from "./core/agent.ts";
+import { stochasticPolicy } from "./core/stochastic_policy.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
+import { drawNormals, exportActionDenoiser, repeatRows } from "./core/acting.ts";
 import { type NdArray, ndarray, scalar } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { asConstants, exportOnnx } from "./engine/export_onnx.ts";
+import { asConstants } from "./engine/export_onnx.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
@@ -213,18 +203,6 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     };
   });
 
-  type Policy = { actor: NoiseNetwork<NdArray>; observation: NdArray; noise: NdArray[] };
-  const policy = compile<Policy, { action: Tensor }>("diffusion_ql/act", ({ actor, observation, noise }) => ({
-    action: sampleActions(actor, observation, noise, schedule, spec.maxAction),
-  }));
-  const score = compile<Policy & { critic: TwinQ<NdArray> }, { action: Tensor; value: Tensor }>(
-    "diffusion_ql/candidates",
-    ({ actor, critic, observation, noise }) => {
-      const action = sampleActions(actor, observation, noise, schedule, spec.maxAction);
-      return { action, value: tf.minimum(...twinValues(critic, observation, action)) };
-    },
-  );
-  // The last step of the chain adds no noise, so T draws serve a chain of T steps.
   const drawChain = (rows: number, rng: Rng) =>
     Array.from({ length: steps }, () => drawNormals(rows, spec.actionDim, rng));
 
@@ -278,16 +256,6 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return finishUpdate(state, result);
     },
 
-    act(state, observation, candidates, rng) {
-      const { actor: { params: actor }, criticTarget: critic } = state.arrays as Arrays;
-      const rule: ActingRule<NdArray[]> = {
-        drawNoise: (rows) => drawChain(rows, rng),
-        sample: (observation, noise) => policy({ actor, observation, noise }),
-        score: (observation, noise) => score({ actor, critic, observation, noise }),
-      };
-      return drawActions(rule, observation, candidates, rng);
-    },
-
     exportDenoiser(state) {
       const actor = (state.arrays as Arrays).actor.params;
       const bytes = exportActionDenoiser("diffusion_ql/denoiser", spec, (s, x, { time, alpha, sigma }) => {
@@ -309,13 +277,13 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return { bytes, levels, mostCalls: steps };
     },
 
-    exportPolicy(state) {
-      const actor = (state.arrays as Arrays).actor.params;
-      const shapes = { observation: [1, spec.observationDim], noise: [steps, spec.actionDim] };
-      return exportOnnx("diffusion_ql/policy", shapes, ({ observation, noise }) => ({
-        action: sampleActions(asConstants(actor), observation, tf.split(noise, steps, 0), schedule, spec.maxAction),
-      }));
-    },
+    ...stochasticPolicy<NoiseNetwork, TwinQ>("diffusion_ql", spec, {
+      draws: steps, // The last step of the chain adds no noise.
+      paramsOf: (arrays) => (arrays as Arrays).actor.params,
+      sample: (actor, s, noise) => sampleActions(actor, s, noise, schedule, spec.maxAction),
+      criticOf: (arrays) => (arrays as Arrays).criticTarget,
+      value: (critic, s, a) => tf.minimum(...twinValues(critic, s, a)),
+    }),
   };
 }
 

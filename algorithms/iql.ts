@@ -9,15 +9,8 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  finishUpdate,
-  type Spec,
-} from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";

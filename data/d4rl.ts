@@ -5,7 +5,8 @@
  * @module
  */
 
-import type { Batch, RewardTransform } from "../algorithms/core/agent.ts";
+import type { Batch } from "../algorithms/core/agent.ts";
+import type { RewardTransform } from "../algorithms/core/config.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { type Dataset, loadDataset } from "./dataset.ts";

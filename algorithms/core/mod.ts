@@ -4,7 +4,9 @@
  * @module
  */
 
+export * from "./acting.ts";
 export * from "./agent.ts";
+export * from "./config.ts";
 export * from "./conv.ts";
 export * from "./denoiser.ts";
 export * from "./deterministic_policy.ts";

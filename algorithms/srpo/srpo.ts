@@ -11,15 +11,8 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  type Batch,
-  drawNormals,
-  exportActionDenoiser,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { drawNormals, exportActionDenoiser } from "../core/acting.ts";
 import { column, type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { asConstants } from "../engine/export_onnx.ts";

@@ -7,16 +7,9 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawNormals,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { assertRange, type CommonConfig } from "../core/config.ts";
+import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { asConstants, exportOnnx } from "../engine/export_onnx.ts";

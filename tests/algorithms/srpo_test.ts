@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { type Batch, resolveConfig } from "../../algorithms/core/agent.ts";
+import type { Batch } from "../../algorithms/core/agent.ts";
+import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
