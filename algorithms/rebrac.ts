@@ -14,9 +14,9 @@ import { assertRange, type CommonConfig } from "./core/config.ts";
 import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { initLayerNorm, initMlp, type LayerNorm, layerNorm, type Linear, linear, mlp, relu } from "./core/nn.ts";
+import { initLayerNorm, initMlp, type LayerNorm, layerNorm, type Linear, linear, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
@@ -118,11 +118,10 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     );
   }
 
-  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
   type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
   const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
     const smoothing = tf.clipByValue(tf.mul(noise, targetNoise), -targetClip, targetClip);
-    const next = actionOf(state.policyTarget, batch.nextObservation);
+    const next = tanhAction(state.policyTarget, batch.nextObservation, maxAction);
     const noisy = tf.clipByValue(tf.add(next, smoothing), -maxAction, maxAction);
     const penalty = tf.mul(squaredDistance(noisy, batch.nextAction!), criticPenalty);
     const nextValue = tf.sub(leastValue(state.criticTarget, batch.nextObservation, noisy).least, penalty);
@@ -143,7 +142,7 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     ({ state, batch, noise, step, policyStep }) => {
       const critic = criticStep(state, batch, noise, step);
       const policy = trainStep(state.policy, (p) => {
-        const action = actionOf(p, batch.observation);
+        const action = tanhAction(p, batch.observation, maxAction);
         const { least } = leastValue(critic.next.params, batch.observation, action);
         return rebracPolicyLoss(action, batch.action, least, policyPenalty);
       }, policyStep);
@@ -187,7 +186,7 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
       const policyStep = adamStep(k / policyEvery, { learningRate });
       return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
     },
-    ...deterministicPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params, actionOf),
+    ...tanhPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params),
   };
 }
 

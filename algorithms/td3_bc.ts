@@ -13,8 +13,9 @@ import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { type TwinCritic, twinValues } from "./core/iql.ts";
-import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { tanhAction } from "./core/tanh_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
@@ -102,7 +103,6 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     );
   }
 
-  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
   const normalized = (x: Tensor, { mean, deviation }: { mean: Tensor; deviation: Tensor }) =>
     tf.div(tf.sub(x, mean), deviation);
 
@@ -111,7 +111,11 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     const [now, after] = [batch.observation, batch.nextObservation].map((x) => normalized(x, state));
     const bound = targetClip * maxAction;
     const smoothing = tf.clipByValue(tf.mul(noise, targetNoise * maxAction), -bound, bound);
-    const next = tf.clipByValue(tf.add(actionOf(state.policyTarget, after), smoothing), -maxAction, maxAction);
+    const next = tf.clipByValue(
+      tf.add(tanhAction(state.policyTarget, after, maxAction), smoothing),
+      -maxAction,
+      maxAction,
+    );
     const nextValue = tf.minimum(...twinValues(state.criticTarget, after, next));
     const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
     const critic = trainStep(state.critic, (p) => {
@@ -131,7 +135,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     ({ state, batch, noise, step, policyStep }) => {
       const { now, critic } = criticStep(state, batch, noise, step);
       const policy = trainStep(state.policy, (p) => {
-        const action = actionOf(p, now);
+        const action = tanhAction(p, now, maxAction);
         const [value] = twinValues(critic.next.params, now, action);
         return td3BcPolicyLoss(action, batch.action, value, valueWeight);
       }, policyStep);
@@ -174,7 +178,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     ...deterministicPolicy("td3_bc", spec, (arrays): Policy<NdArray> => {
       const { policy, mean, deviation } = arrays as Arrays;
       return { layers: policy.params, mean, deviation };
-    }, (p: Policy, x) => actionOf(p.layers, normalized(x, p))),
+    }, (p: Policy, x) => tanhAction(p.layers, normalized(x, p), maxAction)),
   };
 }
 

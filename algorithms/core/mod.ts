@@ -23,6 +23,8 @@ export * from "./rng.ts";
 export * from "./rows.ts";
 export * from "./samplers.ts";
 export * from "./stage.ts";
+export * from "./stochastic_policy.ts";
+export * from "./tanh_policy.ts";
 export * from "./td.ts";
 export * from "./trajectories.ts";
 export * from "./vp.ts";
