@@ -19,6 +19,7 @@ import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainS
 import type { Rng } from "./core/rng.ts";
 import { sampleDdpm } from "./core/samplers.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { initTwin, type TwinCritic, twinError } from "./core/twin_critic.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 import { type VpSchedule, vpSchedule } from "./core/vp.ts";
 
@@ -76,20 +77,14 @@ export interface NoiseNetwork<L = Tensor> {
   trunk: Linear<L>[];
 }
 
-/** Twin action values. */
-export interface TwinQ<L = Tensor> {
-  q1: Linear<L>[];
-  q2: Linear<L>[];
-}
-
 /** `epsilon(x, t, s)`: `[batch, A]`, times `[batch, 1]`, `[batch, S]` to `[batch, A]`. */
 export function noiseNetwork(p: NoiseNetwork, x: Tensor, t: Tensor, s: Tensor): Tensor {
   const embedded = mlp(p.time, sinusoidalEmbedding(t, p.time[0].weight.shape[0]), mish);
   return mlp(p.trunk, tf.concat([x, embedded, rowsLike(s, x)], 1), mish);
 }
 
-/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
-export function twinValues(p: TwinQ, s: Tensor, a: Tensor): [Tensor, Tensor] {
+/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`, with Mish and on `[observation, action]`. */
+export function diffusionQlValues(p: TwinCritic, s: Tensor, a: Tensor): [Tensor, Tensor] {
   const input = tf.concat([rowsLike(s, a), a], 1);
   return [mlp(p.q1, input, mish), mlp(p.q2, input, mish)];
 }
@@ -120,8 +115,8 @@ export function noiseLoss(
 }
 
 /** `-mean Q_i(s, a) / mean |Q_j(s, a)|` (Eq. 3); `coin` 1 takes i = 1, j = 2, and 0 the reverse. */
-export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Tensor {
-  const [q1, q2] = twinValues(p, s, action);
+export function valueLoss(p: TwinCritic, s: Tensor, action: Tensor, coin: Tensor): Tensor {
+  const [q1, q2] = diffusionQlValues(p, s, action);
   const ratio = (a: Tensor, b: Tensor) => tf.div(tf.mean(a), stopGradient(tf.mean(tf.abs(b))));
   return tf.neg(tf.add(tf.mul(coin, ratio(q1, q2)), tf.mul(tf.sub(1, coin), ratio(q2, q1))));
 }
@@ -129,8 +124,8 @@ export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Te
 interface Arrays<L = NdArray> {
   actor: Trained<NoiseNetwork<L>, L>;
   actorEma: NoiseNetwork<L>;
-  critic: Trained<TwinQ<L>, L>;
-  criticTarget: TwinQ<L>;
+  critic: Trained<TwinCritic<L>, L>;
+  criticTarget: TwinCritic<L>;
 }
 
 interface UpdateNoise<L = NdArray> {
@@ -162,16 +157,13 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     emaRate: NdArray;
   }>("diffusion_ql/update", ({ state, batch, nextRepeated, noise, step, emaRate }) => {
     const nextAction = sampleActions(state.actorEma, nextRepeated, noise.target, schedule, spec.maxAction);
-    const best = twinValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
+    const best = diffusionQlValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
       tf.max(tf.reshape(q, [-1, repeats]), 1, true)
     );
     const target = bellmanTarget(batch.reward, batch.terminal, tf.minimum(best[0], best[1]), config.discount);
     const critic = trainStep(
       state.critic,
-      (p) => {
-        const [q1, q2] = twinValues(p, batch.observation, batch.action);
-        return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-      },
+      (p) => twinError(diffusionQlValues(p, batch.observation, batch.action), target),
       step,
       { clipNorm },
     );
@@ -214,8 +206,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         time: initMlp([e, 2 * e, e], rng.child("time")),
         trunk: initMlp([a + e + s, hidden, hidden, hidden, a], rng.child("trunk")),
       };
-      const q = (name: string) => initMlp([s + a, hidden, hidden, hidden, 1], rng.child(name));
-      const critic = { q1: q("q1"), q2: q("q2") };
+      const critic = initTwin((stream) => initMlp([s + a, hidden, hidden, hidden, 1], stream), rng);
       const arrays: Arrays = {
         actor: initTrained(actor),
         actorEma: structuredClone(actor),
@@ -277,12 +268,12 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return { bytes, levels, mostCalls: steps };
     },
 
-    ...stochasticPolicy<NoiseNetwork, TwinQ>("diffusion_ql", spec, {
+    ...stochasticPolicy<NoiseNetwork, TwinCritic>("diffusion_ql", spec, {
       draws: steps, // The last step of the chain adds no noise.
       paramsOf: (arrays) => (arrays as Arrays).actor.params,
       sample: (actor, s, noise) => sampleActions(actor, s, noise, schedule, spec.maxAction),
       criticOf: (arrays) => (arrays as Arrays).criticTarget,
-      value: (critic, s, a) => tf.minimum(...twinValues(critic, s, a)),
+      value: (critic, s, a) => tf.minimum(...diffusionQlValues(critic, s, a)),
     }),
   };
 }

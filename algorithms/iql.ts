@@ -13,7 +13,8 @@ import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from 
 import { assertRange, type CommonConfig } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { initIql, type IqlArrays, iqlStep, twinValues } from "./core/iql.ts";
+import { initIql, type IqlArrays, iqlStep } from "./core/iql.ts";
+import { twinValues } from "./core/twin_critic.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";

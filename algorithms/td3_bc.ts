@@ -12,7 +12,7 @@ import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { type TwinCritic, twinValues } from "./core/iql.ts";
+import { initTwin, type TwinCritic, twinError, twinValues } from "./core/twin_critic.ts";
 import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { tanhAction } from "./core/tanh_policy.ts";
@@ -118,10 +118,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     );
     const nextValue = tf.minimum(...twinValues(state.criticTarget, after, next));
     const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
-    const critic = trainStep(state.critic, (p) => {
-      const [q1, q2] = twinValues(p, now, batch.action);
-      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-    }, step);
+    const critic = trainStep(state.critic, (p) => twinError(twinValues(p, now, batch.action), target), step);
     return { now, critic };
   };
 
@@ -155,8 +152,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
   return {
     init(rng) {
       const policy = initMlp([s, hidden, hidden, a], rng.child("policy"));
-      const q = (name: string) => initMlp([a + s, hidden, hidden, 1], rng.child(name));
-      const critic = { q1: q("q1"), q2: q("q2") };
+      const critic = initTwin((stream) => initMlp([a + s, hidden, hidden, 1], stream), rng);
       const arrays: Arrays = {
         policy: initTrained(policy),
         policyTarget: copyArrays(policy),

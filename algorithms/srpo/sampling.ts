@@ -11,7 +11,7 @@
 import type { Agent, Algorithm, Spec } from "../core/agent.ts";
 import { assertRange } from "../core/config.ts";
 import { drawBySoftmax, takeBest } from "../core/acting.ts";
-import { type TwinCritic, twinValues } from "../core/iql.ts";
+import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
 import { stochasticPolicy } from "../core/stochastic_policy.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";

@@ -4,7 +4,8 @@ import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
-import { type IqlArrays, iqlStep, twinValues } from "../../algorithms/core/iql.ts";
+import { type IqlArrays, iqlStep } from "../../algorithms/core/iql.ts";
+import { twinValues } from "../../algorithms/core/twin_critic.ts";
 import { behaviourNoise, initBehaviour } from "../../algorithms/core/ln_resnet.ts";
 import { fourierEmbedding, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
 import {
