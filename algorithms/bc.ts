@@ -6,23 +6,14 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  finishUpdate,
-  type Spec,
-} from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { createMlpActor } from "./core/mlp_actor.ts";
-import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
 import { meanSquaredError } from "./core/td.ts";
-import { type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of BC. */
 export interface BcConfig extends CommonConfig {
@@ -46,11 +37,14 @@ export const bcDefaults: BcConfig = {
 export function createBc(config: BcConfig, spec: Spec): Agent {
   assertRange("BC", "learningRate", config.learningRate, config.learningRate > 0, "positive");
   type Policy<L = NdArray> = Trained<Linear<L>[], L>;
-  const act = (p: Linear[], s: Tensor) => tf.mul(tf.tanh(mlp(p, s, relu)), spec.maxAction);
   const train = compile<{ state: { policy: Policy }; batch: Batch; step: AdamStep }>(
     "bc/update",
     ({ state, batch, step }) => {
-      const policy = trainStep(state.policy, (p) => meanSquaredError(act(p, batch.observation), batch.action), step);
+      const policy = trainStep(
+        state.policy,
+        (p) => meanSquaredError(tanhAction(p, batch.observation, spec.maxAction), batch.action),
+        step,
+      );
       return { state: { policy: policy.next }, metrics: { policyLoss: policy.value } };
     },
   );
@@ -64,8 +58,7 @@ export function createBc(config: BcConfig, spec: Spec): Agent {
       const step = adamStep(state.updates + 1, { learningRate: config.learningRate });
       return finishUpdate(state, await train({ state: state.arrays as { policy: Policy }, batch, step }));
     },
-    createActor: (state) => createMlpActor((state.arrays as { policy: Policy }).policy.params, spec.maxAction),
-    ...deterministicPolicy("bc", spec, (arrays) => (arrays as { policy: Policy }).policy.params, act),
+    ...tanhPolicy("bc", spec, (arrays) => (arrays as { policy: Policy }).policy.params),
   };
 }
 

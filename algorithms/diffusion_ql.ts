@@ -7,27 +7,19 @@
  * @module
  */
 
-import {
-  type ActingRule,
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawActions,
-  drawNormals,
-  exportActionDenoiser,
-  finishUpdate,
-  repeatRows,
-  type Spec,
-} from "./core/agent.ts";
+import { stochasticPolicy } from "./core/stochastic_policy.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
+import { drawNormals, exportActionDenoiser, repeatRows } from "./core/acting.ts";
 import { type NdArray, ndarray, scalar } from "./engine/array.ts";
-import { asConstants, compile, exportOnnx } from "./engine/compile.ts";
+import { compile } from "./engine/compile.ts";
+import { asConstants } from "./engine/export_onnx.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
 import { sampleDdpm } from "./core/samplers.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { initTwin, type TwinCritic, twinError } from "./core/twin_critic.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 import { type VpSchedule, vpSchedule } from "./core/vp.ts";
 
@@ -85,20 +77,14 @@ export interface NoiseNetwork<L = Tensor> {
   trunk: Linear<L>[];
 }
 
-/** Twin action values. */
-export interface TwinQ<L = Tensor> {
-  q1: Linear<L>[];
-  q2: Linear<L>[];
-}
-
 /** `epsilon(x, t, s)`: `[batch, A]`, times `[batch, 1]`, `[batch, S]` to `[batch, A]`. */
 export function noiseNetwork(p: NoiseNetwork, x: Tensor, t: Tensor, s: Tensor): Tensor {
   const embedded = mlp(p.time, sinusoidalEmbedding(t, p.time[0].weight.shape[0]), mish);
   return mlp(p.trunk, tf.concat([x, embedded, rowsLike(s, x)], 1), mish);
 }
 
-/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
-export function twinValues(p: TwinQ, s: Tensor, a: Tensor): [Tensor, Tensor] {
+/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`, with Mish and on `[observation, action]`. */
+export function diffusionQlValues(p: TwinCritic, s: Tensor, a: Tensor): [Tensor, Tensor] {
   const input = tf.concat([rowsLike(s, a), a], 1);
   return [mlp(p.q1, input, mish), mlp(p.q2, input, mish)];
 }
@@ -129,8 +115,8 @@ export function noiseLoss(
 }
 
 /** `-mean Q_i(s, a) / mean |Q_j(s, a)|` (Eq. 3); `coin` 1 takes i = 1, j = 2, and 0 the reverse. */
-export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Tensor {
-  const [q1, q2] = twinValues(p, s, action);
+export function valueLoss(p: TwinCritic, s: Tensor, action: Tensor, coin: Tensor): Tensor {
+  const [q1, q2] = diffusionQlValues(p, s, action);
   const ratio = (a: Tensor, b: Tensor) => tf.div(tf.mean(a), stopGradient(tf.mean(tf.abs(b))));
   return tf.neg(tf.add(tf.mul(coin, ratio(q1, q2)), tf.mul(tf.sub(1, coin), ratio(q2, q1))));
 }
@@ -138,8 +124,8 @@ export function valueLoss(p: TwinQ, s: Tensor, action: Tensor, coin: Tensor): Te
 interface Arrays<L = NdArray> {
   actor: Trained<NoiseNetwork<L>, L>;
   actorEma: NoiseNetwork<L>;
-  critic: Trained<TwinQ<L>, L>;
-  criticTarget: TwinQ<L>;
+  critic: Trained<TwinCritic<L>, L>;
+  criticTarget: TwinCritic<L>;
 }
 
 interface UpdateNoise<L = NdArray> {
@@ -171,16 +157,13 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     emaRate: NdArray;
   }>("diffusion_ql/update", ({ state, batch, nextRepeated, noise, step, emaRate }) => {
     const nextAction = sampleActions(state.actorEma, nextRepeated, noise.target, schedule, spec.maxAction);
-    const best = twinValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
+    const best = diffusionQlValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
       tf.max(tf.reshape(q, [-1, repeats]), 1, true)
     );
     const target = bellmanTarget(batch.reward, batch.terminal, tf.minimum(best[0], best[1]), config.discount);
     const critic = trainStep(
       state.critic,
-      (p) => {
-        const [q1, q2] = twinValues(p, batch.observation, batch.action);
-        return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-      },
+      (p) => twinError(diffusionQlValues(p, batch.observation, batch.action), target),
       step,
       { clipNorm },
     );
@@ -212,18 +195,6 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     };
   });
 
-  type Policy = { actor: NoiseNetwork<NdArray>; observation: NdArray; noise: NdArray[] };
-  const policy = compile<Policy, { action: Tensor }>("diffusion_ql/act", ({ actor, observation, noise }) => ({
-    action: sampleActions(actor, observation, noise, schedule, spec.maxAction),
-  }));
-  const score = compile<Policy & { critic: TwinQ<NdArray> }, { action: Tensor; value: Tensor }>(
-    "diffusion_ql/candidates",
-    ({ actor, critic, observation, noise }) => {
-      const action = sampleActions(actor, observation, noise, schedule, spec.maxAction);
-      return { action, value: tf.minimum(...twinValues(critic, observation, action)) };
-    },
-  );
-  // The last step of the chain adds no noise, so T draws serve a chain of T steps.
   const drawChain = (rows: number, rng: Rng) =>
     Array.from({ length: steps }, () => drawNormals(rows, spec.actionDim, rng));
 
@@ -235,8 +206,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         time: initMlp([e, 2 * e, e], rng.child("time")),
         trunk: initMlp([a + e + s, hidden, hidden, hidden, a], rng.child("trunk")),
       };
-      const q = (name: string) => initMlp([s + a, hidden, hidden, hidden, 1], rng.child(name));
-      const critic = { q1: q("q1"), q2: q("q2") };
+      const critic = initTwin((stream) => initMlp([s + a, hidden, hidden, hidden, 1], stream), rng);
       const arrays: Arrays = {
         actor: initTrained(actor),
         actorEma: structuredClone(actor),
@@ -277,16 +247,6 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return finishUpdate(state, result);
     },
 
-    act(state, observation, candidates, rng) {
-      const { actor: { params: actor }, criticTarget: critic } = state.arrays as Arrays;
-      const rule: ActingRule<NdArray[]> = {
-        drawNoise: (rows) => drawChain(rows, rng),
-        sample: (observation, noise) => policy({ actor, observation, noise }),
-        score: (observation, noise) => score({ actor, critic, observation, noise }),
-      };
-      return drawActions(rule, observation, candidates, rng);
-    },
-
     exportDenoiser(state) {
       const actor = (state.arrays as Arrays).actor.params;
       const bytes = exportActionDenoiser("diffusion_ql/denoiser", spec, (s, x, { time, alpha, sigma }) => {
@@ -308,13 +268,13 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       return { bytes, levels, mostCalls: steps };
     },
 
-    exportPolicy(state) {
-      const actor = (state.arrays as Arrays).actor.params;
-      const shapes = { observation: [1, spec.observationDim], noise: [steps, spec.actionDim] };
-      return exportOnnx("diffusion_ql/policy", shapes, ({ observation, noise }) => ({
-        action: sampleActions(asConstants(actor), observation, tf.split(noise, steps, 0), schedule, spec.maxAction),
-      }));
-    },
+    ...stochasticPolicy<NoiseNetwork, TwinCritic>("diffusion_ql", spec, {
+      draws: steps, // The last step of the chain adds no noise.
+      paramsOf: (arrays) => (arrays as Arrays).actor.params,
+      sample: (actor, s, noise) => sampleActions(actor, s, noise, schedule, spec.maxAction),
+      criticOf: (arrays) => (arrays as Arrays).criticTarget,
+      value: (critic, s, a) => tf.minimum(...diffusionQlValues(critic, s, a)),
+    }),
   };
 }
 

@@ -9,22 +9,15 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  finishUpdate,
-  type Spec,
-} from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { initIql, type IqlArrays, iqlStep, twinValues } from "./core/iql.ts";
-import { createMlpActor } from "./core/mlp_actor.ts";
+import { initIql, type IqlArrays, iqlStep } from "./core/iql.ts";
+import { twinValues } from "./core/twin_critic.ts";
 import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of IQL. */
@@ -60,11 +53,6 @@ export const iqlDefaults: IqlConfig = {
   rewardTransform: "iql_locomotion",
 };
 
-/** `maxAction tanh(MLP(s))`, `[batch, A]`. */
-export function iqlAction(p: Linear[], s: Tensor, maxAction: number): Tensor {
-  return tf.mul(tf.tanh(mlp(p, s, relu)), maxAction);
-}
-
 /** Squared error summed over dimensions, weighted by `min(exp(inverseTemperature A), maxWeight)` (Eq. 7). */
 export function iqlPolicyLoss(
   p: Linear[],
@@ -77,7 +65,7 @@ export function iqlPolicyLoss(
   const best = tf.minimum(...twinValues(criticTarget, observation, action));
   const advantage = tf.sub(best, mlp(value.params, observation, relu));
   const weight = stopGradient(tf.minimum(tf.exp(tf.mul(advantage, inverseTemperature)), maxWeight));
-  const error = tf.sum(tf.square(tf.sub(iqlAction(p, observation, maxAction), action)), 1, true);
+  const error = tf.sum(tf.square(tf.sub(tanhAction(p, observation, maxAction), action)), 1, true);
   return tf.mean(tf.mul(weight, error));
 }
 
@@ -120,13 +108,7 @@ export function createIql(config: IqlConfig, spec: Spec): Agent {
       const policyStep = adamStep(k + 1, { learningRate: cosineDecay(learningRate, k, config.updates) });
       return finishUpdate(state, await train({ state: state.arrays as Arrays, batch, step, policyStep }));
     },
-    createActor: (state) => createMlpActor((state.arrays as Arrays).policy.params, spec.maxAction),
-    ...deterministicPolicy(
-      "iql",
-      spec,
-      (arrays) => (arrays as Arrays).policy.params,
-      (p: Linear[], s) => iqlAction(p, s, spec.maxAction),
-    ),
+    ...tanhPolicy("iql", spec, (arrays) => (arrays as Arrays).policy.params),
   };
 }
 

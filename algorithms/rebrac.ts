@@ -9,22 +9,17 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawNormals,
-  finishUpdate,
-  type Spec,
-} from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
+import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { initLayerNorm, initMlp, type LayerNorm, layerNorm, type Linear, linear, mlp, relu } from "./core/nn.ts";
+import { initLayerNorm, type LayerNorm, layerNorm } from "./core/layer_norm.ts";
+import { initMlp, type Linear, linear, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
-import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
+import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
+import { bellmanTarget, polyakAverage } from "./core/td.ts";
+import { initTwin, type Twin, twinError } from "./core/twin_critic.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
 /** Settings of ReBRAC. */
@@ -74,10 +69,7 @@ interface QNetwork<L = Tensor> {
   norms: LayerNorm<L>[];
 }
 
-interface Critic<L = Tensor> {
-  q1: QNetwork<L>;
-  q2: QNetwork<L>;
-}
+type Critic<L = Tensor> = Twin<QNetwork<L>>;
 
 interface Arrays<L = NdArray> {
   policy: Trained<Linear<L>[], L>;
@@ -88,13 +80,12 @@ interface Arrays<L = NdArray> {
 
 const squaredDistance = (a: Tensor, b: Tensor) => tf.sum(tf.square(tf.sub(a, b)), 1, true);
 
-/** The smaller of the two values, each a network of affine maps, ReLU and LayerNorm, `[batch, 1]`. */
-function leastValue(p: Critic, s: Tensor, a: Tensor): { q1: Tensor; q2: Tensor; least: Tensor } {
+/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`: affine maps, each but the last followed by ReLU and LayerNorm. */
+function values(p: Critic, s: Tensor, a: Tensor): [Tensor, Tensor] {
   const input = tf.concat([s, a], 1);
   const value = ({ layers, norms }: QNetwork) =>
     linear(layers[norms.length], norms.reduce((x, norm, i) => layerNorm(norm, relu(linear(layers[i], x))), input));
-  const [q1, q2] = [value(p.q1), value(p.q2)];
-  return { q1, q2, least: tf.minimum(q1, q2) };
+  return [value(p.q1), value(p.q2)];
 }
 
 /** `mean(policyPenalty |pi(s) - a|^2 - Q / mean |Q|)`. */
@@ -125,19 +116,15 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     );
   }
 
-  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
   type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
   const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
     const smoothing = tf.clipByValue(tf.mul(noise, targetNoise), -targetClip, targetClip);
-    const next = actionOf(state.policyTarget, batch.nextObservation);
+    const next = tanhAction(state.policyTarget, batch.nextObservation, maxAction);
     const noisy = tf.clipByValue(tf.add(next, smoothing), -maxAction, maxAction);
     const penalty = tf.mul(squaredDistance(noisy, batch.nextAction!), criticPenalty);
-    const nextValue = tf.sub(leastValue(state.criticTarget, batch.nextObservation, noisy).least, penalty);
+    const nextValue = tf.sub(tf.minimum(...values(state.criticTarget, batch.nextObservation, noisy)), penalty);
     const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
-    return trainStep(state.critic, (p) => {
-      const { q1, q2 } = leastValue(p, batch.observation, batch.action);
-      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-    }, step);
+    return trainStep(state.critic, (p) => twinError(values(p, batch.observation, batch.action), target), step);
   };
 
   const trainCritic = compile<Inputs>("rebrac/critic", ({ state, batch, noise, step }) => {
@@ -150,8 +137,8 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     ({ state, batch, noise, step, policyStep }) => {
       const critic = criticStep(state, batch, noise, step);
       const policy = trainStep(state.policy, (p) => {
-        const action = actionOf(p, batch.observation);
-        const { least } = leastValue(critic.next.params, batch.observation, action);
+        const action = tanhAction(p, batch.observation, maxAction);
+        const least = tf.minimum(...values(critic.next.params, batch.observation, action));
         return rebracPolicyLoss(action, batch.action, least, policyPenalty);
       }, policyStep);
       return {
@@ -170,11 +157,10 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
     init(rng) {
       const widths: number[] = Array(depth).fill(hidden);
       const policy = initMlp([s, ...widths, a], rng.child("policy"));
-      const q = (name: string) => ({
-        layers: initMlp([s + a, ...widths, 1], rng.child(name)),
+      const critic = initTwin((stream) => ({
+        layers: initMlp([s + a, ...widths, 1], stream),
         norms: widths.map(initLayerNorm),
-      });
-      const critic = { q1: q("q1"), q2: q("q2") };
+      }), rng);
       const arrays: Arrays = {
         policy: initTrained(policy),
         policyTarget: copyArrays(policy),
@@ -194,7 +180,7 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
       const policyStep = adamStep(k / policyEvery, { learningRate });
       return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
     },
-    ...deterministicPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params, actionOf),
+    ...tanhPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params),
   };
 }
 

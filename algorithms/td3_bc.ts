@@ -6,22 +6,16 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawNormals,
-  finishUpdate,
-  type Spec,
-} from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { assertRange, type CommonConfig } from "./core/config.ts";
+import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { deterministicPolicy } from "./core/deterministic_policy.ts";
-import { type TwinCritic, twinValues } from "./core/iql.ts";
-import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { initTwin, type TwinCritic, twinError, twinValues } from "./core/twin_critic.ts";
+import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
+import { tanhAction } from "./core/tanh_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
@@ -109,7 +103,6 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     );
   }
 
-  const actionOf = (p: Linear[], x: Tensor) => tf.mul(tf.tanh(mlp(p, x, relu)), maxAction);
   const normalized = (x: Tensor, { mean, deviation }: { mean: Tensor; deviation: Tensor }) =>
     tf.div(tf.sub(x, mean), deviation);
 
@@ -118,13 +111,14 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     const [now, after] = [batch.observation, batch.nextObservation].map((x) => normalized(x, state));
     const bound = targetClip * maxAction;
     const smoothing = tf.clipByValue(tf.mul(noise, targetNoise * maxAction), -bound, bound);
-    const next = tf.clipByValue(tf.add(actionOf(state.policyTarget, after), smoothing), -maxAction, maxAction);
+    const next = tf.clipByValue(
+      tf.add(tanhAction(state.policyTarget, after, maxAction), smoothing),
+      -maxAction,
+      maxAction,
+    );
     const nextValue = tf.minimum(...twinValues(state.criticTarget, after, next));
     const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
-    const critic = trainStep(state.critic, (p) => {
-      const [q1, q2] = twinValues(p, now, batch.action);
-      return tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target));
-    }, step);
+    const critic = trainStep(state.critic, (p) => twinError(twinValues(p, now, batch.action), target), step);
     return { now, critic };
   };
 
@@ -138,7 +132,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     ({ state, batch, noise, step, policyStep }) => {
       const { now, critic } = criticStep(state, batch, noise, step);
       const policy = trainStep(state.policy, (p) => {
-        const action = actionOf(p, now);
+        const action = tanhAction(p, now, maxAction);
         const [value] = twinValues(critic.next.params, now, action);
         return td3BcPolicyLoss(action, batch.action, value, valueWeight);
       }, policyStep);
@@ -158,8 +152,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
   return {
     init(rng) {
       const policy = initMlp([s, hidden, hidden, a], rng.child("policy"));
-      const q = (name: string) => initMlp([a + s, hidden, hidden, 1], rng.child(name));
-      const critic = { q1: q("q1"), q2: q("q2") };
+      const critic = initTwin((stream) => initMlp([a + s, hidden, hidden, 1], stream), rng);
       const arrays: Arrays = {
         policy: initTrained(policy),
         policyTarget: copyArrays(policy),
@@ -181,7 +174,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     ...deterministicPolicy("td3_bc", spec, (arrays): Policy<NdArray> => {
       const { policy, mean, deviation } = arrays as Arrays;
       return { layers: policy.params, mean, deviation };
-    }, (p: Policy, x) => actionOf(p.layers, normalized(x, p))),
+    }, (p: Policy, x) => tanhAction(p.layers, normalized(x, p), maxAction)),
   };
 }
 

@@ -6,7 +6,8 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Batch, RewardTransform, Spec } from "../algorithms/core/agent.ts";
+import type { Batch, Spec } from "../algorithms/core/agent.ts";
+import type { RewardTransform } from "../algorithms/core/config.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import type { TrainingData } from "../algorithms/core/train.ts";

@@ -6,7 +6,8 @@
 
 import type { NdArray } from "../algorithms/engine/array.ts";
 import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/engine/backend.ts";
-import type { AgentState, AnyAlgorithm, CommonConfig, Spec } from "../algorithms/core/agent.ts";
+import type { AgentState, AnyAlgorithm, Spec } from "../algorithms/core/agent.ts";
+import type { CommonConfig } from "../algorithms/core/config.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { coresHere } from "../tools/machine.ts";
 import { createEnvironment } from "./environment.ts";

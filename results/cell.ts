@@ -6,7 +6,8 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { type Algorithm, type CommonConfig, resolveConfig } from "../algorithms/core/agent.ts";
+import type { Algorithm } from "../algorithms/core/agent.ts";
+import { type CommonConfig, resolveConfig } from "../algorithms/core/config.ts";
 import type { Backend } from "../algorithms/engine/backend.ts";
 import { bc } from "../algorithms/bc.ts";
 import { diffusionQl } from "../algorithms/diffusion_ql.ts";

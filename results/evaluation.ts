@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Agent, CommonConfig, Spec } from "../algorithms/core/agent.ts";
+import type { Agent, Spec } from "../algorithms/core/agent.ts";
+import type { CommonConfig } from "../algorithms/core/config.ts";
 import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/engine/backend.ts";
 import type { NdArray } from "../algorithms/engine/array.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";

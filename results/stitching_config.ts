@@ -5,7 +5,8 @@
  */
 
 import { bc } from "../algorithms/bc.ts";
-import { type Algorithm, assertRange, type CommonConfig } from "../algorithms/core/agent.ts";
+import type { Algorithm } from "../algorithms/core/agent.ts";
+import { assertRange, type CommonConfig } from "../algorithms/core/config.ts";
 import {
   dynamicsDefaults,
   type PlannerConfig,

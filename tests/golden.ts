@@ -8,7 +8,7 @@ import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import type { Critic, QNetwork, ScoreNetwork } from "../algorithms/dtql/mod.ts";
-import type { TwinCritic } from "../algorithms/core/iql.ts";
+import type { TwinCritic } from "../algorithms/core/twin_critic.ts";
 import type { BehaviourNetwork } from "../algorithms/core/ln_resnet.ts";
 
 /** Numbers in [0, 1): `s <- 1664525 s + 1013904223 mod 2^32`, advanced before each output. */

@@ -4,13 +4,11 @@
  * @module
  */
 
-import { closest } from "fastest-levenshtein";
-import { type NdArray, ndarray } from "../engine/array.ts";
-import { exportOnnx } from "../engine/compile.ts";
+import type { NdArray } from "../engine/array.ts";
+import type { CommonConfig, Settings } from "./config.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
 import type { Rng } from "./rng.ts";
-import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** A minibatch of transitions; observations may have one row that stands for all. */
 export interface Batch<L = NdArray> {
@@ -85,24 +83,6 @@ export interface Agent {
   exportDenoiser?(state: AgentState): ExportedDenoiser;
 }
 
-/**
- * What is done to rewards before training: `iql_locomotion` divides them by the range of returns and multiplies by 1000,
- * `iql_antmaze` subtracts 1, `cql_antmaze` gives `4 (r - 0.5)`, `standardize` subtracts the mean and divides by the deviation.
- */
-export type RewardTransform = "none" | "iql_locomotion" | "iql_antmaze" | "cql_antmaze" | "standardize";
-
-/** What all configurations share. */
-export interface CommonConfig {
-  /** Gradient steps in all, pretraining included. */
-  updates: number;
-  /** Transitions per gradient step. */
-  batchSize: number;
-  /** Candidate actions of the authors' acting rule. */
-  candidates: number;
-  /** What is done to the dataset's rewards before training. */
-  rewardTransform: RewardTransform;
-}
-
 /** What a compiled update returned, as the result of {@linkcode Agent.update}. */
 export function finishUpdate(
   before: AgentState,
@@ -113,9 +93,7 @@ export function finishUpdate(
 }
 
 /** A registered algorithm. */
-export interface Algorithm<C extends CommonConfig> {
-  /** Its name on the command line and in folders. */
-  name: string;
+export interface Algorithm<C extends CommonConfig> extends Settings<C> {
   /** Its name in tables and figures. */
   title: string;
   /** Paper and arXiv id. */
@@ -138,137 +116,9 @@ export interface Algorithm<C extends CommonConfig> {
   phases?: readonly string[];
   /** The experiment of `reproduce` that trains it, where that takes more than minibatches of a dataset. */
   study?: string;
-  /** Settings for any task. */
-  defaults: C;
-  /** Per-task settings with their source. */
-  presets: Readonly<Record<string, { source: string; config: Partial<C> }>>;
   /** An agent for a task. */
   create(config: C, spec: Spec): Agent;
 }
 
 /** An algorithm of any configuration. */
 export type AnyAlgorithm = Algorithm<CommonConfig>;
-
-/**
- * The configuration of a run: defaults, then the task's preset, then overrides.
- *
- * @throws {RangeError} If an override's name is unknown or its value is not of the default's kind.
- */
-export function resolveConfig<C extends CommonConfig>(
-  algorithm: Algorithm<C>,
-  task: string,
-  overrides: Record<string, unknown> = {},
-): C {
-  const names = Object.keys(algorithm.defaults);
-  for (const [name, value] of Object.entries(overrides)) {
-    if (!names.includes(name)) {
-      throw new RangeError(
-        `Cannot configure ${algorithm.name}: unknown setting "${name}"; did you mean "${closest(name, names)}"?`,
-      );
-    }
-    const wanted = typeof algorithm.defaults[name as keyof C];
-    if (typeof value !== wanted || Number.isNaN(value)) {
-      throw new RangeError(
-        `Cannot configure ${algorithm.name}: ${name} must be a ${wanted}, current value is ${value}`,
-      );
-    }
-  }
-  const config = { ...algorithm.defaults, ...algorithm.presets[task]?.config, ...overrides } as C;
-  for (const name of ["updates", "batchSize", "candidates"] as const) {
-    assertRange(
-      algorithm.name,
-      name,
-      config[name],
-      Number.isInteger(config[name]) && config[name] >= 1,
-      "a positive integer",
-    );
-  }
-  return config;
-}
-
-/** Throws a RangeError that names the setting unless `ok`. */
-export function assertRange(algorithm: string, name: string, value: number, ok: boolean, wanted: string) {
-  if (!ok) throw new RangeError(`Cannot create ${algorithm}: ${name} must be ${wanted}, current value is ${value}`);
-}
-
-/** Draws one of each row's candidates with probability softmax of its value (authors' code of DTQL and Diffusion-QL). */
-export function drawBySoftmax(action: NdArray, value: NdArray, candidates: number, rng: Rng): NdArray {
-  const rows = value.data.length / candidates;
-  const dim = action.data.length / value.data.length;
-  const out = new Float32Array(rows * dim);
-  for (let row = 0; row < rows; row++) {
-    const values = value.data.subarray(row * candidates, (row + 1) * candidates);
-    const top = Math.max(...values);
-    const weights = Float64Array.from(values, (v) => Math.exp(v - top));
-    let rest = rng.uniform() * weights.reduce((a, b) => a + b, 0);
-    let pick = 0;
-    while (pick < candidates - 1 && (rest -= weights[pick]) > 0) pick++;
-    const from = (row * candidates + pick) * dim;
-    out.set(action.data.subarray(from, from + dim), row * dim);
-  }
-  return ndarray(out, [rows, dim]);
-}
-
-/** The candidate of largest value for each row. */
-export function takeBest(action: NdArray, value: NdArray, candidates: number): NdArray {
-  const rows = value.data.length / candidates;
-  const dim = action.data.length / value.data.length;
-  const out = new Float32Array(rows * dim);
-  for (let row = 0; row < rows; row++) {
-    const values = value.data.subarray(row * candidates, (row + 1) * candidates);
-    const from = (row * candidates + values.indexOf(Math.max(...values))) * dim;
-    out.set(action.data.subarray(from, from + dim), row * dim);
-  }
-  return ndarray(out, [rows, dim]);
-}
-
-/** How a policy is sampled: noise for some rows, actions from it, and actions with their target values. */
-export interface ActingRule<N> {
-  /** Noise for some rows. */
-  drawNoise(rows: number): N;
-  /** Actions from noise, `[rows, actionDim]`. */
-  sample(observation: NdArray, noise: N): Promise<{ action: NdArray }>;
-  /** Actions and their target values, `[rows, 1]`. */
-  score(observation: NdArray, noise: N): Promise<{ action: NdArray; value: NdArray }>;
-}
-
-/** One sample per observation, or one of several by {@linkcode drawBySoftmax}. */
-export async function drawActions<N>(
-  rule: ActingRule<N>,
-  observation: NdArray,
-  candidates: number,
-  rng: Rng,
-): Promise<NdArray> {
-  const noise = rule.drawNoise(observation.shape[0] * candidates);
-  if (candidates === 1) return (await rule.sample(observation, noise)).action;
-  const { action, value } = await rule.score(repeatRows(observation, candidates), noise);
-  return drawBySoftmax(action, value, candidates, rng);
-}
-
-/** The network file of an {@linkcode ExportedDenoiser}, from `clean(observation, sample, level)`. */
-export function exportActionDenoiser(
-  name: string,
-  { observationDim, actionDim }: Spec,
-  clean: (s: Tensor, x: Tensor, level: { time: Tensor; alpha: Tensor; sigma: Tensor }) => Tensor,
-): Uint8Array {
-  const shapes = { observation: [1, observationDim], sample: [1, actionDim], level: [1, 3] };
-  return exportOnnx(name, shapes, ({ observation, sample, level }) => {
-    const [time, alpha, sigma] = tf.split(level, 3, 1);
-    return { clean: clean(observation, sample, { time, alpha, sigma }) };
-  });
-}
-
-/** Each row `times` times in a row: `[n, dim] -> [n times, dim]`. */
-export function repeatRows({ data, shape: [rows, dim] }: NdArray, times: number): NdArray {
-  const out = new Float32Array(rows * times * dim);
-  for (let i = 0; i < rows * times; i++) {
-    const from = Math.floor(i / times) * dim;
-    out.set(data.subarray(from, from + dim), i * dim);
-  }
-  return ndarray(out, [rows * times, dim]);
-}
-
-/** Unit Gaussians, `[rows, dim]`. */
-export function drawNormals(rows: number, dim: number, rng: Rng): NdArray {
-  return ndarray(rng.fillNormal(new Float32Array(rows * dim)), [rows, dim]);
-}

@@ -7,7 +7,8 @@
  */
 
 import { sumRows, withGradient } from "./gradient.ts";
-import { type LayerNorm, type Linear, linear } from "./nn.ts";
+import type { LayerNorm } from "./layer_norm.ts";
+import { type Linear, linear } from "./nn.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** For each output step, the input steps that its taps get; null where a tap gets none. */

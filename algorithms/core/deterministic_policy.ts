@@ -6,7 +6,8 @@
 
 import type { Agent, Spec } from "./agent.ts";
 import type { NdArray } from "../engine/array.ts";
-import { asConstants, compile, type Computed, exportOnnx } from "../engine/compile.ts";
+import { compile, type Computed } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import type { Tensor } from "../engine/tensor.ts";
 
 /**

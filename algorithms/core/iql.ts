@@ -8,25 +8,12 @@
 
 import type { Batch, Spec } from "./agent.ts";
 import { copyArrays, type NdArray } from "../engine/array.ts";
-import { initMlp, type Linear, mlp, relu, rowsLike } from "./nn.ts";
+import { initMlp, type Linear, mlp, relu } from "./nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "./optim.ts";
 import type { Rng } from "./rng.ts";
-import { bellmanTarget, expectileLoss, meanSquaredError, polyakAverage } from "./td.ts";
+import { bellmanTarget, expectileLoss, polyakAverage } from "./td.ts";
+import { initTwin, type TwinCritic, twinError, twinValues } from "./twin_critic.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
-
-/** Twin action values, on `[action, observation]`. */
-export interface TwinCritic<L = Tensor> {
-  /** The first critic. */
-  q1: Linear<L>[];
-  /** The second critic. */
-  q2: Linear<L>[];
-}
-
-/** `[Q1(s, a), Q2(s, a)]`, each `[batch, 1]`. */
-export function twinValues(p: TwinCritic, s: Tensor, a: Tensor): [Tensor, Tensor] {
-  const input = tf.concat([a, rowsLike(s, a)], 1);
-  return [mlp(p.q1, input, relu), mlp(p.q2, input, relu)];
-}
 
 /** IQL's value regression towards the target critics' minimum (Eq. 5). */
 export function iqlValueLoss(v: Linear[], target: TwinCritic, batch: Batch<Tensor>, expectile: number): Tensor {
@@ -37,8 +24,7 @@ export function iqlValueLoss(v: Linear[], target: TwinCritic, batch: Batch<Tenso
 /** IQL's critic regression towards `r + discount V(s')` (Eq. 6), halved over the two critics. */
 export function iqlCriticLoss(p: TwinCritic, nextValue: Tensor, batch: Batch<Tensor>, discount: number): Tensor {
   const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
-  const [q1, q2] = twinValues(p, batch.observation, batch.action);
-  return tf.mul(tf.add(meanSquaredError(q1, target), meanSquaredError(q2, target)), 0.5);
+  return tf.mul(twinError(twinValues(p, batch.observation, batch.action), target), 0.5);
 }
 
 /** Networks of the critic with their moments. */
@@ -57,8 +43,7 @@ export function initIql(
   hidden: number,
   rng: Rng,
 ): IqlArrays {
-  const q = (name: string) => initMlp([a + s, hidden, hidden, 1], rng.child(name));
-  const critic = { q1: q("q1"), q2: q("q2") };
+  const critic = initTwin((stream) => initMlp([a + s, hidden, hidden, 1], stream), rng);
   const value = initMlp([s, hidden, hidden, 1], rng.child("value"));
   return { critic: initTrained(critic), criticTarget: copyArrays(critic), value: initTrained(value) };
 }

@@ -6,19 +6,8 @@
 
 import type { Spec } from "./agent.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import {
-  fourierEmbedding,
-  initLayerNorm,
-  initLinear,
-  initMlp,
-  type LayerNorm,
-  layerNorm,
-  type Linear,
-  linear,
-  mish,
-  mlp,
-  rowsLike,
-} from "./nn.ts";
+import { fourierEmbedding, initLinear, initMlp, type Linear, linear, mish, mlp, rowsLike } from "./nn.ts";
+import { initLayerNorm, type LayerNorm, layerNorm } from "./layer_norm.ts";
 import type { Rng } from "./rng.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 

@@ -4,7 +4,9 @@
  * @module
  */
 
+export * from "./acting.ts";
 export * from "./agent.ts";
+export * from "./config.ts";
 export * from "./conv.ts";
 export * from "./denoiser.ts";
 export * from "./deterministic_policy.ts";
@@ -12,6 +14,7 @@ export * from "./edm.ts";
 export * from "./gaussian.ts";
 export * from "./gradient.ts";
 export * from "./iql.ts";
+export * from "./layer_norm.ts";
 export * from "./ln_resnet.ts";
 export * from "./maf.ts";
 export * from "./mlp_actor.ts";
@@ -22,8 +25,11 @@ export * from "./rng.ts";
 export * from "./rows.ts";
 export * from "./samplers.ts";
 export * from "./stage.ts";
+export * from "./stochastic_policy.ts";
+export * from "./tanh_policy.ts";
 export * from "./td.ts";
 export * from "./train.ts";
 export * from "./trajectories.ts";
+export * from "./twin_critic.ts";
 export * from "./vp.ts";
 export * from "./vp_sde.ts";

@@ -1,18 +1,16 @@
 /**
  * Networks as plain functions over plain parameter trees.
  *
- * Weights are `[in, out]`, the transpose of PyTorch's. Activations and LayerNorm carry gradients of their own, written
- * with fewer operations than automatic differentiation would record.
+ * Weights are `[in, out]`, the transpose of PyTorch's. Activations carry gradients of their own, written with fewer
+ * operations than automatic differentiation would record.
  *
  * @module
  */
 
-import type { NdArray } from "../engine/array.ts";
-import { ndarray } from "../engine/array.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import type { Rng } from "./rng.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
-import { tracedLayerNormalization, tracedRowsScaled } from "../engine/trace.ts";
 
 /** An affine map, `x W + b`: `weight [in, out]`, `bias [out]`. */
 export interface Linear<L = Tensor> {
@@ -20,14 +18,6 @@ export interface Linear<L = Tensor> {
   weight: L;
   /** `[outputs]` */
   bias: L;
-}
-
-/** Scale and shift of a LayerNorm, both `[n]`. */
-export interface LayerNorm<L = Tensor> {
-  /** `[features]` */
-  scale: L;
-  /** `[features]` */
-  shift: L;
 }
 
 /** `x W + b`, `[batch, in] -> [batch, out]`. */
@@ -84,69 +74,6 @@ const reluOp = withGradient(
   (dy, [x]) => tf.mul(dy, tf.step(stopGradient(tf.relu(x)))), // Of the output, so that the runtime can fuse relu.
 );
 
-const layerNormEpsilon = 1e-5; // PyTorch's default.
-
-/** `[normalized scale + shift, mean, inverse deviation]` of the rows of `x`. */
-const layerNormParts = ([x, scale, shift]: Tensor[]): Tensor[] => {
-  const traced = tracedLayerNormalization(x, scale, shift, layerNormEpsilon);
-  if (traced) return traced;
-  const mean = tf.mean(x, 1, true);
-  const centred = tf.sub(x, mean);
-  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), layerNormEpsilon));
-  return [tf.add(tf.mul(tf.mul(centred, inverse), scale), shift), mean, inverse];
-};
-
-const rowMean = (x: Tensor, weight: Tensor) =>
-  tf.matMul(x as tf.Tensor2D, tf.reshape(tf.div(weight, x.shape[1]!), [-1, 1]) as tf.Tensor2D);
-
-/** `(x - mean) scale` with a mean and a scale per row. */
-const rowsScaled = withGradient(
-  ([x, mean, scale]) => tracedRowsScaled(x, mean, scale) ?? tf.mul(tf.sub(x, mean), scale),
-  (dy, [x, mean, scale]) => {
-    const dx = tf.mul(dy, scale);
-    return [dx, tf.neg(tf.sum(dx, 1, true)), tf.sum(tf.mul(dy, tf.sub(x, mean)), 1, true)];
-  },
-);
-
-// With z the normalized rows and g = dy scale: dx = inverse (g - mean(g) - z mean(g z)), where means are products. [Ours]
-const layerNormOp = withGradient(
-  (xs) => layerNormParts(xs)[0],
-  (dy, xs) => {
-    const [x, scale] = xs;
-    const inverse = inverseDeviationOp(...xs);
-    const normalized = rowsScaled(x, meanOp(...xs), inverse);
-    const product = tf.mul(dy, normalized);
-    const centred = rowsScaled(tf.mul(dy, scale), rowMean(dy, scale), inverse);
-    const projection = tf.mul(inverse, rowMean(product, scale));
-    const dx = tf.sub(centred, rowsScaled(normalized, tf.zerosLike(projection), projection));
-    return [dx, sumRows(product), sumRows(dy)];
-  },
-);
-
-// The row statistics share the forward pass's operation and have gradients, so that LayerNorm has second derivatives.
-const meanOp = withGradient(
-  (xs) => layerNormParts(xs)[1],
-  (
-    dy,
-    [x, scale, shift],
-  ) => [tf.mul(tf.div(dy, x.shape[1]!), tf.onesLike(x)), tf.zerosLike(scale), tf.zerosLike(shift)],
-);
-
-const inverseDeviationOp = withGradient(
-  (xs) => layerNormParts(xs)[2],
-  (dy, xs) => {
-    const [x, scale, shift] = xs;
-    const slope = tf.mul(dy, tf.pow(inverseDeviationOp(...xs), 3)); // d(1/sd)/dx = -(x - mean) / (n sd^3)
-    const dx = tf.mul(tf.sub(x, meanOp(...xs)), tf.div(slope, -x.shape[1]!));
-    return [dx, tf.zerosLike(scale), tf.zerosLike(shift)];
-  },
-);
-
-/** LayerNorm over the last axis of `[batch, n]`: biased variance, epsilon 1e-5 (Ba et al. 2016, arXiv 1607.06450). */
-export function layerNorm({ scale, shift }: LayerNorm, x: Tensor): Tensor {
-  return layerNormOp(x, scale, shift);
-}
-
 /** `s` with as many rows as `x`, if it has one row for all of them. */
 export function rowsLike(s: Tensor, x: Tensor): Tensor {
   return s.shape[0] === x.shape[0] ? s : tf.tile(s, [x.shape[0], 1]);
@@ -196,11 +123,6 @@ export function initLinear(inputs: number, outputs: number, rng: Rng): Linear<Nd
 /** A stack of default Linears through `sizes`. */
 export function initMlp(sizes: readonly number[], rng: Rng): Linear<NdArray>[] {
   return sizes.slice(1).map((n, i) => initLinear(sizes[i], n, rng.child(`${i}`)));
-}
-
-/** Scale 1, shift 0. */
-export function initLayerNorm(n: number): LayerNorm<NdArray> {
-  return { scale: ndarray(new Float32Array(n).fill(1), [n]), shift: ndarray(new Float32Array(n), [n]) };
 }
 
 /** An affine map with a random orthogonal weight (Saxe et al. 2013, gain 1) and zero bias. */

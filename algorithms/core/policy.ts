@@ -5,7 +5,8 @@
  */
 
 import { type NdArray, ndarray } from "../engine/array.ts";
-import type { Agent, AgentState, AnyAlgorithm, CommonConfig, Spec } from "./agent.ts";
+import type { Agent, AgentState, AnyAlgorithm, Spec } from "./agent.ts";
+import type { CommonConfig } from "./config.ts";
 import type { Actor } from "./mlp_actor.ts";
 import type { Rng } from "./rng.ts";
 import { createRng } from "./rng.ts";

@@ -9,16 +9,8 @@
 
 import { closest } from "fastest-levenshtein";
 import type { NdArray } from "../engine/array.ts";
-import {
-  type Agent,
-  type AgentState,
-  type Algorithm,
-  type Batch,
-  type CommonConfig,
-  resolveConfig,
-  type RewardTransform,
-  type Spec,
-} from "./agent.ts";
+import type { Agent, AgentState, Algorithm, Batch, Spec } from "./agent.ts";
+import { type CommonConfig, resolveConfig, type RewardTransform } from "./config.ts";
 import { createPolicy, type Policy, runStream } from "./policy.ts";
 import type { Rng } from "./rng.ts";
 

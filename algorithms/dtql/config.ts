@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertRange, type CommonConfig } from "../core/agent.ts";
+import { assertRange, type CommonConfig } from "../core/config.ts";
 
 /** Settings of DTQL. */
 export interface DtqlConfig extends CommonConfig {

@@ -6,18 +6,10 @@
  * @module
  */
 
-import {
-  type ActingRule,
-  type Agent,
-  type Algorithm,
-  type Batch,
-  drawActions,
-  drawNormals,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { stochasticPolicy } from "../core/stochastic_policy.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
 import { copyArrays, type NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import { assertDtql, type DtqlConfig, dtqlDefaults } from "./config.ts";
@@ -89,18 +81,7 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
     };
   });
 
-  type Policy = { actor: ScoreNetwork<NdArray>; observation: NdArray; noise: NdArray };
   const bounded = (action: Tensor) => config.denoised === "free" ? action : tf.clipByValue(action, -clip, clip);
-  const policy = compile<Policy, { action: Tensor }>("dql_kl/act", ({ actor, observation, noise }) => ({
-    action: bounded(klAction(actor, observation, noise)),
-  }));
-  const score = compile<Policy & { critic: Critic<NdArray> }, { action: Tensor; value: Tensor }>(
-    "dql_kl/candidates",
-    ({ actor, critic, observation, noise }) => {
-      const action = bounded(klAction(actor, observation, noise));
-      return { action, value: tf.minimum(...actionValues(critic, observation, action)) };
-    },
-  );
 
   return {
     init(rng) {
@@ -126,23 +107,12 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       return finishUpdate(state, await train({ state: arrays, batch, ...noises, steps: { ...steps, actor: actor() } }));
     },
 
-    act(state, observation, candidates, rng) {
-      const { actor: { params: actor }, criticTarget: critic } = state.arrays as KlArrays;
-      const rule: ActingRule<NdArray> = {
-        drawNoise: (rows) => drawNormals(rows, spec.actionDim, rng),
-        sample: (observation, noise) => policy({ actor, observation, noise }),
-        score: (observation, noise) => score({ actor, critic, observation, noise }),
-      };
-      return drawActions(rule, observation, candidates, rng);
-    },
-
-    exportPolicy(state) {
-      const actor = (state.arrays as KlArrays).actor.params;
-      const shapes = { observation: [1, spec.observationDim], noise: [1, spec.actionDim] };
-      return exportOnnx("dql_kl/policy", shapes, ({ observation, noise }) => ({
-        action: bounded(klAction(asConstants(actor), observation, noise)),
-      }));
-    },
+    ...stochasticPolicy<ScoreNetwork, Critic>("dql_kl", spec, {
+      paramsOf: (arrays) => (arrays as KlArrays).actor.params,
+      sample: (actor, s, [noise]) => bounded(klAction(actor, s, noise)),
+      criticOf: (arrays) => (arrays as KlArrays).criticTarget,
+      value: (critic, s, a) => tf.minimum(...actionValues(critic, s, a)),
+    }),
   };
 }
 

@@ -10,19 +10,12 @@
  * @module
  */
 
-import {
-  type ActingRule,
-  type Agent,
-  type Algorithm,
-  type Batch,
-  drawActions,
-  drawNormals,
-  exportActionDenoiser,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { stochasticPolicy } from "../core/stochastic_policy.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { exportActionDenoiser } from "../core/acting.ts";
 import type { NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants } from "../engine/export_onnx.ts";
 import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
 import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";
@@ -82,18 +75,6 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
     };
   });
 
-  type Policy = { actor: Linear<NdArray>[]; observation: NdArray; noise: NdArray };
-  const policy = compile<Policy, { action: Tensor }>("dtql/act", ({ actor, observation, noise }) => ({
-    action: actorSample(actor, observation, noise, spec.maxAction),
-  }));
-  const score = compile<Policy & { critic: Critic<NdArray> }, { action: Tensor; value: Tensor }>(
-    "dtql/candidates",
-    ({ actor, critic, observation, noise }) => {
-      const action = actorSample(actor, observation, noise, spec.maxAction);
-      return { action, value: tf.minimum(...actionValues(critic, observation, action)) };
-    },
-  );
-
   return {
     init(rng) {
       const arrays: DtqlArrays = {
@@ -116,16 +97,6 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       );
     },
 
-    act(state, observation, candidates, rng) {
-      const { actor: { params: actor }, criticTarget: critic } = state.arrays as DtqlArrays;
-      const rule: ActingRule<NdArray> = {
-        drawNoise: (rows) => drawNormals(rows, spec.actionDim, rng),
-        sample: (observation, noise) => policy({ actor, observation, noise }),
-        score: (observation, noise) => score({ actor, critic, observation, noise }),
-      };
-      return drawActions(rule, observation, candidates, rng);
-    },
-
     createActor: (state, rng) =>
       createGaussianActor((state.arrays as DtqlArrays).actor.params, spec.maxAction, logStdRange, rng),
 
@@ -140,13 +111,12 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       return { bytes, levels, mostCalls: 1000 };
     },
 
-    exportPolicy(state) {
-      const actor = (state.arrays as DtqlArrays).actor.params;
-      const shapes = { observation: [1, spec.observationDim], noise: [1, spec.actionDim] };
-      return exportOnnx("dtql/policy", shapes, ({ observation, noise }) => ({
-        action: actorSample(asConstants(actor), observation, noise, spec.maxAction),
-      }));
-    },
+    ...stochasticPolicy<Linear[], Critic>("dtql", spec, {
+      paramsOf: (arrays) => (arrays as DtqlArrays).actor.params,
+      sample: (actor, s, [noise]) => actorSample(actor, s, noise, spec.maxAction),
+      criticOf: (arrays) => (arrays as DtqlArrays).criticTarget,
+      value: (critic, s, a) => tf.minimum(...actionValues(critic, s, a)),
+    }),
   };
 }
 

@@ -6,12 +6,10 @@
 
 import type { Spec } from "../core/agent.ts";
 import type { NdArray } from "../engine/array.ts";
+import { initLayerNorm, type LayerNorm, layerNorm } from "../core/layer_norm.ts";
 import {
-  initLayerNorm,
   initMlp,
   initOrthogonalLinear,
-  type LayerNorm,
-  layerNorm,
   type Linear,
   linear,
   mish,

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Batch, drawNormals, type Spec } from "../core/agent.ts";
+import type { Batch, Spec } from "../core/agent.ts";
+import { drawNormals } from "../core/acting.ts";
 import { column, copyArrays, type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { drawSigmas, edmDefaults, sigmasFromUniforms } from "../core/edm.ts";

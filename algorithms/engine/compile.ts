@@ -7,15 +7,16 @@
  * @module
  */
 
-import { type NdArray, ndarray } from "./array.ts";
+import type { NdArray } from "./array.ts";
 import { type Backend, currentBackend } from "./backend.ts";
-import { isSmall } from "./join.ts";
-import { type DType, encodeOnnx, renameValues } from "./onnx.ts";
+import { sizeOf } from "./graph.ts";
+import type { DType } from "./onnx.ts";
 import { createSession, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
+import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
 import { type Tensor, tf } from "./tensor.ts";
 import { traceGraph } from "./trace.ts";
-import { mapTree, treeEntries, treeLeaves, treeLike } from "./tree.ts";
+import { treeEntries, treeLeaves, treeLike } from "./tree.ts";
 
 /** The tree `T` with every array replaced by a tensor: what a compiled function sees of its inputs. */
 export type Traced<T> = T extends NdArray ? Tensor : T extends object ? { [K in keyof T]: Traced<T[K]> } : T;
@@ -24,34 +25,16 @@ export type Traced<T> = T extends NdArray ? Tensor : T extends object ? { [K in 
 export type Computed<T> = T extends Tensor ? NdArray : T extends object ? { [K in keyof T]: Computed<T[K]> } : T;
 
 const dtypeOf = (array: NdArray): DType => array.data instanceof Int32Array ? "int32" : "float32";
-const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-const newArray = ({ shape, dtype }: Spec): NdArray => {
-  const size = sizeOf(shape);
-  return { shape, data: dtype === "int32" ? new Int32Array(size) : new Float32Array(size) };
-};
-
-type Spec = { shape: readonly number[]; dtype: DType };
-
-interface Program {
+interface Program extends Layout {
   session: Session;
   structure: unknown;
-  /** For each input and output leaf, where it lies in the packed buffer; undefined for a leaf with its own. */
-  inputOffsets: readonly (number | undefined)[];
-  outputOffsets: readonly (number | undefined)[];
-  outputs: readonly Spec[];
-  /** For each output leaf, whether it belongs to the donated state. */
-  donated: readonly boolean[];
-  /** For each output leaf, the input leaf whose buffer it may be written over; undefined for one with a buffer of its own. */
-  over: readonly (number | undefined)[];
-  /** Buffers of states that were used up, to write the next state into: the packed one first. */
-  free: NdArray[][];
 }
 
 /** A compiled function. Call it with arrays; it resolves to arrays. */
 export type Compiled<I, O> = (inputs: I) => Promise<Computed<O>>;
 
+/** Leaves of states that were given to a call. */
 const spent = new WeakSet<NdArray>();
-const owners = new WeakMap<NdArray, { free: NdArray[][]; buffers: NdArray[] }>();
 
 /**
  * Compiles a pure function from a tree of arrays to a tree of arrays.
@@ -99,25 +82,6 @@ export function compile<
   };
 }
 
-const inState = (path: string) => path === "state" || path.startsWith("state/");
-
-interface Packing {
-  offsets: (number | undefined)[];
-  length: number;
-}
-
-/** Offsets of a state's small floats in one packed buffer, and its length: each buffer costs microseconds per call. */
-function packing(entries: readonly (readonly [string, Spec])[]): Packing {
-  let length = 0;
-  const offsets = entries.map(([path, { shape, dtype }]) => {
-    const size = sizeOf(shape);
-    if (!inState(path) || dtype !== "float32" || !isSmall({ shape })) return undefined;
-    length += size;
-    return length - size;
-  });
-  return { offsets, length };
-}
-
 async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I): Promise<Program> {
   const entries = treeEntries<NdArray>(inputs).map(([path, leaf]) =>
     [path, { shape: leaf.shape, dtype: dtypeOf(leaf) }] as const
@@ -125,7 +89,7 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
   const packed = packing(entries);
   const own = entries.filter((_, i) => packed.offsets[i] === undefined).map(([, spec]) => spec);
   let structure: unknown;
-  let outputs: readonly (readonly [string, Spec])[] = [];
+  let outputs: readonly (readonly [string, LeafSpec])[] = [];
   let unpacked = packed;
   const graph = traceGraph(name, [...own, { shape: [packed.length], dtype: "float32" }], (tensors) => {
     const vector = tensors.pop()!;
@@ -144,7 +108,7 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
     const joined = together.map((tensor) => tf.reshape(tensor, [-1]));
     return [...apart, joined.length > 0 ? tf.concat(joined, 0) : tf.zeros([0])];
   });
-  const nameOf = (prefix: string, found: readonly (readonly [string, Spec])[], { offsets }: Packing) => {
+  const nameOf = (prefix: string, found: readonly (readonly [string, LeafSpec])[], { offsets }: Packing) => {
     const apart = found.filter((_, i) => offsets[i] === undefined);
     return new Map(apart.map(([path], i) => [path, `${prefix}_${i}`]));
   };
@@ -153,9 +117,9 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
   return {
     session: await createSession(schedule(graph)),
     structure,
-    inputOffsets: packed.offsets,
-    outputOffsets: unpacked.offsets,
-    outputs: outputs.map(([, spec]) => spec),
+    inputs: packed,
+    outputs: unpacked,
+    specs: outputs.map(([, spec]) => spec),
     donated: outputs.map(([path]) => inState(path)),
     over: outputs.map(([path, spec]) => {
       const [from, to] = [inputNames.get(path), outputNames.get(path)];
@@ -167,9 +131,6 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
     free: [],
   };
 }
-
-const packedLength = (leaves: readonly Spec[] | readonly NdArray[], offsets: readonly (number | undefined)[]) =>
-  leaves.reduce((sum, leaf, i) => offsets[i] === undefined ? sum : sum + sizeOf(leaf.shape), 0);
 
 async function runProgram(
   name: string,
@@ -183,62 +144,12 @@ async function runProgram(
     }
   }
   const program = await pending;
-  const { inputOffsets, outputOffsets, outputs, donated, over } = program;
   const state = treeLeaves<NdArray>(inputs.state ?? []);
-  const owner = state.length > 0 ? owners.get(state[0]) : undefined;
-  const apart = new Set(leaves.map(({ data }) => data)).size === leaves.length; // No array stands for two inputs.
-  const whole = owner !== undefined && leaves.every((leaf, i) =>
-    inputOffsets[i] === undefined ||
-    owners.get(leaf) === owner && leaf.data.buffer === owner.buffers[0].data.buffer &&
-      leaf.data.byteOffset === 4 * inputOffsets[i]
-  ) && state.every((leaf) => owners.get(leaf) === owner);
-  const donates = donated.includes(true) && state.length > 0;
-  if (donates) state.forEach((leaf) => spent.add(leaf));
-
-  const own = leaves.filter((_, i) => inputOffsets[i] === undefined);
-  const feeds = [...own, whole ? owner.buffers[0] : pack(leaves, inputOffsets)];
-
-  const [packed, ...large] = (donates ? program.free.pop() : undefined) ?? [
-    ndarray(new Float32Array(packedLength(outputs, outputOffsets)), [packedLength(outputs, outputOffsets)]),
-    ...outputs.filter((_, i) => donated[i] && outputOffsets[i] === undefined && over[i] === undefined).map(newArray),
-  ];
-  let next = 0;
-  const parts = partsOf(packed, outputs, outputOffsets);
-  // New objects each time, so that a spent state stays spent when its buffers come back as another state.
-  const results = outputs.map((spec, i): NdArray => {
-    const offset = outputOffsets[i];
-    if (over[i] !== undefined) return whole && apart ? { ...leaves[over[i]] } : newArray(spec);
-    if (offset === undefined) return donated[i] ? { ...large[next++] } : newArray(spec);
-    return { shape: spec.shape, data: parts[i]! };
-  });
-  await program.session.run(feeds, [...results.filter((_, i) => outputOffsets[i] === undefined), packed]);
-  if (donates) {
-    if (whole) owner.free.push(owner.buffers);
-    const holder = { free: program.free, buffers: [packed, ...large] };
-    results.forEach((leaf, i) => donated[i] && owners.set(leaf, holder));
-  }
-  return treeLike<NdArray, unknown>(program.structure, results);
-}
-
-const knownParts = new WeakMap<NdArray["data"], (NdArray["data"] | undefined)[]>();
-
-/** The packed outputs' views of their buffer, made once: buffers come back, and views are dear. */
-function partsOf({ data }: NdArray, outputs: readonly Spec[], offsets: readonly (number | undefined)[]) {
-  const known = knownParts.get(data);
-  if (known) return known;
-  const parts = outputs.map(({ shape }, i) => {
-    const offset = offsets[i];
-    return offset === undefined ? undefined : data.subarray(offset, offset + sizeOf(shape));
-  });
-  knownParts.set(data, parts);
-  return parts;
-}
-
-function pack(leaves: readonly NdArray[], offsets: readonly (number | undefined)[]): NdArray {
-  const length = packedLength(leaves, offsets);
-  const data = new Float32Array(length);
-  leaves.forEach((leaf, i) => offsets[i] !== undefined && data.set(leaf.data, offsets[i]));
-  return ndarray(data, [length]);
+  if (program.donated.includes(true)) state.forEach((leaf) => spent.add(leaf));
+  const call = prepareCall(program, leaves, state);
+  await program.session.run(call.feeds, call.fetches);
+  call.finish();
+  return treeLike<NdArray, unknown>(program.structure, call.results);
 }
 
 /** On an eager backend the function runs as it is; tensors stay on the device only within one call. */
@@ -261,35 +172,4 @@ function runEagerly<I, O>(name: string, fn: (inputs: Traced<I>) => O, backend: B
     }));
     return treeLike<NdArray, unknown>(structure, arrays) as Computed<O>;
   };
-}
-
-/**
- * A function of named inputs as the bytes of an `.onnx` file, with everything else in it as constants.
- *
- * @param inputs Shape of each input, all `float32`.
- * @param fn From tensors by those names to tensors by the names of the outputs; see {@linkcode asConstants}.
- */
-export function exportOnnx(
-  name: string,
-  inputs: Readonly<Record<string, readonly number[]>>,
-  fn: (inputs: Record<string, Tensor>) => Record<string, Tensor>,
-): Uint8Array {
-  const names = Object.keys(inputs);
-  let outputNames: string[] = [];
-  const specs = names.map((key) => ({ shape: inputs[key], dtype: "float32" as const }));
-  const graph = traceGraph(name, specs, (tensors) => {
-    const outputs = fn(Object.fromEntries(names.map((key, i) => [key, tensors[i]])));
-    outputNames = Object.keys(outputs);
-    return Object.values(outputs);
-  });
-  const named = new Map([
-    ...names.map((key, i) => [graph.inputs[i].name, key] as const),
-    ...outputNames.map((key, i) => [graph.outputs[i].name, key] as const),
-  ]);
-  return encodeOnnx(renameValues(graph, named));
-}
-
-/** Arrays as tensors, to be used inside of {@linkcode exportOnnx}. */
-export function asConstants<T>(tree: T): Traced<T> {
-  return mapTree<NdArray, Tensor>(tree, ({ data, shape }) => tf.tensor(data, [...shape]));
 }

@@ -8,6 +8,7 @@ export * from "./array.ts";
 export * from "./backend.ts";
 export * from "./checkpoint.ts";
 export * from "./compile.ts";
+export * from "./export_onnx.ts";
 export { type OpenPolicy, openPolicy } from "./runtime.ts";
 export { type LossTerms, stopGradient, type Tensor, type TensorTree, tf, valueAndGrad } from "./tensor.ts";
 export * from "./tree.ts";

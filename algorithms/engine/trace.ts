@@ -1,517 +1,24 @@
 /**
- * The tracing backend: TF.js operations that append ONNX nodes and return symbolic tensors.
- *
- * Running a function on this backend, gradients included, leaves its whole computation behind as one graph. A symbolic
- * tensor may be a *view*: the graph's value has another shape (a reshape) or a smaller, broadcastable one (a fill, an
- * expanded gradient); nodes for these are written only where an operation needs them.
- *
- * To add an operation, add one line to {@linkcode kernels} and one case to `tests/core/trace_test.ts`.
+ * Tracing: a function run on symbolic tensors, gradients included, leaves its whole computation behind as one graph.
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
+import {
+  backend,
+  backendName,
+  currentGraph,
+  Graph,
+  type Info,
+  type Shape,
+  tensorOf,
+  tracing,
+  type Value,
+  whileTracing,
+} from "./graph.ts";
+import { kernels } from "./kernels.ts";
+import type { DType, OnnxGraph, OnnxNode } from "./onnx.ts";
 import { tf } from "./tensor.ts";
-import type { Attribute, DType, OnnxConstant, OnnxGraph, OnnxNode } from "./onnx.ts";
-
-type Shape = readonly number[];
-interface Value {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly dtype: DType;
-}
-interface Handle {
-  readonly value: Value;
-  readonly shape: Shape;
-}
-type Info = tf.TensorInfo;
-type Data = Float32Array | Int32Array | BigInt64Array | Uint8Array;
-// deno-lint-ignore no-explicit-any -- TF.js types the attributes of each kernel as its own interface
-type Attributes = any;
-
-const sizeOf = (shape: Shape) => shape.reduce((a, b) => a * b, 1);
-const sameShape = (a: Shape, b: Shape) => a.length === b.length && a.every((n, i) => n === b[i]);
-const broadcast = (a: Shape, b: Shape) => tf.backend_util.assertAndGetBroadcastShape([...a], [...b]);
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-
-/** The graph under construction; null outside of {@linkcode traceGraph}. */
-let current: Graph | null = null;
-
-/** Nodes, constants and the symbolic tensors that stand for their values. */
-class Graph {
-  readonly nodes: OnnxNode[] = [];
-  readonly constants = new Map<string, OnnxConstant>();
-  readonly handles = new WeakMap<object, Handle>();
-  readonly splats = new Map<string, number>(); // Scalar constants, by name.
-  readonly shapes = new Map<string, Shape>();
-  readonly pieces = new Map<string, { whole: Value; start: number }>(); // Of vectors that were split.
-  readonly #known = new Map<string, Value[]>(); // Common sub-expressions: one node for equal operations.
-  #count = 0;
-
-  name(): string {
-    return `v${this.#count++}`;
-  }
-
-  constant(data: Data, shape: Shape, dtype: DType): Value {
-    const bytes = new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
-    const key = `${dtype}[${shape}]=${createHash("sha256").update(bytes).digest("base64")}`;
-    const found = this.constants.get(key);
-    if (found) return found;
-    const value = { name: this.name(), shape: [...shape], dtype, data };
-    this.constants.set(key, value);
-    if (shape.length === 0) this.splats.set(value.name, Number(data[0]));
-    return value;
-  }
-
-  ints(values: readonly number[]): Value {
-    return this.constant(BigInt64Array.from(values, BigInt), [values.length], "int64");
-  }
-
-  nodeOutputs(
-    op: string,
-    inputs: readonly Value[],
-    outputs: readonly { shape: Shape; dtype: DType }[],
-    attributes: Record<string, Attribute> = {},
-  ): Value[] {
-    const key = `${op}(${inputs.map((v) => v.name)})${JSON.stringify(attributes)}${outputs.map((o) => o.shape.join())}`;
-    const found = this.#known.get(key);
-    if (found) return found;
-    const values = outputs.map(({ shape, dtype }) => ({ name: this.name(), shape: [...shape], dtype }));
-    for (const value of values) this.shapes.set(value.name, value.shape);
-    this.nodes.push({ op, inputs: inputs.map((v) => v.name), outputs: values.map((v) => v.name), attributes });
-    this.#known.set(key, values);
-    return values;
-  }
-
-  node(op: string, inputs: readonly Value[], shape: Shape, dtype: DType, attributes?: Record<string, Attribute>) {
-    return this.nodeOutputs(op, inputs, [{ shape, dtype }], attributes)[0];
-  }
-
-  /** A symbolic tensor over `value`, seen as `shape`. */
-  tensor(value: Value, shape: Shape = value.shape): Info {
-    const dataId = {};
-    this.handles.set(dataId, { value, shape });
-    return { dataId, shape: [...shape], dtype: value.dtype === "int64" ? "int32" : value.dtype };
-  }
-
-  /** The graph's view of a tensor, which may also be an eager one captured from outside. */
-  handle(info: Info): Handle {
-    const known = this.handles.get(info.dataId);
-    if (known) return sameShape(known.shape, info.shape) ? known : { value: known.value, shape: info.shape };
-    const outside = tf.engine().state.tensorInfo.get(info.dataId);
-    if (!outside || outside.backend === backend) throw new Error("Cannot trace: a tensor of another trace was used");
-    const data = outside.backend.readSync(info.dataId) as Float32Array | Int32Array | Uint8Array;
-    return { value: this.constant(data.slice(), info.shape, info.dtype as DType), shape: info.shape };
-  }
-
-  /** A value of exactly the tensor's shape. */
-  exact(info: Info): Value {
-    const { value, shape } = this.handle(info);
-    if (sameShape(value.shape, shape)) return value;
-    const op = sizeOf(value.shape) === sizeOf(shape) ? "Reshape" : "Expand";
-    return this.node(op, [value, this.ints(shape)], shape, value.dtype);
-  }
-
-  /** A value that broadcasts to the tensor's shape. */
-  loose(info: Info): Value {
-    const { value, shape } = this.handle(info);
-    const reshaped = sizeOf(value.shape) === sizeOf(shape) && sizeOf(shape) > 1 && !sameShape(value.shape, shape);
-    return reshaped || value.shape.length > shape.length ? this.exact(info) : value;
-  }
-}
-
-/** Symbolic tensors hold no values, so reading one is an error that names the way out. */
-class TracingBackend extends tf.KernelBackend {
-  override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
-    const data = values as Float32Array | Int32Array | Uint8Array;
-    const typed = dtype === "int32"
-      ? Int32Array.from(data)
-      : dtype === "bool"
-      ? Uint8Array.from(data)
-      : Float32Array.from(data);
-    return constantTensor(graph(), typed, shape, dtype as DType).dataId;
-  }
-  override read(): never {
-    throw new TypeError(
-      "Cannot read a tensor's values inside a compiled function: data() and dataSync() have no value while the " +
-        "function is traced; return the tensor from the function and read it there",
-    );
-  }
-  override readSync(): never {
-    return this.read();
-  }
-  override disposeData(): boolean {
-    return true;
-  }
-  override incRef() {}
-  override refCount(): number {
-    return 1;
-  }
-  override numDataIds(): number {
-    return 0;
-  }
-  override floatPrecision(): 32 {
-    return 32;
-  }
-  override timerAvailable(): boolean {
-    return false;
-  }
-}
-
-/** A constant; one of equal elements is kept as a scalar, which broadcasts. */
-function constantTensor(g: Graph, data: Data, shape: Shape, dtype: DType): Info {
-  const splat = data.length > 1 && (data as Float32Array).every((x) => x === data[0]);
-  return splat ? g.tensor(g.constant(data.slice(0, 1), [], dtype), shape) : g.tensor(g.constant(data, shape, dtype));
-}
-
-const backend = new TracingBackend();
-const backendName = "onestep-trace";
-
-function graph(): Graph {
-  if (!current) throw new Error("Cannot trace: no compiled function is being traced");
-  return current;
-}
-
-type Kernel = (g: Graph, inputs: Record<string, Info> & Info[], attributes: Attributes) => Info | Info[];
-
-const unary = (op: string, attributes?: Record<string, Attribute>, dtype?: DType): Kernel => (g, { x }) => {
-  const value = g.loose(x);
-  return g.tensor(g.node(op, [value], value.shape, dtype ?? value.dtype, attributes), x.shape);
-};
-
-const commutative = new Set(["Add", "Mul"]);
-
-const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
-  const [x, y] = [g.loose(a), g.loose(b)];
-  const shape = broadcast(a.shape, b.shape);
-  const [left, right] = [g.splats.get(x.name), g.splats.get(y.name)];
-  if ((op === "Mul" || op === "Div") && right === 1 || (op === "Add" || op === "Sub") && right === 0) {
-    return g.tensor(x, shape);
-  }
-  if (op === "Mul" && left === 1 || op === "Add" && left === 0) return g.tensor(y, shape);
-  const small = broadcast(x.shape, y.shape);
-  const operands = commutative.has(op) && y.shape.length === 0 ? [y, x] : [x, y]; // The faster order for scalars.
-  return g.tensor(g.node(op, operands, small, dtype ?? x.dtype), shape);
-};
-
-const scalar = (g: Graph, x: number, dtype: DType = "float32") =>
-  g.constant(dtype === "int32" ? Int32Array.of(x) : Float32Array.of(x), [], dtype);
-
-const reduce = (op: string): Kernel => (g, { x }, { axis, reductionIndices, keepDims }) => {
-  const axes = tf.util.parseAxisParam(axis ?? reductionIndices ?? range(x.shape.length), x.shape);
-  if (axes.length === 0) return g.tensor(g.exact(x));
-  const kept = x.shape.map((n, i) => axes.includes(i) ? 1 : n);
-  const shape = keepDims ? kept : kept.filter((_, i) => !axes.includes(i));
-  const attributes = { keepdims: { int: keepDims ? 1 : 0 } };
-  const value = g.exact(x);
-  return g.tensor(g.node(op, [value, g.ints(axes)], shape, value.dtype, attributes));
-};
-
-const slice = (g: Graph, x: Info, begin: readonly number[], size: readonly number[], steps?: readonly number[]) => {
-  const value = g.exact(x);
-  if (!steps && sameShape(size, x.shape)) return g.tensor(value);
-  const end = begin.map((b, i) => b + size[i] * (steps?.[i] ?? 1));
-  const inputs = [value, g.ints(begin), g.ints(end), g.ints(range(begin.length))];
-  return g.tensor(g.node("Slice", steps ? [...inputs, g.ints(steps)] : inputs, size, value.dtype));
-};
-
-/** Vectors with neighbouring pieces of one vector put together again. */
-function mergePieces(g: Graph, values: Value[]): Value[] {
-  const runs: { whole: Value; start: number; end: number }[] = [];
-  for (const value of values) {
-    const { whole, start } = g.pieces.get(value.name) ?? { whole: value, start: 0 };
-    const [last, end] = [runs.at(-1), start + value.shape[0]];
-    if (last?.whole.name === whole.name && last.end === start) last.end = end;
-    else runs.push({ whole, start, end });
-  }
-  return runs.map(({ whole, start, end }) => {
-    if (start === 0 && end === whole.shape[0]) return whole;
-    const piece = values.find((value) => {
-      const found = g.pieces.get(value.name);
-      return found?.whole.name === whole.name && found.start === start && value.shape[0] === end - start;
-    });
-    return piece ?? g.node("Slice", [whole, g.ints([start]), g.ints([end]), g.ints([0])], [end - start], whole.dtype);
-  });
-}
-
-const concat = (g: Graph, xs: Info[], axis: number) => {
-  const pieces = xs.filter((x) => x.shape[axis] > 0).map((x) => g.exact(x));
-  const values = xs[0].shape.length === 1 ? mergePieces(g, pieces) : pieces;
-  if (values.length === 1) return g.tensor(values[0]);
-  const shape = values[0].shape.map((n, i) => i === axis ? values.reduce((sum, v) => sum + v.shape[i], 0) : n);
-  return g.tensor(g.node("Concat", values, shape, values[0].dtype, { axis: { int: axis } }));
-};
-
-const split: Kernel = (g, { x }, { numOrSizeSplits, axis }) => {
-  const along = tf.util.parseAxisParam(axis, x.shape)[0];
-  const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along);
-  const value = g.exact(x);
-  const outputs = sizes.map((n) => ({ shape: x.shape.map((m, i) => i === along ? n : m), dtype: value.dtype }));
-  const values = g.nodeOutputs("Split", [value, g.ints(sizes)], outputs, { axis: { int: along } });
-  let start = 0;
-  for (const piece of x.shape.length === 1 ? values : []) {
-    g.pieces.set(piece.name, { whole: value, start });
-    start += piece.shape[0];
-  }
-  return values.map((v) => g.tensor(v));
-};
-
-const transpose = (g: Graph, value: Value, perm: readonly number[]) =>
-  perm.every((p, i) => p === i)
-    ? value
-    : g.node("Transpose", [value], perm.map((p) => value.shape[p]), value.dtype, { perm: { ints: perm } });
-
-const matMul: Kernel = (g, { a, b }, { transposeA, transposeB }) => {
-  const y = g.exact(b);
-  const swap = (rank: number) => [...range(rank - 2), rank - 1, rank - 2];
-  const rows = a.shape[a.shape.length - (transposeA ? 1 : 2)];
-  const columns = y.shape[y.shape.length - (transposeB ? 2 : 1)];
-  if (a.shape.length === 2 && b.shape.length === 2) {
-    if (rows === 1 && !transposeB && columns > 1) { // A weighted column sum: of a vector, which is faster and needs no reshape after.
-      const { value } = g.handle(a);
-      const splat = g.splats.get(value.name);
-      const length = [y.shape[0]];
-      const vector = splat === undefined
-        ? g.exact(g.tensor(value, length))
-        : g.constant(new Float32Array(y.shape[0]).fill(splat), length, "float32");
-      return g.tensor(g.node("MatMul", [vector, y], [columns], "float32"), [1, columns]);
-    }
-    const attributes = { transA: { int: transposeA ? 1 : 0 }, transB: { int: transposeB ? 1 : 0 } };
-    return g.tensor(g.node("Gemm", [g.exact(a), y], [rows, columns], "float32", attributes));
-  }
-  const left = transposeA ? transpose(g, g.exact(a), swap(a.shape.length)) : g.exact(a);
-  const right = transposeB ? transpose(g, y, swap(b.shape.length)) : y;
-  const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  return g.tensor(g.node("MatMul", [left, right], [...batch, rows, columns], "float32"));
-};
-
-const fill = (g: Graph, shape: Shape, value: number, dtype: DType) =>
-  dtype === "bool"
-    ? g.tensor(g.constant(Uint8Array.of(value), [], "bool"), shape)
-    : g.tensor(scalar(g, value, dtype), shape);
-
-const select: Kernel = (g, { condition, t, e }) => {
-  const values = [condition, t, e].map((x) => g.loose(x));
-  const small = values.map((v) => v.shape).reduce(broadcast);
-  return g.tensor(g.node("Where", values, small, values[1].dtype), t.shape);
-};
-
-const view: Kernel = (g, { x }) => {
-  const { value, shape } = g.handle(x);
-  return g.tensor(value, shape);
-};
-
-/** Applies traced kernel `name` from within another kernel. */
-const run = (g: Graph, name: string, inputs: Record<string, Info>, attributes: Attributes = {}) =>
-  kernels[name](g, inputs as Record<string, Info> & Info[], attributes) as Info;
-
-/** What each TF.js kernel writes into the graph. */
-const kernels: Record<string, Kernel> = {
-  Abs: unary("Abs"),
-  Atanh: unary("Atanh"),
-  Ceil: unary("Ceil"),
-  Cos: unary("Cos"),
-  Erf: unary("Erf"),
-  Exp: unary("Exp"),
-  Floor: unary("Floor"),
-  IsNan: unary("IsNaN", {}, "bool"),
-  Log: unary("Log"),
-  LogicalNot: unary("Not", {}, "bool"),
-  Neg: unary("Neg"),
-  Reciprocal: unary("Reciprocal"),
-  Relu: unary("Relu"),
-  Sigmoid: unary("Sigmoid"),
-  Sign: unary("Sign"),
-  Sin: unary("Sin"),
-  Softplus: unary("Softplus"),
-  Sqrt: unary("Sqrt"),
-  Tanh: unary("Tanh"),
-  Add: elementwise("Add"),
-  Equal: elementwise("Equal", "bool"),
-  Greater: elementwise("Greater", "bool"),
-  GreaterEqual: elementwise("GreaterOrEqual", "bool"),
-  Less: elementwise("Less", "bool"),
-  LessEqual: elementwise("LessOrEqual", "bool"),
-  LogicalAnd: elementwise("And", "bool"),
-  LogicalOr: elementwise("Or", "bool"),
-  Maximum: elementwise("Max"),
-  Minimum: elementwise("Min"),
-  Multiply: elementwise("Mul"),
-  Pow: elementwise("Pow"),
-  RealDiv: elementwise("Div"),
-  Sub: elementwise("Sub"),
-  All: (g, { x }, attributes) => cast(g, run(g, "Min", { x: cast(g, x, "int32") }, attributes), "bool"),
-  Any: (g, { x }, attributes) => cast(g, run(g, "Max", { x: cast(g, x, "int32") }, attributes), "bool"),
-  Max: reduce("ReduceMax"),
-  Mean: reduce("ReduceMean"),
-  Min: reduce("ReduceMin"),
-  Sum: reduce("ReduceSum"),
-  AddN: (g, xs) => xs.reduce((a, b) => run(g, "Add", { a, b })),
-  ArgMax: (g, { x }, { axis }) => {
-    const value = g.exact(x);
-    const along = tf.util.parseAxisParam(axis, x.shape)[0];
-    const shape = x.shape.filter((_, i) => i !== along);
-    const found = g.node("ArgMax", [value], shape, "int64", { axis: { int: along }, keepdims: { int: 0 } });
-    return g.tensor(g.node("Cast", [found], shape, "int32", { to: { int: 6 } }));
-  },
-  BatchMatMul: matMul,
-  Cast: (g, { x }, { dtype }) => cast(g, x, dtype),
-  ClipByValue: (g, { x }, { clipValueMin, clipValueMax }) => {
-    const value = g.loose(x);
-    const bounds = [scalar(g, clipValueMin), scalar(g, clipValueMax)];
-    return g.tensor(g.node("Clip", [value, ...bounds], value.shape, value.dtype), x.shape);
-  },
-  Concat: (g, xs, { axis }) => concat(g, xs, tf.util.parseAxisParam(axis, xs[0].shape)[0]),
-  Cumsum: (g, { x }, { axis, exclusive, reverse }) => {
-    const attributes = { exclusive: { int: exclusive ? 1 : 0 }, reverse: { int: reverse ? 1 : 0 } };
-    const along = g.constant(BigInt64Array.of(BigInt(axis)), [], "int64");
-    return g.tensor(g.node("CumSum", [g.exact(x), along], x.shape, "float32", attributes));
-  },
-  ExpandDims: (g, { input }, { dim }) => {
-    const at = dim < 0 ? input.shape.length + 1 + dim : dim;
-    return g.tensor(g.exact(input), input.shape.toSpliced(at, 0, 1));
-  },
-  Expm1: (g, { x }) => {
-    const value = g.loose(x);
-    return g.tensor(
-      g.node("Sub", [g.node("Exp", [value], value.shape, "float32"), scalar(g, 1)], value.shape, "float32"),
-      x.shape,
-    );
-  },
-  Fill: (g, _, { shape, value, dtype }) => fill(g, shape, value, dtype ?? "float32"),
-  GatherV2: (g, { x, indices }, { axis, batchDims }) => {
-    if (batchDims) throw new TypeError(`Cannot trace gather: batchDims must be 0, current value is ${batchDims}`);
-    const along = tf.util.parseAxisParam(axis, x.shape)[0];
-    const shape = x.shape.toSpliced(along, 1, ...indices.shape);
-    const attributes = { axis: { int: along } };
-    return g.tensor(g.node("Gather", [g.exact(x), g.exact(indices)], shape, x.dtype as DType, attributes));
-  },
-  Identity: view,
-  LeakyRelu: (g, { x }, { alpha }) => unary("LeakyRelu", { alpha: { float: alpha } })(g, { x } as never, {}),
-  Log1p: (g, { x }) => {
-    const value = g.loose(x);
-    const sum = g.node("Add", [value, scalar(g, 1)], value.shape, "float32");
-    return g.tensor(g.node("Log", [sum], value.shape, "float32"), x.shape);
-  },
-  LogSoftmax: (g, { logits }) =>
-    g.tensor(g.node("LogSoftmax", [g.exact(logits)], logits.shape, "float32", { axis: { int: -1 } })),
-  NotEqual: (g, { a, b }) => run(g, "LogicalNot", { x: run(g, "Equal", { a, b }) }),
-  OnesLike: (g, { x }) => fill(g, x.shape, 1, x.dtype as DType),
-  Pack: (g, xs, { axis }) => {
-    const along = axis < 0 ? axis + xs[0].shape.length + 1 : axis;
-    return concat(g, xs.map((x) => g.tensor(g.exact(x), x.shape.toSpliced(along, 0, 1))), along);
-  },
-  PadV2: (g, { x }, { paddings, constantValue }) => {
-    const shape = x.shape.map((n, i) => n + paddings[i][0] + paddings[i][1]);
-    const pads = [...paddings.map((p: number[]) => p[0]), ...paddings.map((p: number[]) => p[1])];
-    return g.tensor(
-      g.node("Pad", [g.exact(x), g.ints(pads), scalar(g, constantValue, x.dtype as DType)], shape, x.dtype as DType),
-    );
-  },
-  Reshape: (g, { x }, { shape }) => {
-    const wanted = tf.util.inferFromImplicitShape(shape, sizeOf(x.shape));
-    const { value } = g.handle(x);
-    if (value.shape.length === 0) return g.tensor(value, wanted); // A fill stays a fill.
-    return g.tensor(sizeOf(value.shape) === sizeOf(x.shape) ? value : g.exact(x), wanted);
-  },
-  Rsqrt: (g, { x }) => run(g, "Reciprocal", { x: run(g, "Sqrt", { x }) }),
-  Select: select,
-  Slice: (g, { x }, { begin, size }) => {
-    const [start, extent] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size);
-    return slice(g, x, start, extent);
-  },
-  Softmax: (g, { logits }) =>
-    g.tensor(g.node("Softmax", [g.exact(logits)], logits.shape, "float32", { axis: { int: -1 } })),
-  SplitV: split,
-  Square: (g, { x }) => run(g, "Multiply", { a: x, b: x }),
-  SquaredDifference: (g, { a, b }) => run(g, "Square", { x: run(g, "Sub", { a, b }) }),
-  Step: (g, { x }, { alpha }) => {
-    const positive = run(g, "Greater", { a: x, b: fill(g, [], 0, "float32") });
-    if (!alpha) return cast(g, positive, "float32");
-    const [t, e] = [1, alpha].map((value) => fill(g, x.shape, value, "float32"));
-    return run(g, "Select", { condition: positive, t, e });
-  },
-  StridedSlice: (g, { x }, attributes) => {
-    const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = attributes;
-    const info = tf.slice_util.sliceInfo(
-      [...x.shape],
-      begin,
-      end,
-      strides,
-      beginMask,
-      endMask,
-      ellipsisMask,
-      newAxisMask,
-      shrinkAxisMask,
-    );
-    const sliced = slice(g, x, info.begin, info.finalShapeSparse, info.strides);
-    return run(g, "Reshape", { x: sliced }, { shape: info.finalShape });
-  },
-  Tile: (g, { x }, { reps }) => {
-    const shape = x.shape.map((n, i) => n * reps[i]);
-    const { value } = g.handle(x);
-    if (value.shape.length === 0) return g.tensor(value, shape);
-    return g.tensor(g.node("Tile", [g.exact(x), g.ints(reps)], shape, x.dtype as DType));
-  },
-  Transpose: (g, { x }, { perm }) => g.tensor(transpose(g, g.exact(x), perm)),
-  Unpack: (g, { value }, { axis }) => {
-    const along = tf.util.parseAxisParam(axis, value.shape)[0];
-    const parts = split(g, { x: value } as never, { numOrSizeSplits: value.shape[along], axis: along }) as Info[];
-    return parts.map((part) => g.tensor(g.exact(part), value.shape.toSpliced(along, 1)));
-  },
-  ZerosLike: (g, { x }) => fill(g, x.shape, 0, x.dtype as DType),
-};
-
-function cast(g: Graph, x: Info, dtype: DType): Info {
-  const value = g.loose(x);
-  if (value.dtype === dtype) return g.tensor(value, x.shape);
-  const to = { float32: 1, int32: 6, int64: 7, bool: 9 }[dtype];
-  return g.tensor(g.node("Cast", [value], value.shape, dtype, { to: { int: to } }), x.shape);
-}
-
-/** Names of the TF.js kernels that can be traced. */
-export function tracedKernels(): string[] {
-  return Object.keys(kernels).sort();
-}
-
-/**
- * Kernels of our own, for one ONNX operator where TF.js would write many; outside a trace the caller composes them.
- *
- * @returns `[scaled and shifted, mean, inverse deviation]` for `x [batch, n]`: `[batch, n]`, `[batch, 1]`, `[batch, 1]`;
- * null outside a trace.
- */
-export function tracedLayerNormalization(
-  x: tf.Tensor,
-  scale: tf.Tensor,
-  shift: tf.Tensor,
-  epsilon: number,
-): tf.Tensor[] | null {
-  if (!current) return null;
-  const g = current;
-  const row = [x.shape[0], 1];
-  const values = g.nodeOutputs(
-    "LayerNormalization",
-    [x, scale, shift].map((tensor) => g.exact(tensor)),
-    [{ shape: x.shape, dtype: "float32" }, { shape: row, dtype: "float32" }, { shape: row, dtype: "float32" }],
-    { axis: { int: -1 }, epsilon: { float: epsilon } },
-  );
-  return values.map((v) => tf.engine().makeTensorFromTensorInfo(g.tensor(v), backend));
-}
-
-/**
- * `(x - mean) scale` for `x [batch, n]` and `mean` and `scale [batch, 1]` in one pass, as a BatchNormalization whose channels are the rows;
- * null outside a trace.
- */
-export function tracedRowsScaled(x: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor): tf.Tensor | null {
-  if (!current) return null;
-  const g = current;
-  const [rows, n] = x.shape;
-  const view = (tensor: tf.Tensor, shape: Shape) => g.exact(g.tensor(g.exact(tensor), shape));
-  const fill = (value: number) => g.constant(new Float32Array(rows).fill(value), [rows], "float32");
-  const inputs = [view(x, [1, rows, n]), view(scale, [rows]), fill(0), view(mean, [rows]), fill(1)];
-  const scaled = g.node("BatchNormalization", inputs, [1, rows, n], "float32", { epsilon: { float: 0 } });
-  return tf.engine().makeTensorFromTensorInfo(g.tensor(scaled, [rows, n]), backend);
-}
 
 function registerOnce() {
   if (tf.findBackendFactory(backendName)) return;
@@ -520,7 +27,7 @@ function registerOnce() {
     tf.registerKernel({
       kernelName,
       backendName,
-      kernelFunc: ({ inputs, attrs }) => kernel(graph(), inputs as Record<string, Info> & Info[], attrs ?? {}),
+      kernelFunc: ({ inputs, attrs }) => kernel(currentGraph(), inputs as Record<string, Info> & Info[], attrs ?? {}),
     });
   }
 }
@@ -591,8 +98,8 @@ export function traceGraph(
   fn: (inputs: tf.Tensor[]) => tf.Tensor[],
 ): TracedGraph {
   registerOnce();
-  if (current) throw new Error(`Cannot compile ${name}: another function is being traced`);
-  const g = current = new Graph();
+  if (tracing()) throw new Error(`Cannot compile ${name}: another function is being traced`);
+  const g = new Graph();
   const previous = tf.getBackend();
   const random = Math.random;
   Math.random = () => {
@@ -605,10 +112,13 @@ export function traceGraph(
     const values = inputs.map(({ shape, dtype }, i) => ({ name: `input_${i}`, shape, dtype }));
     for (const { name, shape } of values) g.shapes.set(name, shape);
     const results: Value[] = [];
-    tf.tidy(() => {
-      const tensors = values.map((value) => tf.engine().makeTensorFromTensorInfo(g.tensor(value), backend));
-      results.push(...fn(tensors).map((tensor) => g.exact(tensor)));
-    });
+    whileTracing(
+      g,
+      () =>
+        tf.tidy(() =>
+          results.push(...fn(values.map((value) => tensorOf(g.tensor(value)))).map((tensor) => g.exact(tensor)))
+        ),
+    );
     const outputs = results.map((value, i) => ({ ...value, name: `output_${i}` }));
     nameOutputs(g, results, outputs);
     const nodes = simplify(g, outputs);
@@ -618,7 +128,6 @@ export function traceGraph(
   } catch (error) {
     throw named(error, name);
   } finally {
-    current = null;
     Math.random = random;
     if (previous) tf.setBackend(previous);
   }
@@ -629,7 +138,7 @@ function named(error: unknown, name: string): unknown {
   if (missing) {
     return new TypeError(
       `Cannot compile ${name}: operation ${missing[1]} has no traced kernel; add it to kernels in ` +
-        "algorithms/core/trace.ts",
+        "algorithms/engine/kernels.ts",
       { cause: error },
     );
   }

@@ -7,7 +7,9 @@
  * @module
  */
 
-import { type AgentState, assertRange, type CommonConfig, drawNormals } from "../core/agent.ts";
+import type { AgentState } from "../core/agent.ts";
+import { assertRange, type CommonConfig } from "../core/config.ts";
+import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import type { Rng } from "../core/rng.ts";

@@ -6,9 +6,12 @@
  * @module
  */
 
-import { type Agent, type Algorithm, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
+import { type Agent, type Algorithm, finishUpdate, type Spec } from "../core/agent.ts";
+import { assertRange } from "../core/config.ts";
+import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { deterministicPolicy } from "../core/deterministic_policy.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
@@ -152,10 +155,6 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
       return { state: { policies }, metrics: { policyLoss: trained[0].value } };
     },
   );
-  const act = compile<{ arrays: StudentArrays; observation: NdArray }, { action: Tensor }>(
-    "obd/ensemble",
-    ({ arrays, observation }) => ({ action: ensemble(arrays.policies, observation) }),
-  );
   return {
     init: (rng) => {
       const arrays: StudentArrays = { policies: [initPolicy(observationDim, actionDim, config, rng.child("policy"))] };
@@ -167,13 +166,7 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
         : drawNormals(action.shape[0], actionDim, rng.child("noise"));
       return finishUpdate(state, await train({ state: state.arrays as StudentArrays, observation, action, noise }));
     },
-    act: async (state, observation) => (await act({ arrays: state.arrays as StudentArrays, observation })).action,
-    exportPolicy(state) {
-      const { policies } = state.arrays as StudentArrays;
-      return exportOnnx("obd/policy", { observation: [1, observationDim] }, ({ observation }) => ({
-        action: ensemble(asConstants(policies), observation),
-      }));
-    },
+    ...deterministicPolicy("obd", spec, (arrays) => (arrays as StudentArrays).policies, ensemble),
   };
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type Algorithm, assertRange, type CommonConfig } from "../core/agent.ts";
+import type { Algorithm } from "../core/agent.ts";
+import { assertRange, type CommonConfig } from "../core/config.ts";
 
 /** How the policy's gradient weighs the score at a time (omega), with or without the baseline that subtracts the noise. */
 export type SrpoWeighting = "VDS" | "VDSnoise" | "stable" | "stablenoise" | "score" | "scorenoise";

@@ -8,21 +8,12 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  drawBySoftmax,
-  drawNormals,
-  repeatRows,
-  type Spec,
-  takeBest,
-} from "../core/agent.ts";
-import type { NdArray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
-import { type TwinCritic, twinValues } from "../core/iql.ts";
+import type { Agent, Algorithm, Spec } from "../core/agent.ts";
+import { assertRange } from "../core/config.ts";
+import { drawBySoftmax, takeBest } from "../core/acting.ts";
+import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
-import type { Rng } from "../core/rng.ts";
+import { stochasticPolicy } from "../core/stochastic_policy.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 import { type DpmSolver, dpmTimes, sampleAncestral, sampleDpm } from "../core/vp_sde.ts";
 import { type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
@@ -87,47 +78,20 @@ export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Age
       }, current value is "${sampler}"`,
     );
   }
-  const draws = samplers[sampler] === "ancestral" ? calls : 1;
-  type Policy = { behaviour: BehaviourNetwork<NdArray>; frequencies: NdArray; observation: NdArray; noises: NdArray[] };
-  const sample = compile<Policy, { action: Tensor }>(
-    `behaviour/${sampler}/${calls}`,
-    ({ behaviour, frequencies, observation, noises }) => ({
-      action: sampleBehaviour(behaviour, frequencies, observation, noises, config),
-    }),
-  );
-  const evaluate = compile<{ critic: TwinCritic<NdArray>; observation: NdArray; action: NdArray }, { value: Tensor }>(
-    "behaviour/values",
-    ({ critic, observation, action }) => ({ value: tf.minimum(...twinValues(critic, observation, action)) }),
-  );
-  const drawNoises = (rows: number, rng: Rng) =>
-    Array.from({ length: draws }, () => drawNormals(rows, spec.actionDim, rng));
-
   return {
     ...createSrpo(config, spec),
 
-    async act(state, observation, candidates, rng) {
-      const { behaviour: { params: behaviour }, frequencies, criticTarget: critic } = state.arrays as SrpoArrays;
-      const rows = candidates === 1 ? observation : repeatRows(observation, candidates);
-      const noises = drawNoises(rows.shape[0], rng);
-      const { action } = await sample({ behaviour, frequencies, observation: rows, noises });
-      if (candidates === 1) return action;
-      const { value } = await evaluate({ critic, observation: rows, action });
-      return choice === "argmax" ? takeBest(action, value, candidates) : drawBySoftmax(action, value, candidates, rng);
-    },
-
-    exportPolicy(state) {
-      const { behaviour: { params }, frequencies } = state.arrays as SrpoArrays;
-      const shapes = { observation: [1, spec.observationDim], noise: [draws, spec.actionDim] };
-      return exportOnnx("behaviour/policy", shapes, ({ observation, noise }) => ({
-        action: sampleBehaviour(
-          asConstants(params),
-          asConstants(frequencies),
-          observation,
-          tf.split(noise, draws, 0),
-          config,
-        ),
-      }));
-    },
+    ...stochasticPolicy<{ behaviour: BehaviourNetwork; frequencies: Tensor }, TwinCritic>("behaviour", spec, {
+      draws: samplers[sampler] === "ancestral" ? calls : 1,
+      paramsOf(arrays) {
+        const { behaviour: { params }, frequencies } = arrays as SrpoArrays;
+        return { behaviour: params, frequencies };
+      },
+      sample: ({ behaviour, frequencies }, s, noises) => sampleBehaviour(behaviour, frequencies, s, noises, config),
+      criticOf: (arrays) => (arrays as SrpoArrays).criticTarget,
+      value: (critic, s, a) => tf.minimum(...twinValues(critic, s, a)),
+      choose: choice === "argmax" ? takeBest : drawBySoftmax,
+    }),
   };
 }
 

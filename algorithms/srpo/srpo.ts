@@ -11,34 +11,21 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  type Batch,
-  drawNormals,
-  exportActionDenoiser,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { drawNormals, exportActionDenoiser } from "../core/acting.ts";
 import { column, type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile } from "../engine/compile.ts";
-import { deterministicPolicy } from "../core/deterministic_policy.ts";
-import { initIql, type IqlArrays, iqlStep, type TwinCritic, twinValues } from "../core/iql.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants } from "../engine/export_onnx.ts";
+import { initIql, type IqlArrays, iqlStep } from "../core/iql.ts";
+import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";
-import { createMlpActor } from "../core/mlp_actor.ts";
-import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
+import { initMlp, type Linear } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
+import { tanhAction, tanhPolicy } from "../core/tanh_policy.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { dpmTimes, vpMarginal } from "../core/vp_sde.ts";
 import { assertSrpo, type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
-
-// ------------------------------------------------------------------------------------------------------- Networks
-
-/** The policy's action, `[batch, A]` in (-1, 1). */
-export function srpoAction(p: Linear[], s: Tensor): Tensor {
-  return tf.tanh(mlp(p, s, relu));
-}
 
 // --------------------------------------------------------------------------------------------------------- Losses
 
@@ -171,12 +158,16 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
     "srpo/policy",
     ({ state, behaviour, frequencies, criticTarget, batch, step, noise }) => {
       const s = batch.observation;
-      const action = srpoAction(state.policy.params, s);
+      const action = tanhAction(state.policy.params, s, spec.maxAction);
       const direction = stopGradient(
         srpoActionGradient(behaviour, frequencies, criticTarget, s, action, noise, config),
       );
       // The loss whose gradient is Eq. 15's.
-      const policy = trainStep(state.policy, (p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), step);
+      const policy = trainStep(
+        state.policy,
+        (p) => tf.mean(tf.sum(tf.mul(direction, tanhAction(p, s, spec.maxAction)), 1)),
+        step,
+      );
       const q = tf.mul(tf.add(...twinValues(criticTarget, s, action)), 0.5);
       return {
         state: { policy: policy.next },
@@ -228,8 +219,6 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       );
     },
 
-    createActor: (state) => createMlpActor((state.arrays as SrpoArrays).policy.params, 1),
-
     exportDenoiser(state) {
       const { behaviour: { params }, frequencies } = state.arrays as SrpoArrays;
       const bytes = exportActionDenoiser("srpo/denoiser", spec, (s, x, { time, alpha, sigma }) => {
@@ -240,7 +229,7 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       return { bytes, levels, mostCalls: 1000 };
     },
 
-    ...deterministicPolicy("srpo", spec, (arrays) => (arrays as SrpoArrays).policy.params, srpoAction),
+    ...tanhPolicy("srpo", spec, (arrays) => (arrays as SrpoArrays).policy.params),
   };
 }
 

@@ -7,18 +7,12 @@
  * @module
  */
 
-import {
-  type Agent,
-  type Algorithm,
-  assertRange,
-  type Batch,
-  type CommonConfig,
-  drawNormals,
-  finishUpdate,
-  type Spec,
-} from "../core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { assertRange, type CommonConfig } from "../core/config.ts";
+import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { asConstants, compile, exportOnnx } from "../engine/compile.ts";
+import { compile } from "../engine/compile.ts";
+import { asConstants, exportOnnx } from "../engine/export_onnx.ts";
 import { fourierEmbedding, initMlp, type Linear, linear, mlp } from "../core/nn.ts";
 import {
   type AdamStep,

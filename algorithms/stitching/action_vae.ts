@@ -6,7 +6,7 @@
  * @module
  */
 
-import { drawNormals } from "../core/agent.ts";
+import { drawNormals } from "../core/acting.ts";
 import type { NdArray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear, linear, mlp, relu } from "../core/nn.ts";

@@ -8,7 +8,9 @@
  * @module
  */
 
-import { type AgentState, assertRange, drawNormals, finishUpdate, type Spec } from "../core/agent.ts";
+import { type AgentState, finishUpdate, type Spec } from "../core/agent.ts";
+import { assertRange } from "../core/config.ts";
+import { drawNormals } from "../core/acting.ts";
 import { column, copyArrays, type NdArray, ndarray, scalar } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { initMlp, type Linear } from "../core/nn.ts";

@@ -8,17 +8,8 @@
 
 import type { NdArray } from "../engine/array.ts";
 import { conv1d, downsample, groupNorm, upsample } from "../core/conv.ts";
-import {
-  initLayerNorm,
-  initLinear,
-  initMlp,
-  type LayerNorm,
-  type Linear,
-  linear,
-  mish,
-  mlp,
-  sinusoidalEmbedding,
-} from "../core/nn.ts";
+import { initLayerNorm, type LayerNorm } from "../core/layer_norm.ts";
+import { initLinear, initMlp, type Linear, linear, mish, mlp, sinusoidalEmbedding } from "../core/nn.ts";
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 

@@ -6,7 +6,8 @@
 
 import { join } from "node:path";
 import { toFileUrl } from "../../tools/paths.ts";
-import type { AnyAlgorithm, CommonConfig, Spec } from "../../algorithms/core/agent.ts";
+import type { AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
+import type { CommonConfig } from "../../algorithms/core/config.ts";
 import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";

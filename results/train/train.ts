@@ -7,7 +7,8 @@
 import { closest } from "fastest-levenshtein";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Algorithm, CommonConfig } from "../../algorithms/core/agent.ts";
+import type { Algorithm } from "../../algorithms/core/agent.ts";
+import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Policy } from "../../algorithms/core/policy.ts";
 import {
   type PreparedTraining,

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import { type Agent, type AgentState, resolveConfig, type Spec } from "../../algorithms/core/agent.ts";
+import type { Agent, AgentState, Spec } from "../../algorithms/core/agent.ts";
+import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { resolveConfig, takeBest } from "../../algorithms/core/agent.ts";
+import { resolveConfig } from "../../algorithms/core/config.ts";
+import { takeBest } from "../../algorithms/core/acting.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";

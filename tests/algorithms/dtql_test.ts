@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { drawBySoftmax, resolveConfig } from "../../algorithms/core/agent.ts";
+import { drawBySoftmax } from "../../algorithms/core/acting.ts";
+import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";

@@ -1,9 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { type Batch, resolveConfig } from "../../algorithms/core/agent.ts";
+import type { Batch } from "../../algorithms/core/agent.ts";
+import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
-import { type IqlArrays, iqlStep, twinValues } from "../../algorithms/core/iql.ts";
+import { type IqlArrays, iqlStep } from "../../algorithms/core/iql.ts";
+import { twinValues } from "../../algorithms/core/twin_critic.ts";
 import { behaviourNoise, initBehaviour } from "../../algorithms/core/ln_resnet.ts";
 import { fourierEmbedding, type Linear, mlp, relu } from "../../algorithms/core/nn.ts";
 import {
@@ -17,6 +19,7 @@ import {
   trainStep,
 } from "../../algorithms/core/optim.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { tanhAction } from "../../algorithms/core/tanh_policy.ts";
 import { bellmanTarget, expectileLoss } from "../../algorithms/core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
 import { treeLeaves } from "../../algorithms/engine/tree.ts";
@@ -26,7 +29,6 @@ import {
   behaviourLoss,
   diffuse,
   srpo,
-  srpoAction,
   srpoActionGradient,
   srpoDefaults,
   type SrpoWeighting,
@@ -115,9 +117,9 @@ Deno.test("behaviourNoise() and behaviourLoss() match SRPO's golden rows 3 and 4
   near(out.norms.data, wanted, 1e-4); // In the official order of tensors.
 });
 
-Deno.test("srpoAction() and twinValues() match SRPO's golden rows 5 and 6", async () => {
+Deno.test("tanhAction() and twinValues() match SRPO's golden rows 5 and 6", async () => {
   const out = await run({ p: policy(), q: target(), s: inputs().s }, ({ p, q, s }) => {
-    const a = srpoAction(p, s);
+    const a = tanhAction(p, s, 1);
     const [q1, q2] = twinValues(q, s, a);
     return { a, q1, q2, mean: tf.mean(tf.mul(tf.add(q1, q2), 0.5)) };
   });
@@ -141,8 +143,8 @@ for (const [name, wanted] of Object.entries(golden.policy_update)) {
     const given = { network, frequencies, p, adam: initAdam(p), q: target(), s, noise: noiseAt(times, z) };
     const step = adamStep(1, { learningRate: 3e-4 });
     const out = await run({ ...given, step }, ({ network, frequencies, p, adam, q, s, noise, step }) => {
-      const direction = srpoActionGradient(network, frequencies, q, s, srpoAction(p, s), noise, config);
-      const { grad } = valueAndGrad((p) => tf.mean(tf.sum(tf.mul(direction, srpoAction(p, s)), 1)), p);
+      const direction = srpoActionGradient(network, frequencies, q, s, tanhAction(p, s, 1), noise, config);
+      const { grad } = valueAndGrad((p) => tf.mean(tf.sum(tf.mul(direction, tanhAction(p, s, 1)), 1)), p);
       const next = adamUpdate(p, grad, adam, step).params as Linear[];
       return { gradient: tf.div(direction, 5), weight: next[0].weight };
     });

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { RewardTransform } from "../../algorithms/core/agent.ts";
+import type { RewardTransform } from "../../algorithms/core/config.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import {
   banditMetrics,

@@ -2,9 +2,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Backend, backends, useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile, type Compiled } from "../../algorithms/engine/compile.ts";
-import { layerNorm, mish, relu } from "../../algorithms/core/nn.ts";
+import { layerNorm } from "../../algorithms/core/layer_norm.ts";
+import { mish, relu } from "../../algorithms/core/nn.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
-import { tracedKernels } from "../../algorithms/engine/trace.ts";
+import { tracedKernels } from "../../algorithms/engine/kernels.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { hasWebGpu } from "../processes.ts";
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
-import { type AnyAlgorithm, resolveConfig } from "../../../algorithms/core/agent.ts";
+import type { AnyAlgorithm } from "../../../algorithms/core/agent.ts";
+import { resolveConfig } from "../../../algorithms/core/config.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { presetTask, trainSteps } from "../../../algorithms/core/train.ts";
 import { dtql } from "../../../algorithms/dtql/mod.ts";
