@@ -5,8 +5,8 @@
  * @module
  */
 
-import { createRng, loadTransitions, ndarray, type Rng, trainingStates } from "../mod.ts";
-import { distinctRows, takeRows } from "../algorithms/core/mod.ts";
+import { createRng, loadTransitions, ndarray, type Rng } from "../mod.ts";
+import { distinctRows, takeRows, trainingStates } from "../algorithms/core/mod.ts";
 import * as obd from "../algorithms/offline_behavior_distillation/mod.ts";
 
 const [dataset = "hopper-medium-replay-local", updates = "300"] = Deno.args;

@@ -23,11 +23,11 @@ export async function makeHopperFile(folder: string): Promise<string> {
 export const workspace: string = fromFileUrl(new URL("../../../", import.meta.url));
 
 /** Behaviour cloning by a linear policy: an algorithm in one file, outside of the package. */
-export const ownAlgorithm = (mod: string): string => `
+export const ownAlgorithm = (root: string): string => `
 import {
-  type Agent, type Algorithm, asConstants, type CommonConfig, compile, exportOnnx, finishUpdate, initTrained, type NdArray, ndarray,
-  adamStep, type AdamStep, type Batch, tf, trainStep, type Trained, type Tensor,
-} from "${mod}";
+  type Agent, type Algorithm, type Batch, type CommonConfig, adamStep, type AdamStep, finishUpdate, initTrained, trainStep, type Trained,
+} from "${root}algorithms/core/mod.ts";
+import { asConstants, compile, exportOnnx, type NdArray, ndarray, tf, type Tensor } from "${root}algorithms/engine/mod.ts";
 
 interface LinearConfig extends CommonConfig {
   learningRate: number;

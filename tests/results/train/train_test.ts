@@ -22,7 +22,7 @@ import { makeHopperFile, ownAlgorithm, workspace } from "./example.ts";
 const folder = await Deno.makeTempDir();
 const file = await makeHopperFile(folder);
 const data = await loadTransitions(file);
-await Deno.writeTextFile(join(folder, "linear.ts"), ownAlgorithm(toFileUrl(join(workspace, "mod.ts")).href));
+await Deno.writeTextFile(join(folder, "linear.ts"), ownAlgorithm(toFileUrl(workspace).href));
 globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
 
 const quiet = { log: [] } as const;
