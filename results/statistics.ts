@@ -12,8 +12,11 @@ import { createRng, type Rng } from "../algorithms/core/rng.ts";
 
 /** An estimate with a 95 % interval; null where one seed allows none. */
 export interface Interval {
+  /** The estimate. */
   mean: number;
+  /** Lower end of the interval. */
   low: number | null;
+  /** Upper end of the interval. */
   high: number | null;
   /** Training seeds; the fewest of any task. */
   n: number;
@@ -96,10 +99,10 @@ const aggregates = {
 };
 
 /** A statistic over tasks. */
-export type Aggregate = keyof typeof aggregates;
+export type Aggregate = "mean" | "median" | "interquartileMean" | "optimalityGap";
 
 /** All statistics over tasks. */
-export const aggregateNames = Object.keys(aggregates) as Aggregate[];
+export const aggregateNames: readonly Aggregate[] = Object.keys(aggregates) as Aggregate[];
 
 function taskMeans(values: Float64Array, ends: readonly number[]): Float64Array {
   return Float64Array.from(ends, (end, task) => mean(values.subarray(task === 0 ? 0 : ends[task - 1], end)));

@@ -6,7 +6,7 @@
 
 import { type ColumnTable, table } from "arquero";
 import { join } from "node:path";
-import type { TopLevelSpec } from "vega-lite";
+import type { FigureSpec } from "../../data/show/figure.ts";
 import { curveText, jupyterDisplay, showFigure, type Shown, shown } from "../../data/show/display.ts";
 import type { Episode } from "../../environments/mod.ts";
 import { writeAtomically, writeError } from "../../tools/files.ts";
@@ -67,8 +67,11 @@ export async function appendScore(folder: string, point: ScorePoint) {
 export interface CurveRun {
   /** Its name in the legend. */
   title: string;
+  /** Where it played. */
   task: string | null;
+  /** Of its training. */
   seed: number;
+  /** Its evaluations. */
   points: readonly ScorePoint[];
 }
 
@@ -79,7 +82,7 @@ export interface Curve extends Shown {
   /** Every evaluation, in the order of the runs and their updates. */
   readonly points: readonly ScorePoint[];
   /** A Vega-Lite figure: the mean over seeds, with a band of its 95 % interval where there are several. */
-  readonly figure: TopLevelSpec;
+  readonly figure: FigureSpec;
 }
 
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -115,7 +118,7 @@ export function createCurve(runs: readonly CurveRun[]): Curve {
   };
 }
 
-function curveFigure(runs: readonly CurveRun[]): TopLevelSpec {
+function curveFigure(runs: readonly CurveRun[]): FigureSpec {
   const groups = Map.groupBy(
     runs.flatMap((run) => run.points.map((point) => ({ ...run, ...point }))),
     (point) => `${point.title}/${point.task}/${point.update}`,
@@ -142,5 +145,5 @@ function curveFigure(runs: readonly CurveRun[]): TopLevelSpec {
       { mark: { type: "area", opacity: 0.18 }, encoding: { x, y: y("low"), y2: { field: "high" }, color } },
       { mark: { type: "line", strokeWidth: 2, point: { size: 25 } }, encoding: { x, y: y("score"), color } },
     ],
-  } as TopLevelSpec;
+  } as FigureSpec;
 }

@@ -131,6 +131,7 @@ export async function train<C extends CommonConfig>(
   data: TrainingData,
   options?: TrainOptions<C>,
 ): Promise<Run>;
+/** As above, for the path or the name of an algorithm. */
 export async function train(
   algorithm: string,
   data: TrainingData,

@@ -1,0 +1,8 @@
+/**
+ * Runs: training with folders, comparing, statistics over seeds and tasks.
+ *
+ * @module
+ */
+
+export * from "./train/mod.ts";
+export * from "./statistics.ts";
