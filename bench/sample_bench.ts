@@ -6,10 +6,10 @@
 
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { compile } from "../algorithms/engine/compile.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
+import { edmDefaults, edmDenoiserAt, edmLevels } from "../algorithms/core/edm.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { sampleEuler } from "../algorithms/core/samplers.ts";
+import { sampleDdim } from "../algorithms/core/samplers.ts";
 import {
   actorSample,
   dtqlDefaults,
@@ -29,8 +29,8 @@ const oneStep = compile<{ p: Linear<NdArray>[]; s: NdArray; noise: NdArray }>("o
 }));
 const iterative = (passes: number) =>
   compile<{ p: ScoreNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${passes} passes`, ({ p, s, noise }) => {
-    const denoise = edmDenoiser((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
-    return { action: sampleEuler(denoise, noise, edmSigmas(passes, edmDefaults)) };
+    const denoise = edmDenoiserAt((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
+    return { action: sampleDdim(denoise, noise, edmLevels(passes, edmDefaults)) };
   });
 
 for (const batch of [1, 256]) {

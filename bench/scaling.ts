@@ -11,9 +11,9 @@ import type { AgentState } from "../algorithms/core/agent.ts";
 import { useBackend, useThreads } from "../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { compile } from "../algorithms/engine/compile.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
+import { edmDefaults, edmDenoiserAt, edmLevels } from "../algorithms/core/edm.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { sampleEuler } from "../algorithms/core/samplers.ts";
+import { sampleDdim } from "../algorithms/core/samplers.ts";
 import { createDtql, dtqlDefaults, initScoreNetwork, type ScoreNetwork, scoreNetwork } from "../algorithms/dtql/mod.ts";
 import { writeFigure } from "../results/figures.ts";
 import { makeFolder, writeAtomically } from "../tools/files.ts";
@@ -82,8 +82,8 @@ async function measureActions(): Promise<{ steps: number; ms: number }[]> {
   const rows: { steps: number; ms: number }[] = [];
   for (const steps of chains) {
     const act = compile<{ p: ScoreNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${steps}`, ({ p, s, noise }) => {
-      const denoise = edmDenoiser((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
-      return { action: sampleEuler(denoise, noise, edmSigmas(steps, edmDefaults)) };
+      const denoise = edmDenoiserAt((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
+      return { action: sampleDdim(denoise, noise, edmLevels(steps, edmDefaults)) };
     });
     rows.push({ steps, ms: await timeCalls(() => act({ p, s, noise }), 20, 200) });
   }

@@ -16,7 +16,7 @@ import { exportActionDenoiser } from "../core/acting.ts";
 import type { NdArray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { asConstants } from "../engine/export_onnx.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../core/edm.ts";
+import { edmDefaults, edmDenoiser, edmLevels } from "../core/edm.ts";
 import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";
 import { type AdamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
@@ -106,9 +106,7 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
         const network = (input: Tensor, level: Tensor) => scoreNetwork(asConstants(params), input, s, level);
         return edmDenoiser(network, edmDefaults, clip)(x, sigma);
       });
-      const levels = (calls: number) =>
-        edmSigmas(calls, edmDefaults).map((sigma) => ({ time: sigma, alpha: 1, sigma }));
-      return { bytes, levels, mostCalls: 1000 };
+      return { bytes, levels: (nfe) => edmLevels(nfe, edmDefaults), mostNfe: 1000 };
     },
 
     ...stochasticPolicy<Linear[], Critic>("dtql", spec, {
