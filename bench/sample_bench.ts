@@ -12,24 +12,24 @@ import { createRng } from "../algorithms/core/rng.ts";
 import { sampleDdim } from "../algorithms/core/samplers.ts";
 import {
   actorSample,
+  type DiffusionNetwork,
+  diffusionNetwork,
   dtqlDefaults,
   initActor,
-  initScoreNetwork,
-  type ScoreNetwork,
-  scoreNetwork,
+  initDiffusionNetwork,
 } from "../algorithms/dtql/mod.ts";
 import { spec } from "./dtql_workload.ts";
 
 const rng = createRng("sampling");
 const actor = initActor(spec, dtqlDefaults, rng.child("actor"));
-const diffusion = initScoreNetwork(spec, dtqlDefaults, rng.child("diffusion"));
+const diffusion = initDiffusionNetwork(spec, dtqlDefaults, rng.child("diffusion"));
 
 const oneStep = compile<{ p: Linear<NdArray>[]; s: NdArray; noise: NdArray }>("one step", ({ p, s, noise }) => ({
   action: actorSample(p, s, noise, spec.maxAction),
 }));
 const iterative = (passes: number) =>
-  compile<{ p: ScoreNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${passes} passes`, ({ p, s, noise }) => {
-    const denoise = edmDenoiserAt((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
+  compile<{ p: DiffusionNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${passes} passes`, ({ p, s, noise }) => {
+    const denoise = edmDenoiserAt((x, level) => diffusionNetwork(p, x, s, level), edmDefaults, spec.maxAction);
     return { action: sampleDdim(denoise, noise, edmLevels(passes, edmDefaults)) };
   });
 

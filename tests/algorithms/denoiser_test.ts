@@ -14,7 +14,7 @@ import { scheduleLevels, vpSchedule } from "../../algorithms/core/vp.ts";
 import { sampleDpm } from "../../algorithms/core/dpm_solver.ts";
 import { vpLevels } from "../../algorithms/core/vp_sde.ts";
 import { createDiffusionQl, diffusionQlDefaults, noiseNetwork } from "../../algorithms/diffusion_ql.ts";
-import { createDtql, dtqlDefaults, scoreNetwork } from "../../algorithms/dtql/mod.ts";
+import { createDtql, diffusionNetwork, dtqlDefaults } from "../../algorithms/dtql/mod.ts";
 import { createSrpo, srpoDefaults } from "../../algorithms/srpo/mod.ts";
 
 const spec = { observationDim: 5, actionDim: 2, maxAction: 1 };
@@ -80,7 +80,7 @@ Deno.test("DTQL's exported diffusion model samples as Euler's method does", asyn
   for (const nfe of [1, 5, 20]) {
     const { action, ran } = await sampleExported(agent, arrays, nfe);
     const wanted = await sampleEagerly(arrays, (p: { diffusion: { params: never } }, s, x) => {
-      const denoise = edmDenoiserAt((x, level) => scoreNetwork(p.diffusion.params, x, s, level), edmDefaults, 1);
+      const denoise = edmDenoiserAt((x, level) => diffusionNetwork(p.diffusion.params, x, s, level), edmDefaults, 1);
       return sampleDdim(denoise, tf.mul(x, edmDefaults.sigmaMax), edmLevels(nfe, edmDefaults));
     });
     assertEquals(ran, nfe);
