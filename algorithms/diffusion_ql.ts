@@ -17,11 +17,11 @@ import { asConstants } from "./engine/export_onnx.ts";
 import { initMlp, type Linear, mish, mlp, rowsLike, sinusoidalEmbedding } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import type { Rng } from "./core/rng.ts";
-import { sampleDdpm } from "./core/samplers.ts";
+import { type Denoiser, sampleAncestral } from "./core/samplers.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { initTwin, type TwinCritic, twinError } from "./core/twin_critic.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
-import { type VpSchedule, vpSchedule } from "./core/vp.ts";
+import { scheduleLevels, type VpSchedule, vpSchedule } from "./core/vp.ts";
 
 /** Settings of Diffusion-QL. */
 export interface DiffusionQlConfig extends CommonConfig {
@@ -97,8 +97,15 @@ export function sampleActions(
   schedule: VpSchedule,
   maxAction: number,
 ): Tensor {
-  const predict = (x: Tensor, t: number) => noiseNetwork(p, x, tf.fill([x.shape[0], 1], t), s);
-  return sampleDdpm(predict, noise[0], noise.slice(1), schedule, maxAction);
+  const [start, ...noises] = noise;
+  const levels = scheduleLevels(schedule, schedule.beta.map((_, i) => schedule.beta.length - 1 - i));
+  const bounded = (x: Tensor) => tf.clipByValue(x, -maxAction, maxAction);
+  const denoise: Denoiser = (x, { time }) => {
+    const epsilon = noiseNetwork(p, x, tf.fill([x.shape[0], 1], time), s);
+    const kept = schedule.alphaBar[time];
+    return bounded(tf.sub(tf.mul(x, 1 / Math.sqrt(kept)), tf.mul(epsilon, Math.sqrt(1 / kept - 1))));
+  };
+  return bounded(sampleAncestral(denoise, start, levels, noises));
 }
 
 /** Denoising loss `mean((epsilon(x_t, t, s) - epsilon)^2)` (Eq. 1), with `alphaBar [batch, 1]` that of each row's t. */
@@ -254,18 +261,9 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         const clean = tf.div(tf.sub(x, tf.mul(noise, sigma)), alpha);
         return tf.clipByValue(clean, -spec.maxAction, spec.maxAction);
       });
-      const levels = (calls: number) => {
-        const times = Array.from(
-          { length: calls },
-          (_, i) => Math.round((steps - 1) * (1 - i / Math.max(calls - 1, 1))),
-        );
-        const noisy = times.map((time) => {
-          const kept = schedule.alphaBar[time];
-          return { time, alpha: Math.sqrt(kept), sigma: Math.sqrt(1 - kept) };
-        });
-        return [...noisy, { time: 0, alpha: 1, sigma: 0 }];
-      };
-      return { bytes, levels, mostCalls: steps };
+      const timeAt = (i: number, nfe: number) => Math.round((steps - 1) * (1 - i / Math.max(nfe - 1, 1)));
+      const levels = (nfe: number) => scheduleLevels(schedule, Array.from({ length: nfe }, (_, i) => timeAt(i, nfe)));
+      return { bytes, levels, mostNfe: steps };
     },
 
     ...stochasticPolicy<NoiseNetwork, TwinCritic>("diffusion_ql", spec, {

@@ -6,31 +6,31 @@
 
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { compile } from "../algorithms/engine/compile.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
+import { edmDefaults, edmDenoiserAt, edmLevels } from "../algorithms/core/edm.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { sampleEuler } from "../algorithms/core/samplers.ts";
+import { sampleDdim } from "../algorithms/core/samplers.ts";
 import {
   actorSample,
+  type DiffusionNetwork,
+  diffusionNetwork,
   dtqlDefaults,
   initActor,
-  initScoreNetwork,
-  type ScoreNetwork,
-  scoreNetwork,
+  initDiffusionNetwork,
 } from "../algorithms/dtql/mod.ts";
 import { spec } from "./dtql_workload.ts";
 
 const rng = createRng("sampling");
 const actor = initActor(spec, dtqlDefaults, rng.child("actor"));
-const diffusion = initScoreNetwork(spec, dtqlDefaults, rng.child("diffusion"));
+const diffusion = initDiffusionNetwork(spec, dtqlDefaults, rng.child("diffusion"));
 
 const oneStep = compile<{ p: Linear<NdArray>[]; s: NdArray; noise: NdArray }>("one step", ({ p, s, noise }) => ({
   action: actorSample(p, s, noise, spec.maxAction),
 }));
 const iterative = (passes: number) =>
-  compile<{ p: ScoreNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${passes} passes`, ({ p, s, noise }) => {
-    const denoise = edmDenoiser((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
-    return { action: sampleEuler(denoise, noise, edmSigmas(passes, edmDefaults)) };
+  compile<{ p: DiffusionNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${passes} passes`, ({ p, s, noise }) => {
+    const denoise = edmDenoiserAt((x, level) => diffusionNetwork(p, x, s, level), edmDefaults, spec.maxAction);
+    return { action: sampleDdim(denoise, noise, edmLevels(passes, edmDefaults)) };
   });
 
 for (const batch of [1, 256]) {

@@ -11,10 +11,16 @@ import type { AgentState } from "../algorithms/core/agent.ts";
 import { useBackend, useThreads } from "../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { compile } from "../algorithms/engine/compile.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
+import { edmDefaults, edmDenoiserAt, edmLevels } from "../algorithms/core/edm.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { sampleEuler } from "../algorithms/core/samplers.ts";
-import { createDtql, dtqlDefaults, initScoreNetwork, type ScoreNetwork, scoreNetwork } from "../algorithms/dtql/mod.ts";
+import { sampleDdim } from "../algorithms/core/samplers.ts";
+import {
+  createDtql,
+  type DiffusionNetwork,
+  diffusionNetwork,
+  dtqlDefaults,
+  initDiffusionNetwork,
+} from "../algorithms/dtql/mod.ts";
 import { writeFigure } from "../results/figures.ts";
 import { makeFolder, writeAtomically } from "../tools/files.ts";
 import { describeMachine, largePages } from "../tools/machine.ts";
@@ -75,15 +81,15 @@ async function measureTogether({ processes, threads }: Cores, rows: number, widt
 async function measureActions(): Promise<{ steps: number; ms: number }[]> {
   await useBackend("onnx");
   const rng = createRng("actions");
-  const p = initScoreNetwork(spec, dtqlDefaults, rng);
+  const p = initDiffusionNetwork(spec, dtqlDefaults, rng);
   const [s, noise] = [spec.observationDim, spec.actionDim].map((dim) =>
     ndarray(rng.fillNormal(new Float32Array(dim)), [1, dim])
   );
   const rows: { steps: number; ms: number }[] = [];
   for (const steps of chains) {
-    const act = compile<{ p: ScoreNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${steps}`, ({ p, s, noise }) => {
-      const denoise = edmDenoiser((x, level) => scoreNetwork(p, x, s, level), edmDefaults, spec.maxAction);
-      return { action: sampleEuler(denoise, noise, edmSigmas(steps, edmDefaults)) };
+    const act = compile<{ p: DiffusionNetwork<NdArray>; s: NdArray; noise: NdArray }>(`${steps}`, ({ p, s, noise }) => {
+      const denoise = edmDenoiserAt((x, level) => diffusionNetwork(p, x, s, level), edmDefaults, spec.maxAction);
+      return { action: sampleDdim(denoise, noise, edmLevels(steps, edmDefaults)) };
     });
     rows.push({ steps, ms: await timeCalls(() => act({ p, s, noise }), 20, 200) });
   }

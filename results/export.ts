@@ -114,8 +114,8 @@ async function denoiserOf(run: string, cell: Cell, updates: number, spec: Spec) 
   if (!agent.exportDenoiser) return null;
   const checkpoint = decodeCheckpoint(await Deno.readFile(join(run, "checkpoint.safetensors")));
   const fresh = agent.init(createRng("any"));
-  const { bytes, levels, mostCalls } = agent.exportDenoiser({ updates, arrays: restoreTree(fresh.arrays, checkpoint) });
-  const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostCalls);
+  const { bytes, levels, mostNfe } = agent.exportDenoiser({ updates, arrays: restoreTree(fresh.arrays, checkpoint) });
+  const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostNfe);
   const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));
   return { bytes, calls, levels: table };
 }

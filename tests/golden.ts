@@ -7,7 +7,7 @@
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Linear } from "../algorithms/core/nn.ts";
-import type { Critic, QNetwork, ScoreNetwork } from "../algorithms/dtql/mod.ts";
+import type { Critic, DiffusionNetwork, QNetwork } from "../algorithms/dtql/mod.ts";
 import type { TwinCritic } from "../algorithms/core/twin_critic.ts";
 import type { BehaviourNetwork } from "../algorithms/core/ln_resnet.ts";
 
@@ -49,7 +49,7 @@ const stack = (fill: ReturnType<typeof filler>, sizes: readonly number[]) =>
   sizes.slice(1).map((n, i) => fill.linear(sizes[i], n));
 
 /** A filled diffusion network. */
-export function filledScore(base: number, s: number, a: number, hidden: number, e: number): ScoreNetwork<NdArray> {
+export function filledScore(base: number, s: number, a: number, hidden: number, e: number): DiffusionNetwork<NdArray> {
   const fill = filler(base);
   return { time: stack(fill, [e, 2 * e, e]), trunk: stack(fill, [a + s + e, hidden, hidden, hidden, hidden, a]) };
 }

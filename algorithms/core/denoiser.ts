@@ -12,7 +12,7 @@ export interface NoiseLevel {
   time: number;
   /** Factor of the clean action. */
   alpha: number;
-  /** Deviation of the noise. */
+  /** Standard deviation of the noise. */
   sigma: number;
 }
 
@@ -23,10 +23,10 @@ export interface ExportedDenoiser {
    * `level [1, 3]`, a level's time, alpha and sigma.
    */
   bytes: Uint8Array;
-  /** Noise levels of a chain of some number of network calls, from pure noise to the end: one more than calls. */
-  levels(calls: number): NoiseLevel[];
+  /** Noise levels of a chain of `nfe` network calls, from pure noise to the end: one more than calls. */
+  levels(nfe: number): NoiseLevel[];
   /** The largest number of calls that the model is made for. */
-  mostCalls: number;
+  mostNfe: number;
 }
 
 /**

@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { NoiseLevel } from "./denoiser.ts";
 import type { Rng } from "./rng.ts";
+import type { Denoiser } from "./samplers.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** Range of noise levels and spread of the data. */
@@ -13,7 +15,7 @@ export interface EdmConfig {
   sigmaMin: number;
   /** Largest noise level. */
   sigmaMax: number;
-  /** Deviation of the data. */
+  /** Standard deviation of the data. */
   sigmaData: number;
 }
 
@@ -54,6 +56,12 @@ export function edmDenoiser(
     const denoised = tf.add(tf.mul(network(tf.mul(x, c.in), c.noise), c.out), tf.mul(x, c.skip));
     return clip === Infinity ? denoised : tf.clipByValue(denoised, -clip, clip);
   };
+}
+
+/** {@linkcode edmDenoiser} at one noise level for all rows, as samplers call it. */
+export function edmDenoiserAt(network: RawNetwork, config: EdmConfig, clip: number): Denoiser {
+  const denoise = edmDenoiser(network, config, clip);
+  return (x, { sigma }) => denoise(x, tf.fill([x.shape[0], 1], sigma));
 }
 
 /**
@@ -117,9 +125,9 @@ export function drawSigmas(n: number, config: EdmConfig, rng: Rng): Float32Array
   return sigmasFromUniforms(rng.fillUniform(new Float64Array(n)), config);
 }
 
-/** The noise levels of EDM, Eq. 5 with rho = 7: `steps` of them falling from sigmaMax to sigmaMin, then 0. */
-export function edmSigmas(steps: number, { sigmaMin, sigmaMax }: EdmConfig): number[] {
+/** The noise levels of `nfe` network calls (EDM, Eq. 5 with rho = 7), sigma falling from sigmaMax to sigmaMin, and the end, 0. */
+export function edmLevels(nfe: number, { sigmaMin, sigmaMax }: EdmConfig): NoiseLevel[] {
   const root = (x: number) => x ** (1 / 7);
-  const at = (i: number) => (root(sigmaMax) + i / Math.max(steps - 1, 1) * (root(sigmaMin) - root(sigmaMax))) ** 7;
-  return [...Array.from({ length: steps }, (_, i) => at(i)), 0];
+  const at = (i: number) => (root(sigmaMax) + i / Math.max(nfe - 1, 1) * (root(sigmaMin) - root(sigmaMax))) ** 7;
+  return [...Array.from({ length: nfe }, (_, i) => at(i)), 0].map((sigma) => ({ time: sigma, alpha: 1, sigma }));
 }

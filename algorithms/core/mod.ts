@@ -10,6 +10,7 @@ export * from "./config.ts";
 export * from "./conv.ts";
 export * from "./denoiser.ts";
 export * from "./deterministic_policy.ts";
+export * from "./dpm_solver.ts";
 export * from "./edm.ts";
 export * from "./gaussian.ts";
 export * from "./gradient.ts";

@@ -1,110 +1,90 @@
 /**
  * Iterative samplers: the slow way that distillation replaces.
  *
- * Continuous-time samplers take a clean-sample denoiser and a list of noise levels; discrete ones take a noise-predicting
- * network and a schedule. Each network call is one pass, so `nfe` is what the function calls.
+ * All have one signature: what is expected behind a noisy sample, a start, and the noise levels to go through; a sampler that takes
+ * more, noise or settings, takes it last. A level is a place on the way from noise to a sample, `x = alpha a + sigma z`, whatever the
+ * diffusion: EDM has alpha 1 everywhere. Every level but the last is one network call, but for Heun's method.
  *
  * @module
  */
 
+import type { NoiseLevel } from "./denoiser.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
-import type { VpSchedule } from "./vp.ts";
 
-/** `D(x; sigma)`, the clean sample expected behind `x [batch, dim]` at noise level `sigma [batch, 1]`. */
-export type Denoiser = (x: Tensor, sigma: Tensor) => Tensor;
+/** The clean sample expected behind `x [batch, dim]` at a level, `[batch, dim]`. */
+export type Denoiser = (x: Tensor, level: NoiseLevel) => Tensor;
 
-/** `epsilon(x, t)`, the noise expected in `x [batch, dim]` at discrete time `t`. */
-export type NoisePredictor = (x: Tensor, t: number) => Tensor;
+/** The noise expected in `x [batch, dim]` at a level, `[batch, dim]`. */
+export type NoisePredictor = (x: Tensor, level: NoiseLevel) => Tensor;
 
-const level = (x: Tensor, sigma: number) => tf.fill([x.shape[0], 1], sigma);
+/** The clean sample that a noise prediction means, `(x - sigma epsilon) / alpha`. */
+export function cleanFromNoise(predict: NoisePredictor): Denoiser {
+  return (x, level) => tf.div(tf.sub(x, tf.mul(predict(x, level), level.sigma)), level.alpha);
+}
 
 /**
- * Euler's method on the probability-flow ODE `dx/dsigma = (x - D(x; sigma)) / sigma` (EDM, Eq. 3): order 1, one pass per
- * noise level.
+ * DDIM (Song et al. 2021, arXiv 2010.02502, Eq. 12 with eta = 0): deterministic, over any falling levels. It is DPM-Solver++ of order
+ * 1 and, where alpha is 1, Euler's method on the probability flow `dx/dsigma = (x - D(x; sigma)) / sigma` (EDM, Eq. 3).
  *
- * @param x Start, `[batch, dim]`, with spread `sigmas[0]`.
- * @param sigmas Falling noise levels, the last one the end (0 for clean samples).
+ * @param x Start, `[batch, dim]`, with the spread of the first level.
+ * @param levels Falling; the last one is the end (sigma 0 for clean samples).
  */
-export function sampleEuler(denoise: Denoiser, x: Tensor, sigmas: readonly number[]): Tensor {
-  for (let i = 0; i < sigmas.length - 1; i++) {
-    const slope = tf.div(tf.sub(x, denoise(x, level(x, sigmas[i]))), sigmas[i]);
-    x = tf.add(x, tf.mul(slope, sigmas[i + 1] - sigmas[i]));
+export function sampleDdim(denoise: Denoiser, x: Tensor, levels: readonly NoiseLevel[]): Tensor {
+  for (let i = 0; i + 1 < levels.length; i++) {
+    const [now, next] = [levels[i], levels[i + 1]];
+    const kept = next.sigma / now.sigma;
+    x = tf.add(tf.mul(x, kept), tf.mul(denoise(x, now), next.alpha - kept * now.alpha));
   }
   return x;
 }
 
-/** Heun's method on the same ODE (EDM, Algorithm 1): order 2, two passes per level but for the last one to 0. */
-export function sampleHeun(denoise: Denoiser, x: Tensor, sigmas: readonly number[]): Tensor {
-  for (let i = 0; i < sigmas.length - 1; i++) {
-    const [now, next] = [sigmas[i], sigmas[i + 1]];
-    const slope = tf.div(tf.sub(x, denoise(x, level(x, now))), now);
-    const guess = tf.add(x, tf.mul(slope, next - now));
-    if (next === 0) return guess;
-    const corrected = tf.div(tf.sub(guess, denoise(guess, level(x, next))), next);
-    x = tf.add(x, tf.mul(tf.add(slope, corrected), (next - now) / 2));
+/** Heun's method on EDM's probability flow (EDM, Algorithm 1), alpha 1: order 2, two calls per level but for the last one to 0. */
+export function sampleHeun(denoise: Denoiser, x: Tensor, levels: readonly NoiseLevel[]): Tensor {
+  for (let i = 0; i + 1 < levels.length; i++) {
+    const [now, next] = [levels[i], levels[i + 1]];
+    const slope = tf.div(tf.sub(x, denoise(x, now)), now.sigma);
+    const guess = tf.add(x, tf.mul(slope, next.sigma - now.sigma));
+    if (next.sigma === 0) return guess;
+    const corrected = tf.div(tf.sub(guess, denoise(guess, next)), next.sigma);
+    x = tf.add(x, tf.mul(tf.add(slope, corrected), (next.sigma - now.sigma) / 2));
   }
   return x;
 }
 
-const cleanFrom = (predict: NoisePredictor, x: Tensor, t: number, { alphaBar }: VpSchedule, clip: number) => {
-  const epsilon = predict(x, t);
-  const clean = tf.sub(tf.mul(x, 1 / Math.sqrt(alphaBar[t])), tf.mul(epsilon, Math.sqrt(1 / alphaBar[t] - 1)));
-  return clip === Infinity ? clean : tf.clipByValue(clean, -clip, clip);
-};
-
 /**
- * One ancestral step of DDPM (Ho et al. 2020, Algorithm 2) with a clipped clean sample: `x_t -> x_{t-1}`.
- *
- * @param noise Unit Gaussians, `[batch, dim]`; unused at t = 0.
+ * The Gaussian `q(x_next | x, clean)` (Ho et al. 2020, arXiv 2006.11239, Eqs. 6 and 7, between any two levels): its mean
+ * `[batch, dim]` and its standard deviation.
  */
-export function ddpmStep(
-  predict: NoisePredictor,
+export function ancestralStep(
   x: Tensor,
-  t: number,
-  noise: Tensor,
-  schedule: VpSchedule,
-  clip: number,
-): Tensor {
-  const { clean, noisy, variance } = schedule.posterior[t];
-  const mean = tf.add(tf.mul(cleanFrom(predict, x, t, schedule, clip), clean), tf.mul(x, noisy));
-  return t === 0 ? mean : tf.add(mean, tf.mul(noise, Math.sqrt(variance)));
+  clean: Tensor,
+  now: NoiseLevel,
+  next: NoiseLevel,
+): { mean: Tensor; sigma: number } {
+  const kept = now.alpha / next.alpha; // alpha of now given next.
+  const added = now.sigma ** 2 - (kept * next.sigma) ** 2; // sigma^2 of now given next.
+  const mean = tf.add(
+    tf.mul(clean, next.alpha * added / now.sigma ** 2),
+    tf.mul(x, kept * (next.sigma / now.sigma) ** 2),
+  );
+  return { mean, sigma: Math.sqrt(added) * next.sigma / now.sigma };
 }
 
 /**
- * Ancestral sampling through all steps of the schedule; the result is clipped.
+ * Ancestral sampling (DDPM, Algorithm 2) between any falling levels: each step draws from `q(x_next | x, x_0)` with the expected clean
+ * sample for `x_0`; the last one takes its mean.
  *
- * @param noises `[batch, dim]` for t = T - 1 down to 1; a further one, for t = 0, is ignored.
+ * @param noises Unit Gaussians `[batch, dim]`, one per step but the last.
  */
-export function sampleDdpm(
-  predict: NoisePredictor,
+export function sampleAncestral(
+  denoise: Denoiser,
   x: Tensor,
+  levels: readonly NoiseLevel[],
   noises: readonly Tensor[],
-  schedule: VpSchedule,
-  clip: number,
 ): Tensor {
-  const steps = schedule.beta.length;
-  for (let t = steps - 1; t >= 0; t--) x = ddpmStep(predict, x, t, noises[steps - 1 - t] ?? x, schedule, clip);
-  return clip === Infinity ? x : tf.clipByValue(x, -clip, clip);
-}
-
-/**
- * DDIM (Song et al. 2021, arXiv 2010.02502, Eq. 12 with eta = 0): deterministic, over any falling subset of times.
- *
- * @param times Falling discrete times; the step after the last one goes to the clean sample.
- */
-export function sampleDdim(
-  predict: NoisePredictor,
-  x: Tensor,
-  times: readonly number[],
-  schedule: VpSchedule,
-  clip: number,
-): Tensor {
-  const { alphaBar } = schedule;
-  times.forEach((t, i) => {
-    const clean = cleanFrom(predict, x, t, schedule, clip);
-    const epsilon = tf.mul(tf.sub(x, tf.mul(clean, Math.sqrt(alphaBar[t]))), 1 / Math.sqrt(1 - alphaBar[t]));
-    const next = i + 1 < times.length ? alphaBar[times[i + 1]] : 1;
-    x = tf.add(tf.mul(clean, Math.sqrt(next)), tf.mul(epsilon, Math.sqrt(1 - next)));
-  });
+  for (let i = 0; i + 1 < levels.length; i++) {
+    const { mean, sigma } = ancestralStep(x, denoise(x, levels[i]), levels[i], levels[i + 1]);
+    x = i + 2 === levels.length ? mean : tf.add(mean, tf.mul(noises[i], sigma));
+  }
   return x;
 }

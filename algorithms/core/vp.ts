@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { NoiseLevel } from "./denoiser.ts";
+
 /** Tables of a discrete schedule, index `t` = 0 (nearly clean) to T - 1 (nearly noise). */
 export interface VpSchedule {
   /** Variance added by each step. */
@@ -43,6 +45,12 @@ export function vpSchedule(steps: number, betaMin = 0.1, betaMax = 10): VpSchedu
 export function cosineSchedule(steps: number): VpSchedule {
   const level = (t: number) => Math.cos((t / steps + 0.008) / 1.008 * Math.PI / 2) ** 2;
   return tabulate(Array.from({ length: steps }, (_, t) => Math.min(1 - level(t + 1) / level(t), 0.999)));
+}
+
+/** The levels of network calls at some falling times of a schedule, and the clean end. */
+export function scheduleLevels({ alphaBar }: VpSchedule, times: readonly number[]): NoiseLevel[] {
+  const noisy = times.map((time) => ({ time, alpha: Math.sqrt(alphaBar[time]), sigma: Math.sqrt(1 - alphaBar[time]) }));
+  return [...noisy, { time: 0, alpha: 1, sigma: 0 }];
 }
 
 function tabulate(beta: number[]): VpSchedule {

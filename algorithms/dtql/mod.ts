@@ -5,7 +5,5 @@
  */
 
 export * from "./config.ts";
-export { createDqlKl, dqlKl } from "./dql_kl.ts";
-export { createDtql, dtql } from "./dtql.ts";
-export * from "./losses.ts";
+export { createDqlKl, createDtql, dqlKl, dtql } from "./dtql.ts";
 export * from "./networks.ts";

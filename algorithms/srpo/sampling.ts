@@ -15,7 +15,9 @@ import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
 import { stochasticPolicy } from "../core/stochastic_policy.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
-import { type DpmSolver, dpmTimes, sampleAncestral, sampleDpm } from "../core/vp_sde.ts";
+import { type DpmSolver, sampleDpm } from "../core/dpm_solver.ts";
+import { cleanFromNoise, type NoisePredictor, sampleAncestral } from "../core/samplers.ts";
+import { vpLevels } from "../core/vp_sde.ts";
 import { type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
 import { createSrpo, type SrpoArrays } from "./srpo.ts";
 
@@ -57,14 +59,16 @@ export function sampleBehaviour(
   noises: readonly Tensor[],
   { calls, sampler }: Pick<SamplingConfig, "calls" | "sampler">,
 ): Tensor {
-  const predict = (a: Tensor, t: number) =>
-    behaviourNoise(network, frequencies, a, tf.fill([a.shape[0], 1], t), s, null);
-  const solver = samplers[sampler];
-  const times = dpmTimes(calls);
+  const noise: NoisePredictor = (a, { time }) =>
+    behaviourNoise(network, frequencies, a, tf.fill([a.shape[0], 1], time), s, null);
+  const clean = cleanFromNoise(noise);
+  const bounded = (a: Tensor) => tf.clipByValue(a, -1, 1);
+  const [start, ...later] = noises;
+  const [solver, levels] = [samplers[sampler], vpLevels(calls)];
   const a = solver === "ancestral"
-    ? sampleAncestral(predict, noises, times, 1)
-    : sampleDpm(predict, noises[0], times, solver);
-  return tf.clipByValue(a, -1, 1);
+    ? sampleAncestral((a, level) => bounded(clean(a, level)), start, levels, later)
+    : sampleDpm(solver.prediction === "noise" ? noise : clean, start, levels, solver);
+  return bounded(a);
 }
 
 /** Creates SRPO's training with iterative acting. */

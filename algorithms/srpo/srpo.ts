@@ -24,7 +24,7 @@ import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainS
 import type { Rng } from "../core/rng.ts";
 import { tanhAction, tanhPolicy } from "../core/tanh_policy.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
-import { dpmTimes, vpMarginal } from "../core/vp_sde.ts";
+import { vpLevels, vpMarginal } from "../core/vp_sde.ts";
 import { assertSrpo, type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
 
 // --------------------------------------------------------------------------------------------------------- Losses
@@ -225,8 +225,7 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
         const noise = behaviourNoise(asConstants(params), asConstants(frequencies), x, time, s, null);
         return tf.div(tf.sub(x, tf.mul(noise, sigma)), alpha);
       });
-      const levels = (calls: number) => dpmTimes(calls).map((time) => ({ time, ...vpMarginal(time) }));
-      return { bytes, levels, mostCalls: 1000 };
+      return { bytes, levels: vpLevels, mostNfe: 1000 };
     },
 
     ...tanhPolicy("srpo", spec, (arrays) => (arrays as SrpoArrays).policy.params),

@@ -27,7 +27,9 @@ import {
 import { drawQuasiUniforms, gaussiansFromUniforms } from "../core/quasirandom.ts";
 import type { Rng } from "../core/rng.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
-import { dpmTimes, sampleDpm } from "../core/vp_sde.ts";
+import { sampleDpm } from "../core/dpm_solver.ts";
+import { cleanFromNoise } from "../core/samplers.ts";
+import { vpLevels } from "../core/vp_sde.ts";
 import { diffuse, drawVpNoise, type VpNoise, vpNoiseAt } from "./srpo.ts";
 
 // -------------------------------------------------------------------------------------------------- Learned scores
@@ -88,9 +90,9 @@ export function createToy(config: ToyConfig, { observationDim, maxAction }: Spec
     },
   );
   const sampled = (p: ToyNetwork, frequencies: Tensor, noise: Tensor) => {
-    const predict = (x: Tensor, t: number) => toyNoise(p, frequencies, x, tf.fill([x.shape[0], 1], t));
+    const clean = cleanFromNoise((x, { time }) => toyNoise(p, frequencies, x, tf.fill([x.shape[0], 1], time)));
     const solver = { order: 2, steps: "multi", prediction: "clean" } as const;
-    return { action: tf.clipByValue(sampleDpm(predict, noise, dpmTimes(sampleCalls), solver), -maxAction, maxAction) };
+    return { action: tf.clipByValue(sampleDpm(clean, noise, vpLevels(sampleCalls), solver), -maxAction, maxAction) };
   };
   const sample = compile<{ network: ToyNetwork<NdArray>; frequencies: NdArray; noise: NdArray }, { action: Tensor }>(
     "srpo_toy/sample",

@@ -5,7 +5,9 @@ import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
-import { dpmTimes, sampleAncestral, vpMarginal } from "../../algorithms/core/vp_sde.ts";
+import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import { cleanFromNoise, sampleAncestral } from "../../algorithms/core/samplers.ts";
+import { vpLevels } from "../../algorithms/core/vp_sde.ts";
 import { bc } from "../../algorithms/bc.ts";
 import { rebrac, rebracPolicyLoss } from "../../algorithms/rebrac.ts";
 import { behaviourSampling } from "../../algorithms/srpo/mod.ts";
@@ -48,16 +50,15 @@ Deno.test("sampleAncestral() with the exact noise of a Gaussian comes to that Ga
   await useBackend("cpu");
   const [rows, mean, deviation] = [20_000, 0.3, 0.2];
   const rng = createRng("ancestral");
-  const predict = (x: Tensor, t: number) => {
-    const { alpha, sigma } = vpMarginal(t);
-    return tf.mul(tf.sub(x, alpha * mean), sigma / ((alpha * deviation) ** 2 + sigma ** 2));
-  };
-  const errors = [100, 200, 400].map((calls) => {
-    const noises = Array.from(
-      { length: calls },
+  const clean = cleanFromNoise((x: Tensor, { alpha, sigma }: NoiseLevel) =>
+    tf.mul(tf.sub(x, alpha * mean), sigma / ((alpha * deviation) ** 2 + sigma ** 2))
+  );
+  const errors = [100, 200, 400].map((nfe) => {
+    const [start, ...noises] = Array.from(
+      { length: nfe },
       () => tf.tensor2d(rng.fillNormal(new Float32Array(rows)), [rows, 1]),
     );
-    const x = sampleAncestral(predict, noises, dpmTimes(calls), 10).dataSync() as Float32Array;
+    const x = sampleAncestral(clean, start, vpLevels(nfe), noises).dataSync() as Float32Array;
     const found = x.reduce((a, b) => a + b) / rows;
     assertAlmostEquals(found, mean, 0.01);
     return Math.abs(Math.sqrt(x.reduce((sum, v) => sum + (v - found) ** 2, 0) / rows) - deviation);

@@ -3,17 +3,18 @@ import * as ort from "onnxruntime-node";
 import type { Agent } from "../../algorithms/core/agent.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { type NoiseLevel, sampleActionChain } from "../../algorithms/core/denoiser.ts";
-import { edmDefaults, edmDenoiser, edmSigmas } from "../../algorithms/core/edm.ts";
+import { edmDefaults, edmDenoiserAt, edmLevels } from "../../algorithms/core/edm.ts";
 import { behaviourNoise } from "../../algorithms/core/ln_resnet.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { sampleDdim, sampleEuler } from "../../algorithms/core/samplers.ts";
+import { cleanFromNoise, sampleDdim } from "../../algorithms/core/samplers.ts";
 import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
 import { mapTree } from "../../algorithms/engine/tree.ts";
 import type { NdArray } from "../../algorithms/engine/array.ts";
-import { vpSchedule } from "../../algorithms/core/vp.ts";
-import { dpmTimes, sampleDpm } from "../../algorithms/core/vp_sde.ts";
+import { scheduleLevels, vpSchedule } from "../../algorithms/core/vp.ts";
+import { sampleDpm } from "../../algorithms/core/dpm_solver.ts";
+import { vpLevels } from "../../algorithms/core/vp_sde.ts";
 import { createDiffusionQl, diffusionQlDefaults, noiseNetwork } from "../../algorithms/diffusion_ql.ts";
-import { createDtql, dtqlDefaults, scoreNetwork } from "../../algorithms/dtql/mod.ts";
+import { createDtql, diffusionNetwork, dtqlDefaults } from "../../algorithms/dtql/mod.ts";
 import { createSrpo, srpoDefaults } from "../../algorithms/srpo/mod.ts";
 
 const spec = { observationDim: 5, actionDim: 2, maxAction: 1 };
@@ -21,9 +22,9 @@ const observation = createRng("observation").fillNormal(new Float32Array(5));
 const start = createRng("start").fillNormal(new Float32Array(2));
 
 /** The action of an exported denoiser's chain, and how often its network ran. */
-async function sampleExported(agent: Agent, arrays: unknown, calls: number) {
-  const { bytes, levels, mostCalls } = agent.exportDenoiser!({ updates: 0, arrays });
-  assert(mostCalls >= calls);
+async function sampleExported(agent: Agent, arrays: unknown, nfe: number) {
+  const { bytes, levels, mostNfe } = agent.exportDenoiser!({ updates: 0, arrays });
+  assert(mostNfe >= nfe);
   const session = await ort.InferenceSession.create(bytes);
   let ran = 0;
   const clean = async (sample: Float32Array, { time, alpha, sigma }: NoiseLevel) => {
@@ -35,7 +36,7 @@ async function sampleExported(agent: Agent, arrays: unknown, calls: number) {
     });
     return results.clean.data as Float32Array;
   };
-  return { action: await sampleActionChain(clean, start, levels(calls)), ran };
+  return { action: await sampleActionChain(clean, start, levels(nfe)), ran };
 }
 
 /** The same by TF.js and the samplers of training. */
@@ -54,19 +55,21 @@ const agree = (a: ArrayLike<number>, b: ArrayLike<number>) => {
 Deno.test("SRPO's exported behaviour model samples as DPM-Solver++ of order 1 does", async () => {
   const agent = createSrpo({ ...srpoDefaults, behaviourHidden: 32, blocks: 2, hidden: 16 }, spec);
   const { arrays } = agent.init(createRng("srpo"));
-  for (const calls of [1, 5, 15]) {
-    const { action, ran } = await sampleExported(agent, arrays, calls);
+  for (const nfe of [1, 5, 15]) {
+    const { action, ran } = await sampleExported(agent, arrays, nfe);
     const wanted = await sampleEagerly(
       arrays,
       (p: { behaviour: { params: never }; frequencies: Tensor }, s, x) =>
         sampleDpm(
-          (x, t) => behaviourNoise(p.behaviour.params, p.frequencies, x, tf.fill([1, 1], t), s, null),
+          cleanFromNoise((x, { time }) =>
+            behaviourNoise(p.behaviour.params, p.frequencies, x, tf.fill([1, 1], time), s, null)
+          ),
           x,
-          dpmTimes(calls),
+          vpLevels(nfe),
           { order: 1, steps: "multi", prediction: "clean" },
         ),
     );
-    assertEquals(ran, calls);
+    assertEquals(ran, nfe);
     agree(action, wanted);
   }
 });
@@ -74,13 +77,13 @@ Deno.test("SRPO's exported behaviour model samples as DPM-Solver++ of order 1 do
 Deno.test("DTQL's exported diffusion model samples as Euler's method does", async () => {
   const agent = createDtql({ ...dtqlDefaults, hidden: 16, diffusionHidden: 16 }, spec);
   const { arrays } = agent.init(createRng("dtql"));
-  for (const calls of [1, 5, 20]) {
-    const { action, ran } = await sampleExported(agent, arrays, calls);
+  for (const nfe of [1, 5, 20]) {
+    const { action, ran } = await sampleExported(agent, arrays, nfe);
     const wanted = await sampleEagerly(arrays, (p: { diffusion: { params: never } }, s, x) => {
-      const denoise = edmDenoiser((x, level) => scoreNetwork(p.diffusion.params, x, s, level), edmDefaults, 1);
-      return sampleEuler(denoise, tf.mul(x, edmDefaults.sigmaMax), edmSigmas(calls, edmDefaults));
+      const denoise = edmDenoiserAt((x, level) => diffusionNetwork(p.diffusion.params, x, s, level), edmDefaults, 1);
+      return sampleDdim(denoise, tf.mul(x, edmDefaults.sigmaMax), edmLevels(nfe, edmDefaults));
     });
-    assertEquals(ran, calls);
+    assertEquals(ran, nfe);
     agree(action, wanted);
   }
 });
@@ -88,18 +91,18 @@ Deno.test("DTQL's exported diffusion model samples as Euler's method does", asyn
 Deno.test("Diffusion-QL's exported policy samples as DDIM does, in at most its own steps", async () => {
   const agent = createDiffusionQl({ ...diffusionQlDefaults, hidden: 16 }, spec);
   const { arrays } = agent.init(createRng("dql"));
-  assertEquals(agent.exportDenoiser!({ updates: 0, arrays }).mostCalls, 5);
-  const { alphaBar } = vpSchedule(5);
+  assertEquals(agent.exportDenoiser!({ updates: 0, arrays }).mostNfe, 5);
+  const schedule = vpSchedule(5);
   for (const times of [[4], [4, 2, 0], [4, 3, 2, 1, 0]]) {
     const { action, ran } = await sampleExported(agent, arrays, times.length);
-    const wanted = await sampleEagerly(arrays, (p: { actor: { params: never } }, s, x) =>
-      sampleDdim(
-        (x, t) => noiseNetwork(p.actor.params, x, tf.fill([1, 1], t), s),
-        tf.mul(x, Math.sqrt(1 - alphaBar[4])),
-        times,
-        { ...vpSchedule(5) },
-        1,
-      ));
+    const wanted = await sampleEagerly(arrays, (p: { actor: { params: never } }, s, x) => {
+      const clean = cleanFromNoise((x, { time }) => noiseNetwork(p.actor.params, x, tf.fill([1, 1], time), s));
+      return sampleDdim(
+        (x, level) => tf.clipByValue(clean(x, level), -1, 1),
+        tf.mul(x, Math.sqrt(1 - schedule.alphaBar[4])),
+        scheduleLevels(schedule, times),
+      );
+    });
     assertEquals(ran, times.length);
     agree(action, wanted);
   }

@@ -3,10 +3,10 @@ import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
 import type { Linear } from "../../algorithms/core/nn.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { ddpmStep } from "../../algorithms/core/samplers.ts";
-import { type Tensor, tf } from "../../algorithms/engine/tensor.ts";
+import { ancestralStep, cleanFromNoise } from "../../algorithms/core/samplers.ts";
+import { tf } from "../../algorithms/engine/tensor.ts";
 import { treeLeaves } from "../../algorithms/engine/tree.ts";
-import { vpSchedule } from "../../algorithms/core/vp.ts";
+import { scheduleLevels, vpSchedule } from "../../algorithms/core/vp.ts";
 import {
   createDiffusionQl,
   diffusionQlDefaults,
@@ -57,17 +57,19 @@ Deno.test("noiseNetwork() matches the reference rows (9.1)", async () => {
   near(y.data, golden.mlp.out);
 });
 
-Deno.test("ddpmStep() matches the reference posterior means and samples (9.1)", async () => {
+Deno.test("ancestralStep() matches the reference posterior means and samples (9.1)", async () => {
   const run = compile<{ p: NoiseNetwork<NdArray>; x: NdArray; s: NdArray; noise: NdArray }>(
     "step",
     ({ p, x, s, noise }) => {
-      const predict = (input: Tensor, t: number) => noiseNetwork(p, input, tf.fill([4, 1], t), s);
-      const at = (t: number, n: Tensor) => ddpmStep(predict, x, t, n, schedule, 1);
-      const times = golden.mlp.t;
-      return {
-        mean: tf.stack(times.map((t, i) => at(t, tf.zerosLike(noise)).slice([i, 0], [1, 2]))),
-        sample: tf.stack(times.map((t, i) => at(t, noise).slice([i, 0], [1, 2]))),
-      };
+      const clean = cleanFromNoise((input, { time }) => noiseNetwork(p, input, tf.fill([4, 1], time), s));
+      const levels = scheduleLevels(schedule, [4, 3, 2, 1, 0]);
+      const steps = golden.mlp.t.map((t, i) => {
+        const [now, next] = levels.slice(4 - t);
+        const { mean, sigma } = ancestralStep(x, tf.clipByValue(clean(x, now), -1, 1), now, next);
+        return { mean, sample: tf.add(mean, tf.mul(noise, sigma)), i };
+      });
+      const rowsOf = (name: "mean" | "sample") => tf.stack(steps.map((step) => step[name].slice([step.i, 0], [1, 2])));
+      return { mean: rowsOf("mean"), sample: rowsOf("sample") };
     },
   );
   const result = await run({ p: filledNoiseNetwork(), x, s, noise });

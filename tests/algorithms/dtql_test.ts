@@ -18,13 +18,13 @@ import {
   createDtql,
   type Critic,
   diffusionLoss,
+  type DiffusionNetwork,
+  diffusionNetwork,
   distillationLoss,
   dtql,
   dtqlActorTerms,
   dtqlCriticLoss,
   dtqlDefaults,
-  type ScoreNetwork,
-  scoreNetwork,
   stateValue,
 } from "../../algorithms/dtql/mod.ts";
 import { drawBanditBatch, makeBandit } from "../../data/bandits.ts";
@@ -88,9 +88,9 @@ Deno.test("sinusoidalEmbedding() matches golden row 4", async () => {
 });
 
 Deno.test("scoreNetwork() matches golden row 5", async () => {
-  const run = compile<Inputs<"x" | "s" | "c"> & { p: ScoreNetwork<NdArray> }>(
+  const run = compile<Inputs<"x" | "s" | "c"> & { p: DiffusionNetwork<NdArray> }>(
     "score",
-    ({ p, x, s, c }) => ({ y: scoreNetwork(p, x, s, c) }),
+    ({ p, x, s, c }) => ({ y: diffusionNetwork(p, x, s, c) }),
   );
   const c = ndarray(sigma.data.map((v) => Math.log(v) / 4), [4, 1]);
   near((await run({ p: score(), x, s, c })).y.data, golden.score_raw);
@@ -104,7 +104,7 @@ for (
   ] as const
 ) {
   Deno.test(`diffusionLoss() and edmDenoiser() match golden row ${rows}`, async () => {
-    const run = compile<Inputs<"x" | "s" | "sigma" | "noise"> & { p: ScoreNetwork<NdArray> }>(
+    const run = compile<Inputs<"x" | "s" | "sigma" | "noise"> & { p: DiffusionNetwork<NdArray> }>(
       "loss",
       ({ p, x, s, sigma, noise }) => {
         const both = { p, x };
@@ -112,7 +112,7 @@ for (
           (t: typeof both) => diffusionLoss(t.p, s, t.x, { sigma, epsilon: noise }, clip),
           both,
         );
-        const denoise = edmDenoiser((input, level) => scoreNetwork(p, input, s, level), edmDefaults, clip);
+        const denoise = edmDenoiser((input, level) => diffusionNetwork(p, input, s, level), edmDefaults, clip);
         return { value, x: grad.x, p: grad.p, denoised: denoise(tf.add(x, tf.mul(sigma, noise)), sigma) };
       },
     );
@@ -167,7 +167,7 @@ for (const expectile of [0.7, 0.9] as const) {
 Deno.test("dtqlActorTerms() matches golden rows 14 and 14b", async () => {
   const config = { ...dtqlDefaults, trustRegionWeight: 5, likelihoodWeight: 1 };
   const run = compile<
-    & { actor: Linear<NdArray>[]; diffusion: ScoreNetwork<NdArray>; critic: Critic<NdArray>; batch: typeof batch }
+    & { actor: Linear<NdArray>[]; diffusion: DiffusionNetwork<NdArray>; critic: Critic<NdArray>; batch: typeof batch }
     & { noise: { action: NdArray; sigma: NdArray; epsilon: NdArray } }
   >("actorTerms", ({ actor, diffusion, critic, batch, noise }) => {
     const loss = (p: Linear[]) => dtqlActorTerms(p, diffusion, critic, batch, noise, config, spec);
@@ -186,7 +186,7 @@ Deno.test("dtqlActorTerms() matches golden rows 14 and 14b", async () => {
 
 Deno.test("distillationLoss() matches golden row 15", async () => {
   const run = compile<
-    Inputs<"x" | "s" | "sigma" | "noise"> & { real: ScoreNetwork<NdArray>; fake: ScoreNetwork<NdArray> }
+    Inputs<"x" | "s" | "sigma" | "noise"> & { real: DiffusionNetwork<NdArray>; fake: DiffusionNetwork<NdArray> }
   >(
     "dmd",
     ({ real, fake, x, s, sigma, noise }) =>

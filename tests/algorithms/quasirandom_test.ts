@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { drawQuasiUniforms, gaussiansFromUniforms } from "../../algorithms/core/quasirandom.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { dtqlDefaults } from "../../algorithms/dtql/config.ts";
-import { drawActorNoise } from "../../algorithms/dtql/shared.ts";
+import { drawActorNoise } from "../../algorithms/dtql/networks.ts";
 
 const mean = (xs: ArrayLike<number>) => Array.from(xs).reduce((a, b) => a + b, 0) / xs.length;
 const variance = (xs: readonly number[]) => mean(xs.map((x) => (x - mean(xs)) ** 2));

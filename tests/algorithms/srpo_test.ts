@@ -23,7 +23,10 @@ import { tanhAction } from "../../algorithms/core/tanh_policy.ts";
 import { bellmanTarget, expectileLoss } from "../../algorithms/core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
 import { treeLeaves } from "../../algorithms/engine/tree.ts";
-import { type DpmSolver, dpmTimes, sampleDpm, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
+import { type DpmSolver, sampleDpm } from "../../algorithms/core/dpm_solver.ts";
+import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import { cleanFromNoise } from "../../algorithms/core/samplers.ts";
+import { levelAt, vpLevels, vpMarginal, vpTime } from "../../algorithms/core/vp_sde.ts";
 import { iqlPolicyLoss } from "../../algorithms/iql.ts";
 import {
   behaviourLoss,
@@ -232,8 +235,10 @@ for (const [key, wanted] of Object.entries(dpm)) {
     const { y } = await run(
       { network, frequencies, x: filled(70010, [5, 2], 1.5), s: inputs().s },
       ({ network, frequencies, x, s }) => {
-        const predict = (a: Tensor, t: number) => behaviourNoise(network, frequencies, a, tf.fill([5, 1], t), s, null);
-        return { y: sampleDpm(predict, x, dpmTimes(Number(nfe)), solver) };
+        const noise = (a: Tensor, { time }: NoiseLevel) =>
+          behaviourNoise(network, frequencies, a, tf.fill([5, 1], time), s, null);
+        const predict = solver.prediction === "noise" ? noise : cleanFromNoise(noise);
+        return { y: sampleDpm(predict, x, vpLevels(Number(nfe)), solver) };
       },
     );
     // The untrained network's errors (1e-5 at each call) grow as its outputs do.
@@ -245,7 +250,7 @@ Deno.test("sampleDpm() has the order of its name on a Gaussian's probability flo
   const deviation = 0.5;
   const exact = (t: number) => Math.hypot(vpMarginal(t).alpha * deviation, vpMarginal(t).sigma);
   await useBackend("cpu"); // Float32 bounds what can be seen; few calls keep the errors above it.
-  const predict = (x: Tensor, t: number) => tf.mul(x, vpMarginal(t).sigma / exact(t) ** 2);
+  const noise = (x: Tensor, { time, sigma }: NoiseLevel) => tf.mul(x, sigma / exact(time) ** 2);
   const [start, end] = [vpMarginal(0.7).lambda, vpMarginal(0.1).lambda];
   const timesOf = (n: number) => Array.from({ length: n + 1 }, (_, i) => vpTime(start + i / n * (end - start)));
   for (const prediction of ["noise", "clean"] as const) {
@@ -254,7 +259,8 @@ Deno.test("sampleDpm() has the order of its name on a Gaussian's probability flo
         const errorAt = (nfe: number) => {
           const times = timesOf(nfe); // 3k + 2 calls, so that the last step of order 3 is of order 2, not 1.
           const x = tf.tensor2d([[exact(times[0])]]);
-          const y = sampleDpm(predict, x, times, { order, steps, prediction }).dataSync()[0];
+          const predict = prediction === "noise" ? noise : cleanFromNoise(noise);
+          const y = sampleDpm(predict, x, times.map(levelAt), { order, steps, prediction }).dataSync()[0];
           return Math.abs(y - exact(times[nfe]));
         };
         const observed = Math.log(errorAt(23) / errorAt(47)) / Math.log(47 / 23);

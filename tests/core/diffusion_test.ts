@@ -1,11 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
-import { drawSigmas, edmDefaults, edmDenoiser, edmLoss, edmScalings, edmSigmas } from "../../algorithms/core/edm.ts";
+import { drawSigmas, edmDefaults, edmDenoiser, edmLevels, edmLoss, edmScalings } from "../../algorithms/core/edm.ts";
+import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { sampleDdim, sampleDdpm, sampleEuler, sampleHeun } from "../../algorithms/core/samplers.ts";
+import { cleanFromNoise, sampleAncestral, sampleDdim, sampleHeun } from "../../algorithms/core/samplers.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
-import { vpSchedule } from "../../algorithms/core/vp.ts";
+import { scheduleLevels, vpSchedule } from "../../algorithms/core/vp.ts";
 
 const sigmaData = edmDefaults.sigmaData;
 
@@ -89,24 +90,25 @@ Deno.test("edmLoss() has the gradient of finite differences, with and without a 
 });
 
 // The probability flow of N(0, 1): x(sigma) is proportional to sqrt(1 + sigma^2).
-const gaussianDenoiser = (x: Tensor, sigma: Tensor) => tf.div(x, tf.add(1, tf.square(sigma)));
+const gaussianDenoiser = (x: Tensor, { sigma }: NoiseLevel) => tf.div(x, 1 + sigma ** 2);
 
-async function flowError(sampler: typeof sampleEuler, steps: number): Promise<number> {
+async function flowError(sampler: typeof sampleDdim, steps: number): Promise<number> {
   const sigmas = Array.from({ length: steps + 1 }, (_, i) => 2 - 1.5 * i / steps);
-  const run = compile("flow", ({ x }) => ({ y: sampler(gaussianDenoiser, x, sigmas) }));
+  const levels = sigmas.map((sigma) => ({ time: sigma, alpha: 1, sigma }));
+  const run = compile("flow", ({ x }) => ({ y: sampler(gaussianDenoiser, x, levels) }));
   const { y } = await run({ x: ndarray([1], [1, 1]) });
   return Math.abs(y.data[0] - Math.sqrt(1.25 / 5));
 }
 
-for (const [name, sampler, order] of [["sampleEuler", sampleEuler, 1], ["sampleHeun", sampleHeun, 2]] as const) {
+for (const [name, sampler, order] of [["sampleDdim", sampleDdim, 1], ["sampleHeun", sampleHeun, 2]] as const) {
   Deno.test(`${name}() has order ${order} on the Gaussian probability-flow ODE`, async () => {
     const observed = Math.log2(await flowError(sampler, 4) / await flowError(sampler, 8));
     assertAlmostEquals(observed, order, 0.35);
   });
 }
 
-Deno.test("edmSigmas() falls from sigmaMax to sigmaMin and ends at 0", () => {
-  const sigmas = edmSigmas(10, edmDefaults);
+Deno.test("edmLevels() falls from sigmaMax to sigmaMin and ends at 0", () => {
+  const sigmas = edmLevels(10, edmDefaults).map(({ sigma }) => sigma);
   assertAlmostEquals(sigmas[0], 80, 1e-9);
   assertAlmostEquals(sigmas[9], 0.002, 1e-9);
   assertEquals(sigmas[10], 0);
@@ -134,16 +136,14 @@ Deno.test("vpSchedule()'s chains converge to the data's spread as steps grow", (
   }
 });
 
-Deno.test("sampleDdpm() and sampleDdim() of the exact noise predictor have the spread of their linear chains", async () => {
+Deno.test("sampleAncestral() and sampleDdim() of the exact noise predictor have the spread of their linear chains", async () => {
   const [steps, rows, spread] = [50, 4000, 0.5];
   const schedule = vpSchedule(steps);
-  const predict = (x: Tensor, t: number) => {
-    const alphaBar = schedule.alphaBar[t];
-    return tf.mul(x, Math.sqrt(1 - alphaBar) / (alphaBar * spread ** 2 + 1 - alphaBar));
-  };
+  const clean = cleanFromNoise((x, { alpha, sigma }) => tf.mul(x, sigma / ((alpha * spread) ** 2 + sigma ** 2)));
+  const levels = scheduleLevels(schedule, Array.from({ length: steps }, (_, i) => steps - 1 - i));
   const run = compile<{ x: NdArray; noises: NdArray[] }>("vp", ({ x, noises }) => ({
-    ddpm: sampleDdpm(predict, x, noises, schedule, Infinity),
-    ddim: sampleDdim(predict, x, Array.from({ length: steps }, (_, i) => steps - 1 - i), schedule, Infinity),
+    ddpm: sampleAncestral(clean, x, levels, noises),
+    ddim: sampleDdim(clean, x, levels),
   }));
   const rng = createRng("vp");
   const draw = () => ndarray(rng.fillNormal(new Float32Array(rows)), [rows, 1]);
