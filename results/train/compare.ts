@@ -5,7 +5,8 @@
  */
 
 import { basename, join } from "node:path";
-import { jupyterDisplay, showFigure, type Shown, shown, showTable } from "../../data/show/display.ts";
+import { jupyterDisplay, pictureHtml, type Shown, shown, showTable } from "../../data/show/display.ts";
+import { renderFigure } from "../../data/show/figure.ts";
 import { type Table, toText } from "../../data/show/table.ts";
 import { registry } from "../../algorithms/registry.ts";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
@@ -228,9 +229,10 @@ export async function compare(...runs: readonly (string | Run)[]): Promise<Compa
   return {
     tables,
     ...shown(text, async () => {
-      const bundles = await Promise.all(tables.map((table) => showTable(table)[jupyterDisplay]()));
-      const figure = await (await showFigure(curve.figure))[jupyterDisplay]();
-      return { ...figure, "text/html": bundles.map((bundle) => bundle["text/html"]).join("\n") };
+      const figure = await renderFigure(curve.figure);
+      const shownTables = await Promise.all(tables.map((table) => showTable(table)[jupyterDisplay]()));
+      const html = [pictureHtml(figure, "Scores over updates"), ...shownTables.map((bundle) => bundle["text/html"])];
+      return { "text/html": html.join("\n"), "image/png": figure.png.toBase64() };
     }),
   };
 }
