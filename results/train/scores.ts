@@ -128,9 +128,17 @@ function curveFigure(runs: readonly CurveRun[]): FigureSpec {
     const { title, task, update } = points[0];
     return { algorithm: title, task, update, score: mean, low: low ?? mean, high: high ?? mean, seeds: n };
   });
-  const x = { field: "update", type: "quantitative", title: "updates" };
+  const x = { field: "update", type: "quantitative", title: "updates", scale: { domainMin: 0 } };
   const y = (field: string) => ({ field, type: "quantitative", title: "D4RL normalized score" });
-  const color = { field: "algorithm", type: "nominal", title: null };
+  const legend = {
+    orient: "bottom",
+    columns: 1,
+    labelLimit: 420,
+    symbolType: "stroke",
+    symbolOpacity: 1,
+    symbolStrokeWidth: 2,
+  };
+  const color = { field: "algorithm", type: "nominal", title: null, legend };
   const seeds = new Set(runs.map(({ seed }) => seed)).size;
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
