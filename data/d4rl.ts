@@ -132,14 +132,14 @@ export async function loadTransitions(
   return qlearningDataset(await loadDataset(source, options), options);
 }
 
-/** Mean and standard deviation of each observation dimension, the latter plus 0.001 (TD3+BC's), summed in float64. */
+/** Mean and standard deviation of each observation dimension, over the population, summed in float64. */
 export function observationStatistics(
   { observation, count, observationDim: dim }: Pick<Transitions, "observation" | "count" | "observationDim">,
-): { mean: Float32Array; deviation: Float32Array } {
+): { mean: Float32Array; standardDeviation: Float64Array } {
   const [mean, squares] = [new Float64Array(dim), new Float64Array(dim)];
   for (let i = 0; i < observation.length; i++) mean[i % dim] += observation[i] / count;
   for (let i = 0; i < observation.length; i++) squares[i % dim] += (observation[i] - mean[i % dim]) ** 2 / count;
-  return { mean: Float32Array.from(mean), deviation: Float32Array.from(squares, (x) => Math.sqrt(x) + 1e-3) };
+  return { mean: Float32Array.from(mean), standardDeviation: squares.map(Math.sqrt) };
 }
 
 /**

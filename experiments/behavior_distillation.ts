@@ -4,14 +4,24 @@
  * @module
  */
 
-import { createDistillation, createRng, type DistillationArrays, distillationDefaults, distinctRows } from "../mod.ts";
-import { loadTransitions, ndarray, observationStatistics, type Rng, takeRows } from "../mod.ts";
+import {
+  createDistillation,
+  createRng,
+  type DistillationArrays,
+  distillationDefaults,
+  distinctRows,
+  loadTransitions,
+  ndarray,
+  normalizeObservations,
+  observationStatistics,
+  type Rng,
+  takeRows,
+} from "../mod.ts";
 
 const [path = "results/datasets/hopper-medium-replay-local.hdf5", updates = "300"] = Deno.args;
 const data = await loadTransitions(path);
 const { observationDim, actionDim, count } = data;
-const { mean, deviation } = observationStatistics(data);
-const states = data.observation.map((x, i) => (x - mean[i % observationDim]) / deviation[i % observationDim]);
+const states = normalizeObservations(data.observation, observationStatistics(data));
 const draw = (n: number, rng: Rng) => {
   const rows = distinctRows(count, n, rng);
   return { observation: takeRows(states, observationDim, rows), action: takeRows(data.action, actionDim, rows) };
