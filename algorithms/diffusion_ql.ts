@@ -25,8 +25,8 @@ import { scheduleLevels, type VpSchedule, vpSchedule } from "./core/vp.ts";
 
 /** Settings of Diffusion-QL. */
 export interface DiffusionQlConfig extends CommonConfig {
-  /** Denoising steps (T, or N in the paper). */
-  steps: number;
+  /** Denoising steps (T, or N in the paper), and so network calls per action. */
+  nfe: number;
   /** Weight of the value term (eta, Eq. 3). */
   valueWeight: number;
   /** Adam's step size. */
@@ -34,7 +34,7 @@ export interface DiffusionQlConfig extends CommonConfig {
   /** Largest gradient norm of actor and critic each. */
   clipNorm: number;
   /** Whether targets take the best of 10 actions per Q. */
-  maxBackup: "on" | "off";
+  maxBackup: boolean;
   /** Discount of the return, in [0, 1]. */
   discount: number;
   /** Share of the new parameters that a target takes at each update. */
@@ -53,11 +53,11 @@ export interface DiffusionQlConfig extends CommonConfig {
 
 /** Defaults, from the authors' code. */
 export const diffusionQlDefaults: DiffusionQlConfig = {
-  steps: 5,
+  nfe: 5,
   valueWeight: 1,
   learningRate: 3e-4,
   clipNorm: 9,
-  maxBackup: "off",
+  maxBackup: false,
   discount: 0.99,
   polyakRate: 0.005,
   emaRate: 0.005,
@@ -139,7 +139,7 @@ interface UpdateNoise<L = NdArray> {
   denoising: { t: L; alphaBar: L; epsilon: L };
   /** One array per draw of the chain, `[batch, A]`. */
   policy: L[];
-  /** As `policy`, for the next state's actions; with max backup ten rows per state. */
+  /** The same for the next state's actions; with max backup ten rows per state. */
   target: L[];
   coin: L;
 }
@@ -148,12 +148,12 @@ const backupActions = 10; // Authors' code.
 
 /** Creates Diffusion-QL for a task. */
 export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent {
-  const { steps, valueWeight, clipNorm } = config;
-  assertRange("Diffusion-QL", "steps", steps, Number.isInteger(steps) && steps >= 1, "a positive integer");
+  const { nfe, valueWeight, clipNorm } = config;
+  assertRange("Diffusion-QL", "nfe", nfe, Number.isInteger(nfe) && nfe >= 1, "a positive integer");
   assertRange("Diffusion-QL", "learningRate", config.learningRate, config.learningRate > 0, "positive");
   assertRange("Diffusion-QL", "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  const schedule = vpSchedule(steps);
-  const repeats = config.maxBackup === "on" ? backupActions : 1;
+  const schedule = vpSchedule(nfe);
+  const repeats = config.maxBackup ? backupActions : 1;
 
   const train = compile<{
     state: Arrays;
@@ -203,7 +203,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
   });
 
   const drawChain = (rows: number, rng: Rng) =>
-    Array.from({ length: steps }, () => drawNormals(rows, spec.actionDim, rng));
+    Array.from({ length: nfe }, () => drawNormals(rows, spec.actionDim, rng));
 
   return {
     init(rng) {
@@ -225,7 +225,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
 
     async update(state, batch, rng) {
       const rows = batch.reward.shape[0];
-      const times = Array.from({ length: rows }, () => rng.integer(steps));
+      const times = Array.from({ length: rows }, () => rng.integer(nfe));
       const noise: UpdateNoise = {
         denoising: {
           t: ndarray(times, [rows, 1]),
@@ -261,13 +261,13 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         const clean = tf.div(tf.sub(x, tf.mul(noise, sigma)), alpha);
         return tf.clipByValue(clean, -spec.maxAction, spec.maxAction);
       });
-      const timeAt = (i: number, nfe: number) => Math.round((steps - 1) * (1 - i / Math.max(nfe - 1, 1)));
-      const levels = (nfe: number) => scheduleLevels(schedule, Array.from({ length: nfe }, (_, i) => timeAt(i, nfe)));
-      return { bytes, levels, mostNfe: steps };
+      const timeAt = (i: number, n: number) => Math.round((nfe - 1) * (1 - i / Math.max(n - 1, 1)));
+      const levels = (n: number) => scheduleLevels(schedule, Array.from({ length: n }, (_, i) => timeAt(i, n)));
+      return { bytes, levels, mostNfe: nfe };
     },
 
     ...stochasticPolicy<NoiseNetwork, TwinCritic>("diffusion_ql", spec, {
-      draws: steps, // The last step of the chain adds no noise.
+      draws: nfe, // The last step of the chain adds no noise.
       paramsOf: (arrays) => (arrays as Arrays).actor.params,
       sample: (actor, s, noise) => sampleActions(actor, s, noise, schedule, spec.maxAction),
       criticOf: (arrays) => (arrays as Arrays).criticTarget,
@@ -284,7 +284,7 @@ const gym = (clipNorm: number) => preset({ clipNorm });
 const antmaze = (
   valueWeight: number,
   clipNorm: number,
-  maxBackup: "on" | "off" = "on",
+  maxBackup = true,
   learningRate = 3e-4,
 ) => preset({ valueWeight, clipNorm, maxBackup, learningRate, updates: 1_000_000, rewardTransform: "cql_antmaze" });
 
@@ -306,9 +306,9 @@ export const diffusionQl: Algorithm<DiffusionQlConfig> = {
     "walker2d-medium-v2": gym(1),
     "walker2d-medium-replay-v2": gym(4),
     "walker2d-medium-expert-v2": gym(5),
-    "antmaze-umaze-v0": antmaze(0.5, 2, "off"),
+    "antmaze-umaze-v0": antmaze(0.5, 2, false),
     "antmaze-umaze-diverse-v0": antmaze(2, 3),
-    "antmaze-medium-play-v0": antmaze(2, 2, "on", 1e-3),
+    "antmaze-medium-play-v0": antmaze(2, 2, true, 1e-3),
     "antmaze-medium-diverse-v0": antmaze(3, 1),
     "antmaze-large-play-v0": antmaze(4.5, 10),
     "antmaze-large-diverse-v0": antmaze(3.5, 7),

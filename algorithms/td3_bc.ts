@@ -16,6 +16,7 @@ import { initTwin, type TwinCritic, twinError, twinValues } from "./core/twin_cr
 import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { tanhAction } from "./core/tanh_policy.ts";
+import { observationScale } from "./core/normalization.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
@@ -55,21 +56,21 @@ export const td3BcDefaults: Td3BcConfig = {
   rewardTransform: "none",
 };
 
-/** Policy with the statistics that its observations are normalized by, `[1, S]` each. */
-interface Policy<L = Tensor> {
-  layers: Linear<L>[];
+/** What observations are normalized by, `[1, S]` each; fixed. */
+interface Normalization<L = Tensor> {
   mean: L;
-  deviation: L;
+  scale: L;
 }
 
-interface Arrays<L = NdArray> {
+interface Policy<L = Tensor> extends Normalization<L> {
+  layers: Linear<L>[];
+}
+
+interface Arrays<L = NdArray> extends Normalization<L> {
   policy: Trained<Linear<L>[], L>;
   policyTarget: Linear<L>[];
   critic: Trained<TwinCritic<L>, L>;
   criticTarget: TwinCritic<L>;
-  /** Of the dataset's observations, fixed. */
-  mean: L;
-  deviation: L;
 }
 
 /** `-valueWeight mean Q / mean |Q|` and `mean (pi(s) - a)^2` (Eqs. 4 and 5). */
@@ -103,8 +104,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
     );
   }
 
-  const normalized = (x: Tensor, { mean, deviation }: { mean: Tensor; deviation: Tensor }) =>
-    tf.div(tf.sub(x, mean), deviation);
+  const normalized = (x: Tensor, { mean, scale }: Normalization) => tf.div(tf.sub(x, mean), scale);
 
   type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
   const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
@@ -158,8 +158,8 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
         policyTarget: copyArrays(policy),
         critic: initTrained(critic),
         criticTarget: copyArrays(critic),
-        mean: ndarray(statistics.mean, [1, s]),
-        deviation: ndarray(statistics.deviation, [1, s]),
+        mean: ndarray(Float32Array.from(statistics.mean), [1, s]),
+        scale: ndarray(observationScale(statistics), [1, s]),
       };
       return { updates: 0, arrays };
     },
@@ -172,8 +172,8 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
       return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
     },
     ...deterministicPolicy("td3_bc", spec, (arrays): Policy<NdArray> => {
-      const { policy, mean, deviation } = arrays as Arrays;
-      return { layers: policy.params, mean, deviation };
+      const { policy, mean, scale } = arrays as Arrays;
+      return { layers: policy.params, mean, scale };
     }, (p: Policy, x) => tanhAction(p.layers, normalized(x, p), maxAction)),
   };
 }

@@ -73,7 +73,7 @@ for (const rows of [1, 256]) {
   );
   for (const { calls, candidates, sampler } of rules) {
     if (rows * candidates * calls > 256 * 100) continue; // Minutes each.
-    const agent = behaviourSampling.create({ ...samplingDefaults, calls, sampler, choice: "argmax" }, spec);
+    const agent = behaviourSampling.create({ ...samplingDefaults, nfe: calls, sampler, choice: "argmax" }, spec);
     const act = () => agent.act(state, observation, candidates, createRng("act"));
     await act();
     const macs = candidates * (calls * cost.pass + (candidates > 1 ? cost.critics : 0));

@@ -6,9 +6,10 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Batch, Spec } from "../algorithms/core/agent.ts";
+import type { Batch } from "../algorithms/core/agent.ts";
 import type { RewardTransform } from "../algorithms/core/config.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
+import type { ObservationStatistics } from "../algorithms/core/normalization.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import type { TrainingData } from "../algorithms/core/train.ts";
 import { catalog } from "./catalog.ts";
@@ -29,9 +30,6 @@ export interface TransitionArrays {
   /** `[count]`, 1 where the environment ended the episode */
   terminal: Float32Array;
 }
-
-/** Mean and standard deviation of each observation dimension. */
-export type ObservationStatistics = NonNullable<Spec["observationStatistics"]>;
 
 /** Transitions ready for training. What is dear is computed when it is first read. */
 export interface Transitions extends Readonly<TransitionArrays>, TrainingData {
@@ -254,14 +252,14 @@ export async function loadTransitions(
   return qlearningDataset(await loadDataset(source, options), options);
 }
 
-/** Mean and standard deviation of each observation dimension, the latter plus 0.001 (TD3+BC's), summed in float64. */
+/** Mean and standard deviation of each observation dimension, over the population, summed in float64. */
 export function observationStatistics(
   { observation, count, observationDim: dim }: Pick<Transitions, "observation" | "count" | "observationDim">,
 ): ObservationStatistics {
   const [mean, squares] = [new Float64Array(dim), new Float64Array(dim)];
   for (let i = 0; i < observation.length; i++) mean[i % dim] += observation[i] / count;
   for (let i = 0; i < observation.length; i++) squares[i % dim] += (observation[i] - mean[i % dim]) ** 2 / count;
-  return { mean: Float32Array.from(mean), deviation: Float32Array.from(squares, (x) => Math.sqrt(x) + 1e-3) };
+  return { mean: Float32Array.from(mean), standardDeviation: squares.map(Math.sqrt) };
 }
 
 /**

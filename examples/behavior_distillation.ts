@@ -6,13 +6,13 @@
  */
 
 import { createRng, loadTransitions, ndarray, type Rng } from "../mod.ts";
-import { distinctRows, takeRows, trainingStates } from "../algorithms/core/mod.ts";
+import { distinctRows, normalizeObservations, takeRows, trainingStates } from "../algorithms/core/mod.ts";
 import * as obd from "../algorithms/offline_behavior_distillation/mod.ts";
 
 const [dataset = "hopper-medium-replay-local", updates = "300"] = Deno.args;
 const data = await loadTransitions(dataset);
-const { observationDim: s, actionDim: a, observationStatistics: { mean, deviation } } = data;
-const states = data.observation.map((x, i) => (x - mean[i % s]) / deviation[i % s]);
+const { observationDim: s, actionDim: a, observationStatistics } = data;
+const states = normalizeObservations(data.observation, observationStatistics);
 const draw = (n: number, rng: Rng) => {
   const rows = distinctRows(data.count, n, rng);
   return { observation: takeRows(states, s, rows), action: takeRows(data.action, a, rows) };

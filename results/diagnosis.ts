@@ -11,6 +11,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import type { AgentState, Batch, Spec } from "../algorithms/core/agent.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
+import { observationScale } from "../algorithms/core/normalization.ts";
 import type { Rng } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import { loadBehaviours, type MeanPolicy } from "../data/behaviours.ts";
@@ -75,7 +76,8 @@ export async function diagnosisTask(cell: Cell, folder: string): Promise<Task> {
       }));
       const visited = path.data as Float32Array;
       const noise = rng.child("beside").fillNormal(new Float32Array(visited.length));
-      const beside = visited.map((x, i) => x + besidePath * statistics.deviation[i % observationDim] * noise[i]);
+      const scale = observationScale(statistics);
+      const beside = visited.map((x, i) => x + besidePath * scale[i % observationDim] * noise[i]);
       const drawn = distinctRows(data.count, Math.min(setSize, data.count), rng.child("rows"));
       const sets = {
         expert: visited,

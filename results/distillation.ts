@@ -10,6 +10,7 @@ import type { AgentState, Spec } from "../algorithms/core/agent.ts";
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { fitGaussian, gaussianLogLikelihood } from "../algorithms/core/gaussian.ts";
 import { logDensities, type Maf, mafDefaults, trainMaf } from "../algorithms/core/maf.ts";
+import { normalizeObservations } from "../algorithms/core/normalization.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
@@ -86,9 +87,7 @@ export async function distillationTask(
   ])).digest("hex").slice(0, 10);
   const stage = await keepStages(join(folder, "../../../shared", shared, `seed_${cell.seed}`), onProgress);
   const rng = createRng(`${cell.task}/obd/${cell.seed}`); // One teacher and density per task and seed, whatever the objective.
-  const normalized = data.observation.map((x, i) =>
-    (x - statistics.mean[i % observationDim]) / statistics.deviation[i % observationDim]
-  );
+  const normalized = normalizeObservations(data.observation, statistics);
   const teacher = config.objective === "dbc"
     ? null
     : config.teacherFile

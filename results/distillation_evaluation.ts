@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import type { AgentState, Spec } from "../algorithms/core/agent.ts";
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
+import { normalizeObservations, observationScale } from "../algorithms/core/normalization.ts";
 import { createRng, type Rng, shuffle } from "../algorithms/core/rng.ts";
 import { distinctRows, takeRows } from "../algorithms/core/rows.ts";
 import type { Stage } from "../algorithms/core/stage.ts";
@@ -221,9 +222,9 @@ function studentVariants(depth: number): Record<string, StudentVariant> {
 
 /** Writes the pairs, observations in raw units, as `pairs.hdf5` (D4RL's layout) and `pairs.csv`. */
 async function exportPairs(folder: string, { observation, action }: Pairs, spec: Spec, cell: Cell) {
-  const { mean: center, deviation } = spec.observationStatistics!;
+  const [{ mean }, scale] = [spec.observationStatistics!, observationScale(spec.observationStatistics!)];
   const [count, dim] = observation.shape;
-  const raw = (observation.data as Float32Array).map((x, i) => x * deviation[i % dim] + center[i % dim]);
+  const raw = (observation.data as Float32Array).map((x, i) => x * scale[i % dim] + mean[i % dim]);
   const pairs = { observation: raw, action: action.data as Float32Array, count };
   await writeHdf5(join(folder, "pairs.hdf5"), pairsArrays(pairs), {
     id: `${cell.task}-${cell.algorithm}-${cell.seed}`,
@@ -246,8 +247,7 @@ function topPairs({ dataset, spec, config }: DistillationWork): (rng: Rng) => Pa
     if (rows.length >= 10 * config.pairs) break;
     for (let i = start; i < end; i++) rows.push(i);
   }
-  const { mean: center, deviation } = spec.observationStatistics!;
-  const observation = data.observation.map((x, i) => (x - center[i % center.length]) / deviation[i % center.length]);
+  const observation = normalizeObservations(data.observation, spec.observationStatistics!);
   return (rng) => {
     const picked = shuffle(Int32Array.from(rows), rng).slice(0, config.pairs);
     return {

@@ -50,7 +50,10 @@ export async function latencyTask(cell: Cell): Promise<Task> {
       const sampled = (cell.evaluation.sampling ?? []).map((sampling) => ({
         candidates: sampling.candidates,
         sampling,
-        agent: algorithms.behaviour_sampling.create({ ...config, ...sampling } as typeof config, spec),
+        agent: algorithms.behaviour_sampling.create(
+          { ...config, ...sampling, nfe: sampling.calls } as typeof config,
+          spec,
+        ),
       }));
       const rules: { candidates: number; sampling?: SamplingRule; agent: typeof agent }[] = [...own, ...sampled];
       const time = async ({ agent, candidates }: typeof rules[number], rows: number) => {

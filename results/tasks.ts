@@ -174,7 +174,7 @@ async function environmentTask(cell: Cell): Promise<Task> {
           step % 50 === 0 && onProgress(`evaluating, ${label}, step ${step}, ${running} running`);
         const algorithm = sampling ? "behaviour_sampling" as const : cell.algorithm;
         const settings = sampling
-          ? { ...config, sampler: sampling.sampler, calls: sampling.calls, choice: sampling.choice }
+          ? { ...config, sampler: sampling.sampler, nfe: sampling.calls, choice: sampling.choice }
           : config;
         const job = {
           algorithm,

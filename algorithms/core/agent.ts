@@ -8,6 +8,7 @@ import type { NdArray } from "../engine/array.ts";
 import type { CommonConfig, Settings } from "./config.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
+import type { ObservationStatistics } from "./normalization.ts";
 import type { Rng } from "./rng.ts";
 
 /** A minibatch of transitions; observations may have one row that stands for all. */
@@ -35,7 +36,7 @@ export interface Spec {
   /** Actions lie in `[-maxAction, maxAction]`. */
   maxAction: number;
   /** Mean and standard deviation of the dataset's observations, for algorithms that normalize them. */
-  observationStatistics?: { mean: Float32Array; deviation: Float32Array };
+  observationStatistics?: ObservationStatistics;
 }
 
 /** Everything that training changes: arrays, and how many updates made them. */

@@ -8,7 +8,7 @@ import { closest } from "fastest-levenshtein";
 
 /**
  * What is done to rewards before training: `iql_locomotion` divides them by the range of returns and multiplies by 1000,
- * `iql_antmaze` subtracts 1, `cql_antmaze` gives `4 (r - 0.5)`, `standardize` subtracts the mean and divides by the deviation.
+ * `iql_antmaze` subtracts 1, `cql_antmaze` gives `4 (r - 0.5)`, `standardize` subtracts the mean and divides by the standard deviation.
  */
 export type RewardTransform = "none" | "iql_locomotion" | "iql_antmaze" | "cql_antmaze" | "standardize";
 

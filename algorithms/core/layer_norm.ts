@@ -19,7 +19,7 @@ export interface LayerNorm<L = Tensor> {
 
 const layerNormEpsilon = 1e-5; // PyTorch's default.
 
-/** `[normalized scale + shift, mean, inverse deviation]` of the rows of `x`. */
+/** `[normalized scale + shift, mean, inverse standard deviation]` of the rows of `x`. */
 const layerNormParts = ([x, scale, shift]: Tensor[]): Tensor[] => {
   const traced = tracedLayerNormalization(x, scale, shift, layerNormEpsilon);
   if (traced) return traced;

@@ -45,9 +45,9 @@ export function createMlpActor(layers: readonly Linear<NdArray>[], maxAction: nu
 
 /**
  * One sample per call of a Gaussian policy under tanh, `maxAction tanh(mean + exp(logStd) noise)`; the layers give the means, then
- * the logarithms of the deviations.
+ * the logarithms of the standard deviations.
  *
- * @param logStds Least and largest logarithm of a deviation.
+ * @param logStds Least and largest logarithm of a standard deviation.
  */
 export function createGaussianActor(
   layers: readonly Linear<NdArray>[],

@@ -20,6 +20,7 @@ export * from "./ln_resnet.ts";
 export * from "./maf.ts";
 export * from "./mlp_actor.ts";
 export * from "./nn.ts";
+export * from "./normalization.ts";
 export * from "./optim.ts";
 export * from "./policy.ts";
 export * from "./rng.ts";

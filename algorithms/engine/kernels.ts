@@ -322,7 +322,7 @@ export function tracedKernels(): string[] {
 /**
  * Kernels of our own, for one ONNX operator where TF.js would write many; outside a trace the caller composes them.
  *
- * @returns `[scaled and shifted, mean, inverse deviation]` for `x [batch, n]`: `[batch, n]`, `[batch, 1]`, `[batch, 1]`;
+ * @returns `[scaled and shifted, mean, inverse standard deviation]` for `x [batch, n]`: `[batch, n]`, `[batch, 1]`, `[batch, 1]`;
  * null outside a trace.
  */
 export function tracedLayerNormalization(

@@ -40,7 +40,7 @@ export function packing(entries: readonly (readonly [path: string, spec: LeafSpe
 export interface Layout {
   inputs: Packing;
   outputs: Packing;
-  /** Of each output leaf. */
+  /** Shape and type of each output leaf. */
   specs: readonly LeafSpec[];
   /** For each output leaf, whether it belongs to the donated state. */
   donated: readonly boolean[];

@@ -1,5 +1,5 @@
 /**
- * The policy that a distilled set trains: a Gaussian squashed by tanh, with a scale and an offset of its log deviation.
+ * The policy that a distilled set trains: a Gaussian squashed by tanh, with a scale and an offset of its log standard deviation.
  *
  * Source: OBD (Lei et al. 2024, arXiv 2410.22728), authors' code, after Cal-QL's in CORL.
  *
@@ -14,11 +14,11 @@ import { type Tensor, tf } from "../engine/tensor.ts";
 
 /** Parameters. */
 export interface TanhGaussianPolicy<L = Tensor> {
-  /** Hidden layers and the output, `2 A` wide: means, then raw log deviations. */
+  /** Hidden layers and the output, `2 A` wide: means, then raw log standard deviations. */
   layers: Linear<L>[];
-  /** Of the raw log deviation, `[]` each. */
+  /** Factor of the raw log standard deviation, `[]`. */
   scale: L;
-  /** Added to the logarithm of the deviation. */
+  /** Added to the scaled log standard deviation, `[]`. */
   offset: L;
 }
 
@@ -32,25 +32,25 @@ function output(layers: readonly Linear[], s: Tensor, architecture: Architecture
   return linear(layers[layers.length - 1], architecture === "residual" ? tf.add(hidden[0], last) : last);
 }
 
-/** Mean and log deviation before the squashing, each `[batch, A]`. */
+/** Mean and log standard deviation before the squashing, each `[batch, A]`. */
 export function policyGaussian(
   p: TanhGaussianPolicy,
   s: Tensor,
   architecture: Architecture = "plain",
-): { mean: Tensor; logDeviation: Tensor } {
+): { mean: Tensor; logStandardDeviation: Tensor } {
   const [mean, raw] = tf.split(output(p.layers, s, architecture), 2, 1);
-  return { mean, logDeviation: clip(tf.add(tf.mul(raw, p.scale), p.offset), -20, 2) };
+  return { mean, logStandardDeviation: clip(tf.add(tf.mul(raw, p.scale), p.offset), -20, 2) };
 }
 
-/** `tanh(mean + deviation noise)`, `[batch, A]`, in [-1, 1]. */
+/** `tanh(mean + sigma noise)`, `[batch, A]`, in [-1, 1]. */
 export function sampleAction(
   p: TanhGaussianPolicy,
   s: Tensor,
   noise: Tensor,
   architecture: Architecture = "plain",
 ): Tensor {
-  const { mean, logDeviation } = policyGaussian(p, s, architecture);
-  return tanh(tf.add(mean, tf.mul(exp(logDeviation), noise)));
+  const { mean, logStandardDeviation } = policyGaussian(p, s, architecture);
+  return tanh(tf.add(mean, tf.mul(exp(logStandardDeviation), noise)));
 }
 
 /** `tanh(mean)`, how the policy acts when it is evaluated. */

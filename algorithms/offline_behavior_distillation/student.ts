@@ -12,6 +12,7 @@ import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
+import { observationScale } from "../core/normalization.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
@@ -134,8 +135,9 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
       "Cannot create OBD: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
     );
   }
-  const row = (x: Float32Array) => tf.tensor2d(x, [1, observationDim]);
-  const normalize = (s: Tensor) => tf.div(tf.sub(s, row(statistics.mean)), row(statistics.deviation));
+  const row = (x: ArrayLike<number>) => tf.tensor2d(Float32Array.from(x), [1, observationDim]);
+  const scale = observationScale(statistics);
+  const normalize = (s: Tensor) => tf.div(tf.sub(s, row(statistics.mean)), row(scale));
   const ensemble = (policies: TanhGaussianPolicy[], s: Tensor) => {
     const actions = policies.map((p) => meanAction(p, normalize(s), config.architecture));
     return tf.div(actions.reduce((a, b) => tf.add(a, b)), actions.length);

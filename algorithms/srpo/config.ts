@@ -17,7 +17,7 @@ export interface SrpoConfig extends CommonConfig {
   /** `VDS`: sigma^2; `stable`: 1; `score`: alpha / sigma; with `noise`: the baseline of Eq. 15. */
   weighting: SrpoWeighting;
   /** Whether the value's gradient is scaled to unit root mean square per row. */
-  normalizeGradient: "on" | "off";
+  normalizeGradient: boolean;
   /** Updates of the behaviour model, then of the critic; the policy has the rest of `updates`. */
   behaviourUpdates: number;
   /** Updates of the critic, after those of the behaviour model. */
@@ -50,7 +50,7 @@ export interface SrpoConfig extends CommonConfig {
 export const srpoDefaults: SrpoConfig = {
   inverseTemperature: 0.05, // beta; per task in the presets
   weighting: "VDS",
-  normalizeGradient: "off",
+  normalizeGradient: false,
   behaviourUpdates: 2_000_000,
   criticUpdates: 1_500_000,
   behaviourBatchSize: 2048,
@@ -109,7 +109,7 @@ const source = "authors' code; locomotion: paper, Table 2";
 const maze: Partial<SrpoConfig> = {
   expectile: 0.9,
   policyDepth: 4,
-  normalizeGradient: "on",
+  normalizeGradient: true,
   rewardTransform: "iql_antmaze",
 };
 

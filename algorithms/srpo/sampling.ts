@@ -24,7 +24,7 @@ import { createSrpo, type SrpoArrays } from "./srpo.ts";
 /** Settings of {@linkcode behaviourSampling}. */
 export interface SamplingConfig extends SrpoConfig {
   /** Network calls per action. */
-  calls: number;
+  nfe: number;
   /** A key of {@linkcode samplers}. */
   sampler: string;
   /** How one of several candidates is chosen. */
@@ -49,7 +49,7 @@ export const samplers: Readonly<Record<string, DpmSolver | "ancestral">> = {
 };
 
 /** Defaults: SRPO's, with the sampler of QGPO (Lu et al. 2023, arXiv 2304.12824). */
-export const samplingDefaults: SamplingConfig = { ...srpoDefaults, calls: 15, sampler: "dpmpp2", choice: "softmax" };
+export const samplingDefaults: SamplingConfig = { ...srpoDefaults, nfe: 15, sampler: "dpmpp2", choice: "softmax" };
 
 /** Actions `[batch, A]`, clipped to [-1, 1], from unit Gaussians: one array, or one per call for `ddpm`. */
 export function sampleBehaviour(
@@ -57,14 +57,14 @@ export function sampleBehaviour(
   frequencies: Tensor,
   s: Tensor,
   noises: readonly Tensor[],
-  { calls, sampler }: Pick<SamplingConfig, "calls" | "sampler">,
+  { nfe, sampler }: Pick<SamplingConfig, "nfe" | "sampler">,
 ): Tensor {
   const noise: NoisePredictor = (a, { time }) =>
     behaviourNoise(network, frequencies, a, tf.fill([a.shape[0], 1], time), s, null);
   const clean = cleanFromNoise(noise);
   const bounded = (a: Tensor) => tf.clipByValue(a, -1, 1);
   const [start, ...later] = noises;
-  const [solver, levels] = [samplers[sampler], vpLevels(calls)];
+  const [solver, levels] = [samplers[sampler], vpLevels(nfe)];
   const a = solver === "ancestral"
     ? sampleAncestral((a, level) => bounded(clean(a, level)), start, levels, later)
     : sampleDpm(solver.prediction === "noise" ? noise : clean, start, levels, solver);
@@ -73,8 +73,8 @@ export function sampleBehaviour(
 
 /** Creates SRPO's training with iterative acting. */
 export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Agent {
-  const { calls, sampler, choice } = config;
-  assertRange("Behaviour sampling", "calls", calls, Number.isInteger(calls) && calls >= 1, "a positive integer");
+  const { nfe, sampler, choice } = config;
+  assertRange("Behaviour sampling", "nfe", nfe, Number.isInteger(nfe) && nfe >= 1, "a positive integer");
   if (!Object.hasOwn(samplers, sampler)) {
     throw new RangeError(
       `Cannot create Behaviour sampling: sampler must be one of ${
@@ -86,7 +86,7 @@ export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Age
     ...createSrpo(config, spec),
 
     ...stochasticPolicy<{ behaviour: BehaviourNetwork; frequencies: Tensor }, TwinCritic>("behaviour", spec, {
-      draws: samplers[sampler] === "ancestral" ? calls : 1,
+      draws: samplers[sampler] === "ancestral" ? nfe : 1,
       paramsOf(arrays) {
         const { behaviour: { params }, frequencies } = arrays as SrpoArrays;
         return { behaviour: params, frequencies };

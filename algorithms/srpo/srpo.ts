@@ -81,9 +81,7 @@ export function srpoActionGradient(
     const [q1, q2] = twinValues(target, s, x.a);
     return tf.sum(tf.mul(tf.add(q1, q2), 0.5));
   }, { a: fixed });
-  const slope = config.normalizeGradient === "on"
-    ? tf.div(grad.a, tf.sqrt(tf.mean(tf.square(grad.a), 1, true)))
-    : grad.a;
+  const slope = config.normalizeGradient ? tf.div(grad.a, tf.sqrt(tf.mean(tf.square(grad.a), 1, true))) : grad.a;
   return tf.sub(tf.mul(weight, error), tf.mul(slope, config.inverseTemperature));
 }
 

@@ -21,10 +21,10 @@ import { overRows, type RowFunction, takeRows, trainOnRows } from "../core/rows.
 export interface ActionVae<L = Tensor> {
   /** Layers before the latent. */
   encoder: Linear<L>[];
-  /** Of the latent's mean. */
+  /** Head that gives the latent's mean. */
   mean: Linear<L>;
-  /** Of the latent's log deviation. */
-  logDeviation: Linear<L>;
+  /** Head that gives the logarithm of the latent's standard deviation. */
+  logStandardDeviation: Linear<L>;
   /** From state, successor and latent to an action. */
   decoder: Linear<L>[];
 }
@@ -44,7 +44,7 @@ export function initActionVae(observationDim: number, actionDim: number, hidden:
   return {
     encoder: initMlp([2 * observationDim + actionDim, hidden, hidden], rng.child("encoder")),
     mean: head,
-    logDeviation: other,
+    logStandardDeviation: other,
     decoder: initMlp([2 * observationDim + latent, hidden, hidden, actionDim], rng.child("decoder")),
   };
 }
@@ -54,9 +54,9 @@ function decodeActions(decoder: Linear[], connection: Tensor, z: Tensor, maxActi
   return tf.mul(tf.tanh(mlp(decoder, tf.concat([connection, z], 1), relu)), maxAction);
 }
 
-/** `KL(N(mean, deviation) || N(0, 1))`, averaged over rows and dimensions as the authors do. */
-export function meanKl(mean: Tensor, deviation: Tensor): Tensor {
-  const variance = tf.square(deviation);
+/** `KL(N(mean, sigma^2) || N(0, 1))`, averaged over rows and dimensions as the authors do. */
+export function meanKl(mean: Tensor, sigma: Tensor): Tensor {
+  const variance = tf.square(sigma);
   return tf.mul(tf.mean(tf.sub(tf.sub(tf.add(tf.log(variance), 1), tf.square(mean)), variance)), -0.5);
 }
 
@@ -85,9 +85,9 @@ export async function trainActionVae(
     ({ state, x, a, noise, step }) => ({
       state: trainStep(state, (p) => {
         const h = relu(mlp(p.encoder, tf.concat([x, a], 1), relu));
-        const [mean, deviation] = [linear(p.mean, h), tf.exp(tf.clipByValue(linear(p.logDeviation, h), -4, 15))];
-        const z = tf.add(mean, tf.mul(deviation, noise));
-        return actionVaeLoss(meanSquaredError(decodeActions(p.decoder, x, z, maxAction), a), meanKl(mean, deviation));
+        const [mean, sigma] = [linear(p.mean, h), tf.exp(tf.clipByValue(linear(p.logStandardDeviation, h), -4, 15))];
+        const z = tf.add(mean, tf.mul(sigma, noise));
+        return actionVaeLoss(meanSquaredError(decodeActions(p.decoder, x, z, maxAction), a), meanKl(mean, sigma));
       }, step).next,
     }),
   );

@@ -54,10 +54,10 @@ export const dynamicsDefaults: DynamicsConfig = {
 export interface DynamicsNetwork<L = Tensor> {
   /** Hidden layers. */
   trunk: Linear<L>[];
-  /** Of the mean of the change of state. */
+  /** Head that gives the mean of the next state. */
   mean: Linear<L>;
-  /** Of its log deviation. */
-  logDeviation: Linear<L>;
+  /** Head that gives the logarithm of its standard deviation. */
+  logStandardDeviation: Linear<L>;
 }
 
 /** States and their successors, row-major `[count, dim]`. */
@@ -73,16 +73,19 @@ export interface StatePairs {
 }
 
 /** Mean and standard deviation of the next state, each `[batch, S]`. */
-export function nextStateGaussian(p: DynamicsNetwork, s: Tensor): { mean: Tensor; deviation: Tensor } {
+export function nextStateGaussian(p: DynamicsNetwork, s: Tensor): { mean: Tensor; standardDeviation: Tensor } {
   const h = relu(mlp(p.trunk, s, relu));
-  return { mean: linear(p.mean, h), deviation: tf.exp(tf.clipByValue(linear(p.logDeviation, h), -20, 2)) };
+  return {
+    mean: linear(p.mean, h),
+    standardDeviation: tf.exp(tf.clipByValue(linear(p.logStandardDeviation, h), -20, 2)),
+  };
 }
 
 /** Negative log likelihood, summed over dimensions and averaged over rows. */
 export function dynamicsLoss(p: DynamicsNetwork, s: Tensor, next: Tensor): Tensor {
-  const { mean, deviation } = nextStateGaussian(p, s);
-  const z = tf.div(tf.sub(next, mean), deviation);
-  const terms = tf.add(tf.add(tf.mul(tf.square(z), 0.5), tf.log(deviation)), Math.log(2 * Math.PI) / 2);
+  const { mean, standardDeviation } = nextStateGaussian(p, s);
+  const z = tf.div(tf.sub(next, mean), standardDeviation);
+  const terms = tf.add(tf.add(tf.mul(tf.square(z), 0.5), tf.log(standardDeviation)), Math.log(2 * Math.PI) / 2);
   return tf.mean(tf.sum(terms, 1));
 }
 
@@ -175,7 +178,10 @@ export async function trainDynamics(
   };
 }
 
-const predictGaussian = compile<{ p: DynamicsNetwork<NdArray>; s: NdArray }, { mean: Tensor; deviation: Tensor }>(
+const predictGaussian = compile<
+  { p: DynamicsNetwork<NdArray>; s: NdArray },
+  { mean: Tensor; standardDeviation: Tensor }
+>(
   "stitching/dynamics_predict",
   ({ p, s }) => nextStateGaussian(p, s),
 );
@@ -185,20 +191,20 @@ export async function predictDynamics(
   { networks }: DynamicsEnsemble,
   observation: Float32Array,
   count: number,
-): Promise<{ means: Float32Array[]; deviations: Float32Array[] }> {
+): Promise<{ means: Float32Array[]; standardDeviations: Float32Array[] }> {
   const dim = observation.length / count;
   const means = networks.map(() => new Float32Array(count * dim));
-  const deviations = networks.map(() => new Float32Array(count * dim));
+  const standardDeviations = networks.map(() => new Float32Array(count * dim));
   for (let at = 0; at < count; at += predictionRows) {
     const n = Math.min(predictionRows, count - at);
     const s = ndarray(observation.subarray(at * dim, (at + n) * dim), [n, dim]);
     for (const [e, p] of networks.entries()) {
-      const { mean, deviation } = await predictGaussian({ p, s });
+      const { mean, standardDeviation } = await predictGaussian({ p, s });
       means[e].set(mean.data, at * dim);
-      deviations[e].set(deviation.data, at * dim);
+      standardDeviations[e].set(standardDeviation.data, at * dim);
     }
   }
-  return { means, deviations };
+  return { means, standardDeviations };
 }
 
 /** Fresh parameters. */
@@ -210,6 +216,6 @@ export function initDynamics(
   return {
     trunk: initMlp([dim, ...Array(depth).fill(hidden)], rng.child("trunk")),
     mean: initLinear(hidden, dim, rng.child("mean")),
-    logDeviation: initLinear(hidden, dim, rng.child("deviation")),
+    logStandardDeviation: initLinear(hidden, dim, rng.child("deviation")),
   };
 }

@@ -158,12 +158,12 @@ export interface ReverseFactors<L = NdArray> {
   rescale: L;
   /** Factor of the predicted noise. */
   remove: L;
-  /** The posterior mean's weights of the clean and the noisy window, and its deviation times the temperature. */
+  /** The posterior mean's weights of the clean and the noisy window, and its standard deviation times the temperature. */
   clean: L;
   /** Factor of the noise or of the noisy window. */
   noisy: L;
-  /** Of the noise that is added. */
-  deviation: L;
+  /** Factor of the noise that is added. */
+  sigma: L;
   /** Weight of the condition. */
   guidance: L;
 }
@@ -180,7 +180,7 @@ export function reverseFactors(
     remove: scalar(Math.sqrt(1 / alphaBar[t] - 1)),
     clean: scalar(clean),
     noisy: scalar(noisy),
-    deviation: scalar(t > 0 ? temperature * Math.sqrt(variance) : 0),
+    sigma: scalar(t > 0 ? temperature * Math.sqrt(variance) : 0),
     guidance: scalar(guidance),
   };
 }
@@ -200,5 +200,5 @@ export function reverseStep(
 ): Tensor {
   const noise = tf.add(unconditional, tf.mul(tf.sub(conditional, unconditional), f.guidance));
   const clean = tf.clipByValue(tf.sub(tf.mul(x, f.rescale), tf.mul(noise, f.remove)), -1, 1);
-  return tf.add(tf.add(tf.mul(clean, f.clean), tf.mul(x, f.noisy)), tf.mul(z, f.deviation));
+  return tf.add(tf.add(tf.mul(clean, f.clean), tf.mul(x, f.noisy)), tf.mul(z, f.sigma));
 }

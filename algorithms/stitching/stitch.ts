@@ -32,21 +32,21 @@ import { applyWalks, type Connections, type StitchConfig, walkTrajectories } fro
 export interface StitchingConfig extends StitchConfig {
   /** Passes over the data (K). */
   passes: number;
-  /** Of the dynamics ensemble. */
+  /** Training of the dynamics ensemble. */
   dynamics: DynamicsConfig;
-  /** Of the value function. */
+  /** Training of the value function. */
   value: RegressionConfig;
   /** What makes the actions of stitched steps. */
   decoder: "inverse" | "vae";
-  /** Of the inverse dynamics. */
+  /** Training of the inverse dynamics. */
   inverse: RegressionConfig;
-  /** Of the conditional VAE. */
+  /** Training of the conditional VAE. */
   vae: RegressionConfig;
   /** What makes their rewards. */
   rewards: "regression" | "gan";
-  /** Of the reward regression. */
+  /** Training of the reward regression. */
   reward: RegressionConfig;
-  /** Of the reward GAN. */
+  /** Training of the reward GAN. */
   gan: RegressionConfig;
 }
 

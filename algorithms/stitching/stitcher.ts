@@ -15,8 +15,8 @@ import { buildKdTree } from "./kd_tree.ts";
 export interface StitchPredictions {
   /** Per ensemble member, the mean of the next state, `[count, observationDim]`. */
   means: readonly Float32Array[];
-  /** And its standard deviation. */
-  deviations: readonly Float32Array[];
+  /** Per ensemble member, the standard deviation of the next state, `[count, observationDim]`. */
+  standardDeviations: readonly Float32Array[];
   /** Value of each row's next state, `[count]`. */
   nextValue: Float32Array;
 }
@@ -37,18 +37,18 @@ export interface Walk {
   to: number[];
 }
 
-/** Log density of independent Gaussians: row `at` of `mean` and `deviation`, row `of` of `x`. */
+/** Log density of independent Gaussians: row `at` of `mean` and `standardDeviation`, row `of` of `x`. */
 export function gaussianLogDensity(
   x: Float32Array,
   of: number,
   mean: Float32Array,
-  deviation: Float32Array,
+  standardDeviation: Float32Array,
   at: number,
   dim: number,
 ): number {
   let sum = -dim / 2 * Math.log(2 * Math.PI);
   for (let d = 0; d < dim; d++) {
-    const sd = deviation[at * dim + d];
+    const sd = standardDeviation[at * dim + d];
     sum -= ((x[of * dim + d] - mean[at * dim + d]) / sd) ** 2 / 2 + Math.log(sd);
   }
   return sum;
@@ -84,7 +84,7 @@ function distinctTransitions({ count, observationDim: dim, observation, nextObse
  */
 export function walkTrajectories(
   data: Trajectories,
-  { means, deviations, nextValue }: StitchPredictions,
+  { means, standardDeviations, nextValue }: StitchPredictions,
   { radius, maxSteps = 999 }: StitchConfig,
   onProgress: (done: number) => void = () => {},
 ): Walk[] {
@@ -100,16 +100,18 @@ export function walkTrajectories(
   const choices = new Int32Array(rows.length).fill(unknown); // A choice does not depend on how the walk came there.
   const choose = (id: number): number => {
     const from = rows[id];
-    const own = means.map((mean, e) => gaussianLogDensity(nextObservation, from, mean, deviations[e], from, dim));
+    const own = means.map((mean, e) =>
+      gaussianLogDensity(nextObservation, from, mean, standardDeviations[e], from, dim)
+    );
     const top = Math.max(...own);
     const base = top + Math.log(own.reduce((sum, x) => sum + Math.exp(x - top), 0) / own.length);
-    const peaks = means.map((mean, e) => gaussianLogDensity(mean, from, mean, deviations[e], from, dim));
+    const peaks = means.map((mean, e) => gaussianLogDensity(mean, from, mean, standardDeviations[e], from, dim));
     /** Whether every network finds the row's next state likelier; most candidates fail within a few dimensions. */
     const likelier = (row: number) =>
       means.every((mean, e) => {
         let density = peaks[e];
         for (let d = 0, at = from * dim, of = row * dim; d < dim && density > base; d++) {
-          density -= ((nextObservation[of + d] - mean[at + d]) / deviations[e][at + d]) ** 2 / 2;
+          density -= ((nextObservation[of + d] - mean[at + d]) / standardDeviations[e][at + d]) ** 2 / 2;
         }
         return density > base;
       });

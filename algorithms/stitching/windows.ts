@@ -35,9 +35,9 @@ export interface WindowConfig {
 
 /** Maps of a dataset's dimensions to [-1, 1]. */
 export interface Normalizers {
-  /** Of the observation's dimensions, then the reward. */
+  /** One map for each of the observation's dimensions, then one for the reward. */
   step: Cdf[];
-  /** Of every dimension of the action. */
+  /** One map for each dimension of the action. */
   action: Cdf[];
 }
 

@@ -21,7 +21,7 @@ export interface PolicyRecord {
   /** Where its code is, if it is not one of this package's. */
   module: string | null;
   config: CommonConfig;
-  spec: Omit<Spec, "observationStatistics"> & { observationStatistics?: { mean: number[]; deviation: number[] } };
+  spec: Spec;
   task: string | null;
   seed: number;
   /** What the checkpoint beside it must say. */
@@ -48,7 +48,12 @@ export function policyRecord(
     spec: {
       ...sizes,
       ...(statistics
-        ? { observationStatistics: { mean: [...statistics.mean], deviation: [...statistics.deviation] } }
+        ? {
+          observationStatistics: {
+            mean: Array.from(statistics.mean),
+            standardDeviation: Array.from(statistics.standardDeviation),
+          },
+        }
         : {}),
     },
     task,
@@ -123,14 +128,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
 export async function loadPolicy(folder: string, algorithm?: AnyAlgorithm): Promise<Policy> {
   const { policy: record } = await readRunFile(folder);
   const found = algorithm ?? await findAlgorithm(record.module ?? record.algorithm, record.algorithm);
-  const statistics = record.spec.observationStatistics;
-  const spec: Spec = {
-    ...record.spec,
-    observationStatistics: statistics && {
-      mean: Float32Array.from(statistics.mean),
-      deviation: Float32Array.from(statistics.deviation),
-    },
-  };
+  const { spec } = record;
   const agent = found.create(record.config, spec);
   const parts = { algorithm: found, config: record.config, spec, task: record.task, seed: record.seed, agent };
   const { state } = await resume(folder, agent.init(runStream(parts).child("init")), record.identity);

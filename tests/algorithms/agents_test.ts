@@ -14,7 +14,7 @@ const spec: Spec = {
   observationDim: 3,
   actionDim: 2,
   maxAction: 1,
-  observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), deviation: Float32Array.of(0.5, 1, 2) },
+  observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), standardDeviation: [0.5, 1, 2] },
 };
 const rows = 8;
 const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];

@@ -12,6 +12,7 @@ import { bc } from "../../algorithms/bc.ts";
 import { rebrac, rebracPolicyLoss } from "../../algorithms/rebrac.ts";
 import { behaviourSampling } from "../../algorithms/srpo/mod.ts";
 import { td3Bc, td3BcPolicyLoss } from "../../algorithms/td3_bc.ts";
+import { observationScale } from "../../algorithms/core/normalization.ts";
 import { observationStatistics } from "../../data/d4rl.ts";
 
 const spec = { observationDim: 1, actionDim: 1, maxAction: 1 };
@@ -67,15 +68,15 @@ Deno.test("sampleAncestral() with the exact noise of a Gaussian comes to that Ga
   assert(errors[1] < 0.6 * errors[0] && errors[2] < 0.6 * errors[1] && errors[2] < 0.01, `${errors}`);
 });
 
-Deno.test("observationStatistics() are mean and standard deviation plus 0.001", () => {
-  const { mean, deviation } = observationStatistics({
+Deno.test("observationStatistics() are mean and standard deviation, observationScale() the latter plus 0.001", () => {
+  const { mean, standardDeviation } = observationStatistics({
     observation: Float32Array.of(1, 10, 3, 10),
     count: 2,
     observationDim: 2,
   });
-  assertEquals([...mean], [2, 10]);
-  assertAlmostEquals(deviation[0], 1.001, 1e-6);
-  assertAlmostEquals(deviation[1], 0.001, 1e-9);
+  assertEquals(Array.from(mean), [2, 10]);
+  assertEquals(Array.from(standardDeviation), [1, 0]);
+  assertEquals(observationScale({ standardDeviation }), Float32Array.of(1.001, 0.001));
 });
 
 /** One observation; the reward is largest at action 0.5, and ever lower beyond. */
@@ -103,7 +104,7 @@ for (
     await useBackend("onnx");
     const task = {
       ...spec,
-      observationStatistics: { mean: new Float32Array(1), deviation: new Float32Array(1).fill(1) },
+      observationStatistics: { mean: new Float32Array(1), standardDeviation: [1] },
     };
     const config = resolveConfig<never>(algorithm as never, "none", {
       hidden: 64,
@@ -144,7 +145,7 @@ Deno.test("baselines refuse what they cannot work with", async () => {
 
 Deno.test("every sampler of the behaviour model acts in bounds", async () => {
   await useBackend("onnx");
-  const small = { behaviourHidden: 16, blocks: 1, hidden: 16, batchSize: 8, calls: 6 };
+  const small = { behaviourHidden: 16, blocks: 1, hidden: 16, batchSize: 8, nfe: 6 };
   const task = { observationDim: 3, actionDim: 2, maxAction: 1 };
   const observation = ndarray(createRng("o").fillNormal(new Float32Array(12)), [4, 3]);
   for (const sampler of ["ddpm", "ddim", "dpm2", "dpm3", "dpm2m", "dpm3m", "dpmpp2", "dpmpp3", "dpmpp2m", "dpmpp3m"]) {

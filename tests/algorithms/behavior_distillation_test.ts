@@ -227,7 +227,7 @@ Deno.test("the tanh-Gaussian head matches golden G3, its loss and its gradients 
   const target = ndarray([0.1, 0.3], [1, 2]);
   const got = await one({ p, s, noise: ndarray([0.5, -1.25], [1, 2]), target });
   near(got.mean.data, [-0.0714239608975, 0.344899333277], 1e-6);
-  near(got.logDeviation.data, [-1.42704940759, -1.01063312885], 1e-6);
+  near(got.logStandardDeviation.data, [-1.42704940759, -1.01063312885], 1e-6);
   near(got.action.data, [0.0485458830492, -0.109643669807], 1e-6);
   near(got.plain.data, [-0.0713027545787, 0.331844275256], 1e-6);
   near([got.value.data[0]], [0.0852277311822], 1e-6);

@@ -10,7 +10,7 @@ const spec = {
   observationDim: 5,
   actionDim: 2,
   maxAction: 1,
-  observationStatistics: { mean: new Float32Array(5), deviation: new Float32Array(5).fill(1) },
+  observationStatistics: { mean: new Float32Array(5), standardDeviation: Array(5).fill(1) },
 };
 const rows = 16;
 

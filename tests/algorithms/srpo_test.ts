@@ -139,7 +139,7 @@ for (const [name, wanted] of Object.entries(golden.policy_update)) {
     const { s, z } = inputs();
     const config = {
       weighting: weighting as SrpoWeighting,
-      normalizeGradient: regq === "1" ? "on" : "off",
+      normalizeGradient: regq === "1",
       inverseTemperature: 0.2,
     } as const;
     const p = policy();

@@ -126,7 +126,7 @@ function trajectoriesOf(paths: number[][]): Trajectories {
 
 const predict = ({ observation, nextObservation }: Trajectories): StitchPredictions => ({
   means: [0.9, 1.1].map((shift) => observation.map((s) => s + shift)),
-  deviations: [0, 1].map(() => new Float32Array(observation.length).fill(0.5)),
+  standardDeviations: [0, 1].map(() => new Float32Array(observation.length).fill(0.5)),
   nextValue: nextObservation, // V(s) = s
 });
 const decode = ({ observation, nextObservation }: Connections) => {
@@ -193,8 +193,8 @@ Deno.test("dynamicsLoss() is minus the mean log density", async () => {
   const p = initDynamics(2, { hidden: 8, depth: 2 }, createRng("p"));
   const eager = mapTree<NdArray, Tensor>(p, ({ data, shape }) => tf.tensor(data, [...shape])) as DynamicsNetwork;
   const [s, next] = [tf.tensor2d([[0.1, -1], [2, 0.5]]), tf.tensor2d([[0, 1], [-1, 0.3]])];
-  const { mean, deviation } = nextStateGaussian(eager, s);
-  const [m, d, x] = [mean, deviation, next].map((t) => t.dataSync() as Float32Array);
+  const { mean, standardDeviation } = nextStateGaussian(eager, s);
+  const [m, d, x] = [mean, standardDeviation, next].map((t) => t.dataSync() as Float32Array);
   const wanted = [0, 1].reduce((sum, row) => sum - gaussianLogDensity(x, row, m, d, row, 2) / 2, 0);
   assertAlmostEquals(dynamicsLoss(eager, s, next).dataSync()[0], wanted, 1e-5);
 });
@@ -223,8 +223,8 @@ Deno.test("trainDynamics() learns mean and spread of a noisy map, and keeps the 
   const losses = ensemble.losses.data;
   assertEquals([ensemble.networks.length, losses.length], [2, 3]);
   assert(losses[0] <= losses[1] && losses[1] <= losses[2]);
-  const { means, deviations } = await predictDynamics(ensemble, Float32Array.of(-1, 1), 2);
-  for (const [mean, deviation] of means.map((m, e) => [m, deviations[e]])) {
+  const { means, standardDeviations } = await predictDynamics(ensemble, Float32Array.of(-1, 1), 2);
+  for (const [mean, deviation] of means.map((m, e) => [m, standardDeviations[e]])) {
     [-1, 1].forEach((s, i) => assertAlmostEquals(mean[i], Math.sin(s), 0.1));
     [0.1, 0.3].forEach((sd, i) => assertAlmostEquals(deviation[i], sd, 0.35 * sd));
   }
