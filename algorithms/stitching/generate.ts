@@ -63,7 +63,7 @@ function assemble(
  * @param onStep Called after each step with the number of trajectories that go on.
  */
 export async function generateTrajectories(
-  planner: Planner,
+  planner: Pick<Planner, "startPlanning">,
   state: AgentState,
   environments: readonly StateOnlyEnvironment[],
   seeds: readonly number[],
@@ -112,7 +112,7 @@ export async function generateTrajectories(
  * @param starts First observations, `[rows, observationDim]`.
  */
 export async function imagineTrajectories(
-  planner: Planner,
+  planner: Pick<Planner, "startPlanning">,
   state: AgentState,
   starts: Float32Array,
   rows: number,

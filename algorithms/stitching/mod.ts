@@ -12,6 +12,7 @@ export * from "./kd_tree.ts";
 export * from "./planner.ts";
 export * from "./planner_model.ts";
 export * from "./regression.ts";
+export * from "./relative_planner.ts";
 export * from "./reward_gan.ts";
 export * from "./stitch.ts";
 export * from "./stitcher.ts";

@@ -69,14 +69,14 @@ export interface PlanningSession {
   plan(observation: Float32Array, reward: Float32Array): Promise<Plan>;
 }
 
-/** A planner for one task. */
-export interface Planner {
+/** A planner for one task; `B` is what it trains on. */
+export interface Planner<B = WindowBatch> {
   /** Fresh parameters and optimizer state. */
   init(rng: Rng): AgentState;
   /** One gradient step of all networks; `state` is spent by the call. */
   update(
     state: AgentState,
-    batch: WindowBatch,
+    batch: B,
     rng: Rng,
   ): Promise<{ state: AgentState; metrics: Record<string, number> }>;
   /** Starts to plan for `rows` episodes. */
