@@ -15,11 +15,11 @@ import { edmDefaults, edmDenoiser, edmSigmas } from "../algorithms/core/edm.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { sampleEuler } from "../algorithms/core/samplers.ts";
 import { createDtql, dtqlDefaults, initScoreNetwork, type ScoreNetwork, scoreNetwork } from "../algorithms/dtql/mod.ts";
-import { writeFigure } from "../results/figures.ts";
+import { writeFigure } from "../data/show/write_figure.ts";
 import { makeFolder, writeAtomically } from "../tools/files.ts";
 import { describeMachine, largePages } from "../tools/machine.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
-import { timeCalls } from "../results/timing.ts";
+import { timeCalls } from "../tools/timing.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";
 
 const [batches, widths] = [[64, 256, 1024, 4096], [64, 128, 256, 512, 1024]];

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { settingsPage, settingsPath } from "../results/settings.ts";
+import { settingsPage, settingsPath } from "../results/settings_page.ts";
 
 Deno.test("every public export is documented", async () => {
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
