@@ -21,11 +21,11 @@ import {
   dtqlDefaults,
   initDiffusionNetwork,
 } from "../algorithms/dtql/mod.ts";
-import { writeFigure } from "../results/figures.ts";
+import { writeFigure } from "../data/show/write_figure.ts";
 import { makeFolder, writeAtomically } from "../tools/files.ts";
 import { describeMachine, largePages } from "../tools/machine.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
-import { timeCalls } from "../results/timing.ts";
+import { timeCalls } from "../tools/timing.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";
 
 const [batches, widths] = [[64, 256, 1024, 4096], [64, 128, 256, 512, 1024]];

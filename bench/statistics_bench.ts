@@ -1,7 +1,7 @@
 /** Statistics over tasks at rliable's size: 50,000 resamples of 5 seeds on 9 tasks. */
 
 import { createRng } from "../algorithms/core/rng.ts";
-import { aggregateScores, drawResamples } from "../results/statistics.ts";
+import { aggregateScores, drawResamples } from "../results/scores/statistics.ts";
 
 const rng = createRng("bench");
 const scores = Object.fromEntries(

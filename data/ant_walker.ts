@@ -9,14 +9,9 @@
  */
 
 import type { MeanPolicy } from "./behaviours.ts";
-import {
-  antMazeCentre,
-  antMazes,
-  type Cell,
-  type Environment,
-  type MazeSize,
-  shortestPath,
-} from "../environments/mod.ts";
+import type { Environment } from "../environments/environment.ts";
+import { antMazeCentre } from "../environments/ant_maze.ts";
+import { antMazes, type Cell, type MazeSize, shortestPath } from "../environments/maze.ts";
 
 /** A trot: amplitude of the hips (rad), steps per second, lift and rest of the ankles (rad), gains, and the lift's phase. */
 export type Gait = readonly [

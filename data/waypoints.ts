@@ -10,16 +10,10 @@
  */
 
 import type { Rng } from "../algorithms/core/rng.ts";
-import {
-  type Cell,
-  type Environment,
-  type Maze,
-  type MazeSize,
-  pointMazeReward,
-  pointMazes,
-  shortestPath,
-} from "../environments/mod.ts";
-import { putRow, type Rows } from "./local.ts";
+import type { Environment } from "../environments/environment.ts";
+import { type Cell, type Maze, type MazeSize, pointMazes, shortestPath } from "../environments/maze.ts";
+import { pointMazeReward } from "../environments/point_maze.ts";
+import { putRow, type Rows } from "./rows.ts";
 
 /** Coordinates, metres. */
 export type Point = readonly [number, number];

@@ -142,6 +142,7 @@ function handTask(name: string, task: HandTask): FileTask {
   const [observationDim, actionDim] = task.dims;
   return {
     name,
+    module: import.meta.url,
     async load(): Promise<TaskDefinition> {
       const files = await readModelFiles(name, task.file);
       return {

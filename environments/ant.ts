@@ -80,6 +80,7 @@ export const startAnt: TaskDefinition["start"] = ({ qpos, qvel }, rng) => {
 /** The Ant task. */
 export const ant: TaskDefinition = {
   name: "ant",
+  module: import.meta.url,
   observationDim: 111,
   actionDim: 8,
   frameSkip: 5,

@@ -43,6 +43,7 @@ export function antMaze(size: MazeSize, version: "v0" | "v2"): TaskDefinition {
   };
   return {
     name: `antmaze-${size}-${version}`,
+    module: import.meta.url,
     observationDim: 29,
     actionDim: 8,
     actionScale: 30,

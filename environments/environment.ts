@@ -100,6 +100,8 @@ export interface Simulation {
 export interface FileTask {
   /** Of the task. */
   name: string;
+  /** `import.meta.url` of the file that defines it: a part of what its scores depend on. */
+  module?: string;
   /** Reads its files. */
   load(): Promise<TaskDefinition>;
 }
@@ -108,6 +110,8 @@ export interface FileTask {
 export interface TaskDefinition {
   /** Of the task. */
   name: string;
+  /** `import.meta.url` of the file that defines it: a part of what its scores depend on. */
+  module?: string;
   /** Numbers per observation. */
   observationDim: number;
   /** Numbers per action. */

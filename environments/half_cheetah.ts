@@ -77,6 +77,7 @@ function halfCheetahXml(physics: Physics): string {
 /** The HalfCheetah task. */
 export const halfCheetah: TaskDefinition = {
   name: "halfcheetah",
+  module: import.meta.url,
   observationDim: 17,
   actionDim: 6,
   frameSkip: 5,

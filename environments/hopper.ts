@@ -57,6 +57,7 @@ function hopperXml(physics: Physics): string {
 /** The Hopper task. */
 export const hopper: TaskDefinition = {
   name: "hopper",
+  module: import.meta.url,
   observationDim: 11,
   actionDim: 3,
   frameSkip: 4,

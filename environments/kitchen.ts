@@ -79,6 +79,7 @@ function kitchen(kind: keyof typeof kinds): FileTask {
   const name = `kitchen-${kind}`;
   return {
     name,
+    module: import.meta.url,
     async load(): Promise<TaskDefinition> {
       const files = await readModelFiles(name, "franka_kitchen_jntpos_act_ab.xml");
       const bounds = parseSpecification(name, await readModelText(name, "franka_config.xml"));

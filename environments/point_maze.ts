@@ -30,6 +30,7 @@ export function pointMaze(size: MazeSize, kind: "sparse" | "dense"): TaskDefinit
   );
   return {
     name: `maze2d-${size}${kind === "dense" ? "-dense" : ""}-v1`,
+    module: import.meta.url,
     observationDim: 4,
     actionDim: 2,
     frameSkip: 1,

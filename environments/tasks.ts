@@ -43,6 +43,20 @@ export const fileTasks: Readonly<Record<string, FileTask>> = Object.fromEntries(
  * @throws {RangeError} If there is no such task; for Kitchen and Adroit also if `D4RL_MODELS_DIR` names no folder of their models.
  */
 export function findTask(id: string): TaskDefinition | FileTask {
+  const task = knownTask(id);
+  if (!("load" in task) || modelsFolder()) return task;
+  throw new RangeError(
+    `Cannot evaluate "${id}": its model files are not part of this package; set D4RL_MODELS_DIR to a checkout of ` +
+      `github.com/Farama-Foundation/D4RL (its dataset and its reference scores need no such files)`,
+  );
+}
+
+/**
+ * A task by an id of it, whether or not its model files are there.
+ *
+ * @throws {RangeError} If there is no such task.
+ */
+export function knownTask(id: string): TaskDefinition | FileTask {
   const [family, ...words] = id.split("-");
   const versioned = (fallback: string) => words.find((word) => /^v\d$/.test(word)) ?? fallback;
   const name = family === "antmaze"
@@ -52,16 +66,8 @@ export function findTask(id: string): TaskDefinition | FileTask {
     : family === "kitchen"
     ? `kitchen-${words[0]}`
     : family;
-  const task = tasks[name];
+  const task = tasks[name] ?? fileTasks[name];
   if (task) return task;
-  const fileTask = fileTasks[name];
-  if (!fileTask) {
-    const names = Object.keys({ ...tasks, ...fileTasks });
-    throw new RangeError(`Cannot find task "${id}": unknown task; did you mean "${closest(name, names)}"?`);
-  }
-  if (modelsFolder()) return fileTask;
-  throw new RangeError(
-    `Cannot evaluate "${id}": its model files are not part of this package; set D4RL_MODELS_DIR to a checkout of ` +
-      `github.com/Farama-Foundation/D4RL (its dataset and its reference scores need no such files)`,
-  );
+  const names = Object.keys({ ...tasks, ...fileTasks });
+  throw new RangeError(`Cannot find task "${id}": unknown task; did you mean "${closest(name, names)}"?`);
 }

@@ -57,6 +57,7 @@ function walker2dXml(physics: Physics): string {
 /** The Walker2d task. */
 export const walker2d: TaskDefinition = {
   name: "walker2d",
+  module: import.meta.url,
   observationDim: 17,
   actionDim: 6,
   frameSkip: 4,

@@ -5,4 +5,4 @@
  */
 
 export * from "./train/mod.ts";
-export * from "./statistics.ts";
+export * from "./scores/statistics.ts";

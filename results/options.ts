@@ -8,26 +8,29 @@ import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
 import { resolve } from "node:path";
 import { backends } from "../algorithms/engine/backend.ts";
-import { algorithms } from "./cell.ts";
 import { resultsFolder } from "../tools/paths.ts";
-import { planCells } from "./plan.ts";
-import { experimentNames, hopperReplay, profiles } from "./profiles/mod.ts";
+import { hopperReplay } from "./experiments/budgets.ts";
+import { profileNames } from "./experiments/experiment.ts";
+import { experiments } from "./experiments/mod.ts";
+import { profileTasks, trainedAlgorithms } from "./plan.ts";
+import { profiles } from "./profiles.ts";
 
 /** Where cells run. */
 export const executors = ["local", "slurm"] as const;
+
+const experimentNames = experiments.map(({ name }) => name);
+const onRequest = experiments.filter(({ onRequest }) => onRequest?.includes("quick")).map(({ name }) => name);
 
 export const help = `Trains, evaluates and reports; a second run goes on where the first one stopped.
 
 Usage: deno task reproduce [options]
 
-  --profile <name>     ${
-  Object.entries(profiles).map(([name, p]) => `${name}: ${p.description}`).join(";\n                       ")
-}
+  --profile <name>     ${profileNames.map((name) => `${name}: ${profiles[name]}`).join(";\n                       ")}
                        (default: quick)
   --only <experiment>  one of ${experimentNames.join(", ")}; quick leaves out
-                       ${profiles.quick.onRequest!.join(", ")} unless named: they take from ten minutes to hours
+                       ${onRequest.join(", ")} unless named: they take from ten minutes to hours
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
-  --algorithm <name>   one of ${Object.keys(algorithms).join(", ")}
+  --algorithm <name>   one of ${trainedAlgorithms().join(", ")}
   --seeds <list>       such as 0,1,2 (default: the profile's)
   --jobs <n>           cells at once (default: as many as the cores allow; with Slurm: no limit)
   --threads <n>        of each cell's updates (default: 1); with more, results may differ in their last bits
@@ -110,7 +113,7 @@ export function parseOptions(args: string[]) {
     },
   });
   if (flags._.length > 0) throw unknown("argument", String(flags._[0]), flagNames);
-  const profile = oneOf("profile", flags.profile ?? "quick", Object.keys(profiles))!;
+  const profile = oneOf("profile", flags.profile ?? "quick", profileNames)!;
   const executor = oneOf("executor", flags.executor ?? "local", executors)!;
   for (const name of ["partition", "time", "memory"] as const) {
     if (flags[name] !== undefined && executor !== "slurm") {
@@ -127,10 +130,8 @@ export function parseOptions(args: string[]) {
     profile,
     executor,
     only: oneOf("experiment", flags.only, experimentNames),
-    task: oneOf("task", flags.task, [
-      ...new Set(experimentNames.flatMap((only) => planCells(profile, { only }, "onnx", "").map((cell) => cell.task))),
-    ]),
-    algorithm: oneOf("algorithm", flags.algorithm, Object.keys(algorithms)),
+    task: oneOf("task", flags.task, profileTasks(profile)),
+    algorithm: oneOf("algorithm", flags.algorithm, trainedAlgorithms()),
     seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
     jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
     threads: flags.threads === undefined ? 1 : natural("threads", flags.threads, 1),

@@ -8,18 +8,21 @@ import { join } from "node:path";
 import { useBackend } from "../algorithms/engine/backend.ts";
 import { runCommand } from "../tools/command.ts";
 import { toText } from "../data/show/table.ts";
-import { type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { claimLines } from "./claims.ts";
-import { ensureDataset } from "./datasets.ts";
-import { runCells } from "./executor.ts";
-import { type Failure, readFailure } from "./failure.ts";
 import { makeFolder, readJson } from "../tools/files.ts";
+import { type Cell, cellFolder, cellLabel } from "./cells/cell.ts";
+import { type Failure, readFailure } from "./cells/failure.ts";
+import type { Evaluation } from "./cells/record.ts";
+import { ensureDataset } from "./executors/datasets.ts";
+import { runCells } from "./executors/local.ts";
+import { formatSeconds, showProgress } from "./executors/progress.ts";
+import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
+import { experimentOf } from "./experiments/mod.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
-import { estimateCell, planCells } from "./plan.ts";
-import { formatSeconds, showProgress } from "./progress.ts";
-import { type Report, writeReport } from "./report.ts";
-import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./slurm.ts";
-import type { Evaluation } from "./train.ts";
+import { planCells } from "./plan.ts";
+import { claimLines } from "./report/claims.ts";
+import { type Report, writeReport } from "./report/report.ts";
+
+const estimateCell = (cell: Cell) => experimentOf(cell).estimate(cell);
 
 /** Cells whose evaluation is there, in the order of the plan, and the others; of these, how the last try failed. */
 async function divide(cells: readonly Cell[], root: string) {
@@ -106,8 +109,9 @@ async function runLocally(
 }
 
 async function ensureDatasets(cells: readonly Cell[], root: string, display: "shown" | "quiet", signal: AbortSignal) {
-  for (const path of new Set(cells.flatMap(({ dataset }) => dataset ?? []))) {
-    await ensureDataset(path, root, display, signal);
+  const used = new Map(cells.flatMap(({ dataset, task }) => dataset === null ? [] : [[dataset, task]]));
+  for (const [path, id] of used) {
+    await ensureDataset({ id, path }, root, display, signal);
   }
 }
 

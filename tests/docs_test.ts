@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { settingsPage, settingsPath } from "../results/settings.ts";
+import { settingsPage, settingsPath } from "../results/settings_page.ts";
 
 const entryPoints = ["", "algorithms/", "algorithms/core/", "algorithms/engine/", "data/", "environments/", "results/"];
 

@@ -7,4 +7,3 @@
 export * from "./config.ts";
 export * from "./sampling.ts";
 export * from "./srpo.ts";
-export * from "./toy.ts";

@@ -7,7 +7,7 @@
 import type { AgentState } from "../../algorithms/core/agent.ts";
 import type { Rng } from "../../algorithms/core/rng.ts";
 import { type Training, trainingStates } from "../../algorithms/core/train.ts";
-import type { MetricsLog } from "../metrics.ts";
+import type { MetricsLog } from "../cells/metrics.ts";
 import { type Identity, resume, type Resumed, saveCheckpoint } from "./run_folder.ts";
 
 /** Windows of a training; metrics are averaged over each. */

@@ -10,7 +10,7 @@ import type { FigureSpec } from "../../data/show/figure.ts";
 import { curveText, jupyterDisplay, showFigure, type Shown, shown } from "../../data/show/display.ts";
 import type { Episode } from "../../environments/mod.ts";
 import { writeAtomically, writeError } from "../../tools/files.ts";
-import { bootstrapMean } from "../statistics.ts";
+import { bootstrapMean } from "../scores/statistics.ts";
 
 /** One evaluation on the way. */
 export interface ScorePoint {

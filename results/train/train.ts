@@ -23,7 +23,7 @@ import { createPlayers } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, startProgress } from "../../tools/progress.ts";
-import { openMetrics } from "../metrics.ts";
+import { openMetrics } from "../cells/metrics.ts";
 import { runLoop } from "./loop.ts";
 import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";

@@ -1,13 +1,15 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import type { Agent, AgentState, Spec } from "../../algorithms/core/agent.ts";
+import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
-import { algorithms } from "../../results/cell.ts";
+import { registry } from "../../algorithms/registry.ts";
+import { stitchingStudy } from "../../results/experiments/stitching/algorithm.ts";
+import { srpoToy } from "../../results/experiments/toy/model.ts";
 import { hasWebGpu } from "../processes.ts";
 
 const spec: Spec = {
@@ -17,6 +19,11 @@ const spec: Spec = {
   observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), standardDeviation: [0.5, 1, 2] },
 };
 const rows = 8;
+/** Those of the registry, and the experiments' own. */
+const algorithms = { ...registry, srpo_toy: srpoToy, stitching: stitchingStudy } as unknown as Record<
+  string,
+  AnyAlgorithm
+>;
 const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];
 
 function drawTransitions(seed: string) {

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
-import type { AgentState, Batch } from "../../algorithms/core/agent.ts";
+import type { AgentState, AnyAlgorithm, Batch } from "../../algorithms/core/agent.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeLeaves } from "../../algorithms/engine/tree.ts";
-import { algorithms } from "../../results/cell.ts";
+import { registry } from "../../algorithms/registry.ts";
 
 const spec = {
   observationDim: 5,
@@ -43,7 +43,7 @@ const short: Record<string, Record<string, unknown>> = {
 for (const [name, overrides] of Object.entries(short)) {
   Deno.test(`${name}: training in place gives the same bytes as training on copies`, async () => {
     await useBackend("onnx");
-    const algorithm = algorithms[name as keyof typeof algorithms];
+    const algorithm = (registry as Record<string, AnyAlgorithm>)[name];
     const known = Object.fromEntries(Object.entries(overrides).filter(([key]) => key in algorithm.defaults));
     const config = { ...algorithm.defaults, ...known };
     const train = async (each: (arrays: unknown) => unknown) => {

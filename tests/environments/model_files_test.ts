@@ -1,8 +1,8 @@
 import { assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { anglesOf, createEnvironment, type Environment, findTask, quaternionOf } from "../../environments/mod.ts";
-import { algorithms } from "../../results/cell.ts";
-import { evaluateAgent } from "../../results/evaluation.ts";
+import { dtql } from "../../algorithms/dtql/mod.ts";
+import { evaluateAgent } from "../../results/scores/play.ts";
 
 // D4RL's own models are not ours to ship: these have their names, joints, actuators and file layout, and plain shapes.
 
@@ -315,11 +315,11 @@ Deno.test("kitchen rewards each thing once, and ends when all are done", async (
 
 Deno.test("tasks with model files are evaluated as all others, the same by any number of workers", async () => {
   await withModels({}, async () => {
-    const config = { ...algorithms.dtql.defaults, hidden: 16, diffusionHidden: 16 };
+    const config = { ...dtql.defaults, hidden: 16, diffusionHidden: 16 };
     const tasks = [["pen-human-v1", 45, 24, 6], ["kitchen-partial-v0", 60, 9, 1]] as const;
     for (const [task, observationDim, actionDim, count] of tasks) {
       const spec = { observationDim, actionDim, maxAction: 1 };
-      const state = algorithms.dtql.create(config, spec).init(createRng(task));
+      const state = dtql.create(config, spec).init(createRng(task));
       const job = { algorithm: "dtql", config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
       const play = (workers: number) =>
         evaluateAgent({ ...job, episodes: count, candidates: 1, seed: "one" }, () => {}, workers);

@@ -1,0 +1,72 @@
+/**
+ * Studies: how a cell is trained and judged.
+ *
+ * @module
+ */
+
+import type { Agent, AgentState, AnyAlgorithm, Batch } from "../../algorithms/core/agent.ts";
+import type { CommonConfig } from "../../algorithms/core/config.ts";
+import type { Rng } from "../../algorithms/core/rng.ts";
+import type { Cell } from "./cell.ts";
+import type { Scores } from "./record.ts";
+
+/** What a study is given. */
+export interface Tools {
+  algorithm: AnyAlgorithm;
+  /** What samples the diffusion model, if the cell asks for it. */
+  sampled: AnyAlgorithm | null;
+  /** The cell's folder. */
+  folder: string;
+  /** A folder for work that cells of one task and seed share: those with the same settings for it, code of it and data. */
+  sharedFolder(settings: unknown, code: readonly AnyAlgorithm[]): string;
+  /** The cell's own stream. */
+  rng: Rng;
+  /** Says what is being made. */
+  onProgress(note: string): void;
+}
+
+/** A cell's training and evaluation. */
+export interface Training<R> {
+  /** Gradient steps. */
+  updates: number;
+  init(rng: Rng): AgentState;
+  /** One gradient step; `state` is spent by the call. The batch comes back for messages. */
+  update(
+    state: AgentState,
+    batchRng: Rng,
+    rng: Rng,
+  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: object }>;
+  /** What the finished cell says, and its policy. */
+  evaluate(
+    state: AgentState,
+    rng: Rng,
+    onProgress: (note: string) => void,
+  ): Promise<{ environment: Scores | null; result: R; policy: Uint8Array }>;
+}
+
+/** How a cell is trained and judged: its numbers depend on what `module` imports, the algorithm and the task, and on nothing else. */
+export interface Study<R> {
+  /** `import.meta.url` of the file that exports it. */
+  module: string;
+  /** What it is trained on. */
+  data: "dataset" | "none";
+  /** Files that settings name. */
+  files?(config: CommonConfig): string[];
+  prepare(cell: Cell, tools: Tools): Promise<Training<R>>;
+}
+
+/** The training of an agent from minibatches of transitions. */
+export function agentTraining(
+  agent: Agent,
+  { updates, batchSize }: CommonConfig,
+  draw: (rows: number, rng: Rng) => Batch,
+): Pick<Training<unknown>, "updates" | "init" | "update"> {
+  return {
+    updates,
+    init: agent.init,
+    async update(state, batchRng, rng) {
+      const batch = draw(agent.batchRows?.(state.updates) ?? batchSize, batchRng);
+      return { ...await agent.update(state, batch, rng), batch };
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * Progress on a terminal (a bar per running cell and one for all), or as plain lines elsewhere.
+ *
+ * @module
+ */
+
+import cliProgress from "cli-progress";
+import { type Cell, cellLabel } from "../cells/cell.ts";
+import type { Watcher } from "./local.ts";
+
+/** `1 h 2 min`, `3 min 4 s` or `5 s`. */
+export function formatSeconds(seconds: number): string {
+  const s = Math.max(Math.round(seconds), 0);
+  if (s >= 3600) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
+  return s >= 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s} s`;
+}
+
+/** Shows the progress of `cells`. */
+export function showProgress(cells: readonly Cell[]): Watcher & { stop(): void } {
+  const start = performance.now();
+  const shares = new Map(cells.map((cell) => [cell, 0]));
+  const finished = new Set<Cell>();
+  const overall = () => [...shares.values()].reduce((a, b) => a + b, 0) / cells.length;
+  const left = () => {
+    const done = overall();
+    const elapsed = (performance.now() - start) / 1000;
+    return done > 0.01 ? `${formatSeconds(elapsed / done - elapsed)} left` : "";
+  };
+  const elapsed = () => formatSeconds((performance.now() - start) / 1000);
+
+  if (!Deno.stdout.isTerminal()) {
+    return {
+      started: () => {},
+      progress: (cell, { done, total }) => shares.set(cell, 0.95 * done / total),
+      ended(cell, outcome) {
+        shares.set(cell, 1);
+        finished.add(cell);
+        const state = outcome instanceof Error ? "failed" : "done";
+        console.log(`[${finished.size}/${cells.length}] ${cellLabel(cell)}: ${state}; ${elapsed()} so far, ${left()}`);
+      },
+      stop: () => {},
+    };
+  }
+  const bars = new cliProgress.MultiBar({
+    format: "{bar} {percentage}% {label}",
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    stopOnComplete: false,
+    gracefulExit: false,
+  }, cliProgress.Presets.shades_classic);
+  const all = bars.create(1000, 0, { label: "all cells" });
+  const running = new Map<Cell, cliProgress.SingleBar>();
+  const refresh = () =>
+    all.update(Math.round(1000 * overall()), {
+      label: `${finished.size} of ${cells.length} cells, ${elapsed()}, ${left()}`,
+    });
+  return {
+    started: (cell) => void running.set(cell, bars.create(1000, 0, { label: cellLabel(cell) })),
+    progress(cell, { done, total, note }) {
+      shares.set(cell, 0.95 * done / total); // The rest is evaluation.
+      running.get(cell)?.update(Math.round(1000 * done / total), { label: `${cellLabel(cell)}, ${note}` });
+      refresh();
+    },
+    ended(cell) {
+      const bar = running.get(cell);
+      if (bar) bars.remove(bar);
+      shares.set(cell, 1);
+      finished.add(cell);
+      refresh();
+    },
+    stop: () => bars.stop(),
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * A finished run as something to deploy: its policy in ONNX, a card that says what it is, and a README.
+ *
+ * @module
+ */
+
+import { basename, join } from "node:path";
+import { createRng } from "../../algorithms/core/rng.ts";
+import type { Spec } from "../../algorithms/core/agent.ts";
+import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import { openPolicy } from "../../algorithms/engine/runtime.ts";
+import { catalog } from "../../data/catalog.ts";
+import { loadTransitions } from "../../data/d4rl.ts";
+import { localRecipes } from "../../data/recipes.ts";
+import { createEnvironment } from "../../environments/environment.ts";
+import { findTask } from "../../environments/tasks.ts";
+import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
+import type { Cell } from "../cells/cell.ts";
+import { readState } from "../cells/checkpoints.ts";
+import type { Evaluation } from "../cells/record.ts";
+import { codeOf } from "../experiments/mod.ts";
+import { groupRules } from "../scores/groups.ts";
+import { bootstrapMean } from "../scores/statistics.ts";
+
+/** What an exported policy says of itself; `card.json`. */
+export interface PolicyCard {
+  algorithm: string;
+  source: string;
+  task: string;
+  seed: number;
+  updates: number;
+  /** Inputs of `policy.onnx`, by name; float32. `noise` is to be drawn from the unit Gaussian for every action. */
+  inputs: Record<string, number[]>;
+  outputs: Record<string, number[]>;
+  observationSpace: { shape: number[] };
+  actionSpace: { shape: number[]; low: number; high: number };
+  physics: string;
+  /** D4RL normalized scores of the run's own evaluation, last checkpoint. */
+  scores: { acting: string; mean: number; episodes: number; msPerAction: number }[];
+  trainingData: { id: string; transitions: number; licence: string };
+  madeWith: Evaluation["madeWith"];
+  licence: string;
+  /** The run's diffusion model, to act by iteration: `denoiser.onnx`, and how many network calls `denoiser.json` has noise levels for. */
+  denoiser?: { calls: number[] };
+  /** How the file was checked. */
+  verified: { observations: number; largestAction: number };
+}
+
+/** Observations that an exported policy is tried on. */
+const trials = 1000;
+
+/**
+ * Writes `policy.onnx`, `card.json` and `README.md` of a run into a folder.
+ *
+ * @param run Folder of a finished run with an environment.
+ * @throws {Error} If it is not finished, has no environment, or its policy leaves the action space.
+ */
+export async function exportRun(run: string, out: string): Promise<PolicyCard> {
+  const failed = (why: string) => new Error(`Cannot export "${run}": ${why}`);
+  const evaluation = await readJson<Evaluation>(join(run, "evaluation.json"));
+  if (!evaluation) throw failed("it must be the folder of a finished run; the report's table of cells links to them");
+  const { cell, environment, updates, madeWith } = evaluation;
+  if (!environment || !cell.dataset) {
+    throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
+  }
+  const bytes = await Deno.readFile(join(run, "policy.onnx"));
+  using env = await createEnvironment(findTask(cell.task), "d4rl");
+  const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
+  const policy = await openPolicy(bytes);
+  const verified = await tryPolicy(policy, cell, observationDim, failed);
+  const denoiser = await denoiserOf(run, cell, { observationDim, actionDim, maxAction: 1 });
+  const card: PolicyCard = {
+    algorithm: cell.title,
+    source: codeOf(cell).algorithm.source,
+    task: cell.task,
+    seed: cell.seed,
+    updates,
+    inputs: policy.inputs,
+    outputs: { action: [1, actionDim] },
+    observationSpace: { shape: [observationDim] },
+    actionSpace: { shape: [actionDim], low: -1, high: 1 },
+    physics: environment.physics,
+    scores: groupRules([evaluation]).map(({ acting, scores, actMs }) => ({
+      acting,
+      mean: Number(bootstrapMean(scores).mean.toFixed(2)),
+      episodes: scores[0].length,
+      msPerAction: Number(actMs[0].toFixed(4)),
+    })),
+    trainingData: {
+      id: cell.task,
+      transitions: environment.datasetTransitions,
+      licence: catalog.get(cell.task)?.licence ?? (cell.task in localRecipes ? "MIT, made by Onestep" : "unknown"),
+    },
+    madeWith,
+    licence: "MIT",
+    ...(denoiser && { denoiser: { calls: denoiser.calls } }),
+    verified,
+  };
+  await makeFolder(out);
+  await writeAtomically(join(out, "policy.onnx"), bytes);
+  if (denoiser) {
+    await writeAtomically(join(out, "denoiser.onnx"), denoiser.bytes);
+    await writeAtomically(join(out, "denoiser.json"), `${JSON.stringify(denoiser.levels)}\n`);
+  }
+  await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
+  await writeAtomically(join(out, "README.md"), readme(card));
+  return card;
+}
+
+/** Noise levels by number of network calls; `denoiser.json`. */
+export type LevelTable = Record<string, NoiseLevel[]>;
+
+/** The run's diffusion model, from its checkpoint; null for an algorithm without. */
+async function denoiserOf(run: string, cell: Cell, spec: Spec) {
+  const agent = codeOf(cell).algorithm.create(cell.config, spec);
+  if (!agent.exportDenoiser) return null;
+  const state = await readState(run, agent.init(createRng("any")));
+  const { bytes, levels, mostNfe } = agent.exportDenoiser(state);
+  const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostNfe);
+  const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));
+  return { bytes, calls, levels: table };
+}
+
+type Policy = Awaited<ReturnType<typeof openPolicy>>;
+
+/** Runs the policy on observations of its data, and on random ones where the data are gone. */
+async function tryPolicy(policy: Policy, cell: Cell, dim: number, failed: (why: string) => Error) {
+  const rng = createRng("export");
+  let rows = rng.fillNormal(new Float32Array(trials * dim));
+  try {
+    const data = await loadTransitions(cell.dataset!);
+    rows = Float32Array.from(
+      { length: trials * dim },
+      (_, i) => data.observation[Math.floor(Math.floor(i / dim) * data.count / trials) * dim + i % dim],
+    );
+  } catch {
+    // The dataset is not on this machine.
+  }
+  let largest = 0;
+  for (let i = 0; i < trials; i++) {
+    const feeds = Object.fromEntries(
+      Object.entries(policy.inputs).map(([name, shape]) => [
+        name,
+        name === "observation"
+          ? rows.subarray(i * dim, (i + 1) * dim)
+          : rng.fillNormal(new Float32Array(shape.reduce((a, b) => a * b))),
+      ]),
+    );
+    const action = await policy.act(feeds);
+    for (const x of action) {
+      if (!Number.isFinite(x) || Math.abs(x) > 1 + 1e-6) {
+        throw failed(`actions must be in [-1, 1], current value is ${x} at observation ${i}`);
+      }
+      largest = Math.max(largest, Math.abs(x));
+    }
+  }
+  return { observations: trials, largestAction: Number(largest.toFixed(6)) };
+}
+
+function readme(card: PolicyCard): string {
+  const noise = "noise" in card.inputs;
+  const inputs = Object.entries(card.inputs).map(([name, shape]) => `\`${name}\` [${shape.join(", ")}]`).join(" and ");
+  const scores = card.scores.map(({ acting, mean, episodes, msPerAction }) =>
+    `| ${acting} | ${mean} | ${episodes} | ${msPerAction} |`
+  ).join("\n");
+  return `# ${card.algorithm} for ${card.task}
+
+\`policy.onnx\` takes ${inputs} and gives \`action\` [1, ${
+    card.actionSpace.shape[0]
+  }] in [-1, 1]; observations are raw, as the
+environment gives them (d4rl physics: today's MuJoCo with two edits, see Onestep's environments).${
+    noise ? " Draw `noise` from the unit Gaussian for every action." : ""
+  }
+
+| acting | D4RL score | episodes | ms per action |
+| --- | --- | --- | --- |
+${scores}
+
+${
+    card.denoiser
+      ? "`denoiser.onnx` is the same run's diffusion model of the data's actions: `clean` [1, " +
+        card.actionSpace.shape[0] +
+        "] from `observation`, `sample` and `level`\n(time, alpha, sigma). `denoiser.json` has the levels of chains of " +
+        `${card.denoiser.calls.join(", ")} network calls; to act, start from noise and move with\n` +
+        "`x = s2/s1 x + (a2 - s2/s1 a1) clean` from each level (a1, s1) to the next (DDIM).\n\n"
+      : ""
+  }One training seed (${card.seed}), last checkpoint, ${card.updates} updates. Source: ${card.source}. Training data: ${card.trainingData.id},
+${card.trainingData.transitions} transitions, ${card.trainingData.licence}.
+
+\`\`\`python
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Before the import: ONNX Runtime's uploader is on by default.
+import numpy as np, onnxruntime
+policy = onnxruntime.InferenceSession("policy.onnx")
+feeds = {"observation": observation[None].astype(np.float32)}
+${
+    noise
+      ? `feeds["noise"] = np.random.randn(${card.inputs.noise.join(", ")}).astype(np.float32)\n`
+      : ""
+  }action = policy.run(["action"], feeds)[0][0]
+\`\`\`
+
+Licence: ${card.licence}. \`card.json\` says the same for programs.
+`;
+}
+
+/** Where an export goes by default. */
+export const exportFolder = (root: string, { task, algorithm, seed }: Cell) =>
+  join(root, "exports", basename(`${task}-${algorithm}-${seed}`));

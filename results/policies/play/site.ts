@@ -1,0 +1,153 @@
+/**
+ * The playground as files: the page, its worker, two WebAssembly modules and the policies.
+ *
+ * @module
+ */
+
+import { basename, dirname, extname, join } from "node:path";
+import type { PolicyCard } from "../export.ts";
+import { makeFolder, readJson, writeAtomically } from "../../../tools/files.ts";
+import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
+import type { PlayPolicy } from "./messages.ts";
+
+/** Contents by path, relative to the page. */
+export type Site = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+
+const here = (name: string) => fromFileUrl(new URL(name, import.meta.url));
+const encode = (text: string) => new TextEncoder().encode(text);
+
+/** Where exported policies lie by default: those of this package, and the user's. */
+export const policyFolders =
+  (): string[] => [join(resultsFolder, "gallery", "policies"), join(resultsFolder, "exports")];
+
+/** A module of the browser with all that it imports, by Deno's own bundler. */
+async function bundle(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const out = join(folder, "bundle.js");
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["bundle", "--quiet", "--platform=browser", "--minify", "-o", out, here(name)],
+      cwd: here("../../../"),
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    if (!success) {
+      const text = new TextDecoder().decode(stderr).trim();
+      throw new Error(`Cannot bundle ${name}: ${text}; deno bundle takes esbuild from the npm registry once`);
+    }
+    return await Deno.readFile(out);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A file beside a package's entry point. */
+const fileOf = (entry: string, name: string) =>
+  Deno.readFile(join(dirname(fromFileUrl(new URL(import.meta.resolve(entry)))), name));
+
+async function subfolders(folder: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(folder));
+    return entries.filter((entry) => entry.isDirectory).map(({ name }) => join(folder, name)).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** What an exported folder offers: its one-step policy, its diffusion model by iteration, or both. */
+export function offers(id: string, card: PolicyCard): PlayPolicy[] {
+  const common = { task: card.task, folder: `policies/${id}` };
+  const chain = card.inputs.noise?.[0] ?? 1; // Diffusion-QL's file is a chain of its own.
+  const oneStep: PlayPolicy[] = chain > 1 ? [] : [{
+    ...common,
+    id: `${id}/one-step`,
+    title: `${card.algorithm}, one step`,
+    kind: "one-step",
+    calls: [1],
+    score: card.scores[0]?.mean ?? null,
+  }];
+  const iterative: PlayPolicy[] = card.denoiser
+    ? [{
+      ...common,
+      id: `${id}/iterative`,
+      title: chain > 1
+        ? `${card.algorithm}, iterative`
+        : `Diffusion model of the data (${card.algorithm}'s run), iterative`,
+      kind: "iterative",
+      calls: card.denoiser.calls,
+      score: null,
+    }]
+    : [];
+  return [...oneStep, ...iterative];
+}
+
+/**
+ * The whole site.
+ *
+ * @param folders Folders of exports (see `deno task export`), or exports themselves.
+ * @throws {Error} If there is no policy in them, or Deno cannot bundle.
+ */
+export async function buildSite(folders: readonly string[]): Promise<Site> {
+  const site = new Map<string, Uint8Array<ArrayBuffer>>();
+  const policies: PlayPolicy[] = [];
+  for (const folder of folders) {
+    for (const path of [folder, ...await subfolders(folder)]) {
+      const card = await readJson<PolicyCard>(join(path, "card.json"));
+      if (!card) continue;
+      let id = basename(path);
+      for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${basename(path)}-${k}`;
+      const names = ["card.json", "policy.onnx", ...(card.denoiser ? ["denoiser.onnx", "denoiser.json"] : [])];
+      for (const name of names) site.set(`policies/${id}/${name}`, await Deno.readFile(join(path, name)));
+      policies.push(...offers(id, card));
+    }
+  }
+  if (policies.length === 0) {
+    throw new Error(`Cannot play: no exported policy in ${folders.join(", ")}; make one with deno task export <run>`);
+  }
+  const [page, worker, ort, mujoco] = await Promise.all([
+    bundle("page.ts"),
+    bundle("worker.ts"),
+    fileOf("onnxruntime-web/wasm", "ort-wasm-simd-threaded.wasm"),
+    fileOf("@mujoco/mujoco", "mujoco.wasm"),
+  ]);
+  site.set("index.html", await Deno.readFile(here("page.html")));
+  site.set("page.js", page);
+  site.set("worker.js", worker);
+  site.set("ort-wasm-simd-threaded.wasm", ort);
+  site.set("mujoco.wasm", mujoco);
+  site.set("policies.json", encode(JSON.stringify(policies, null, 1)));
+  return site;
+}
+
+const types: Record<string, string> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".json": "application/json",
+  ".wasm": "application/wasm",
+};
+
+/** Serves a site on this machine alone. */
+export function serveSite(site: Site, port: number): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {
+    const path = decodeURIComponent(new URL(request.url).pathname.slice(1)) || "index.html";
+    const body = site.get(path);
+    if (!body) return new Response("not found", { status: 404 });
+    return new Response(body, {
+      headers: {
+        "content-type": types[extname(path)] ?? "application/octet-stream",
+        "cache-control": "no-store",
+        "cross-origin-opener-policy": "same-origin", // These two give the page a clock of microseconds.
+        "cross-origin-embedder-policy": "require-corp",
+      },
+    });
+  });
+}
+
+/** Writes a site into a folder that any web server can serve. */
+export async function writeSite(site: Site, folder: string): Promise<void> {
+  for (const [path, bytes] of site) {
+    await makeFolder(dirname(join(folder, path)));
+    await writeAtomically(join(folder, path), bytes);
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Numbers that the papers print, beside ours; they stand in `quoted.json`, each table with its source and how it was verified.
+ *
+ * @module
+ */
+
+import type { Table } from "../../data/show/table.ts";
+import type { Evaluation } from "../cells/record.ts";
+import type { Mark, Paper } from "../experiments/papers.ts";
+import { groupRules } from "../scores/groups.ts";
+import { bootstrapMean } from "../scores/statistics.ts";
+import { digits, intervalText } from "./claims.ts";
+import tables from "./quoted.json" with { type: "json" };
+
+/** Numbers that a paper prints, by task; columns are our algorithms' names or the paper's. */
+export interface QuotedTable {
+  id: string;
+  paper: Paper;
+  source: string;
+  mark: Mark;
+  columns: string[];
+  rows: Record<string, (number | null)[]>;
+  /** Id of the rule by which its policies act; all of an algorithm's if it is not said. */
+  rule?: string;
+  /** The paper's own plus-minus. */
+  errors?: Record<string, (number | null)[]>;
+}
+
+/** All quoted tables. */
+export const quotedTables = tables as unknown as readonly QuotedTable[];
+
+/** Our scores beside the quoted ones, on the papers' own datasets; unverified numbers are left out. */
+export function quotedComparison(evaluations: readonly Evaluation[]): Table {
+  const groups = groupRules(evaluations.filter(({ cell }) => !cell.evaluation.setting && !cell.task.endsWith("-local")))
+    .filter(({ rule }) => !rule.sampling);
+  const rows = quotedTables.filter(({ mark }) => mark !== "unverified").flatMap((
+    { columns, rows, rule, errors, paper, source },
+  ) =>
+    columns.flatMap((column, i) =>
+      Object.entries(rows).flatMap(([task, values]) => {
+        const quoted = values[i];
+        if (quoted === null) return [];
+        const own = groups.filter((group) =>
+          group.algorithm === column && group.task === task && (rule === undefined || group.rule.id === rule)
+        );
+        return own.map((group) => {
+          const ours = bootstrapMean(group.scores);
+          const error = errors?.[task][i];
+          return [
+            task,
+            `${group.method}, ${group.acting}`,
+            digits(ours.mean),
+            intervalText(ours),
+            `${ours.n}`,
+            `${quoted}${error === undefined || error === null ? "" : ` ± ${error}`}`,
+            `${paper}: ${source}`,
+          ];
+        });
+      })
+    )
+  );
+  return {
+    title: "Beside the papers' numbers",
+    columns: ["dataset", "method", "ours", "95 %", "seeds", "quoted", "source"],
+    rows,
+    notes: ["Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own."],
+  };
+}

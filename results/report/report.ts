@@ -1,0 +1,122 @@
+/**
+ * From finished cells to tables, figures and a report.
+ *
+ * @module
+ */
+
+import { table as frame } from "arquero";
+import { join } from "node:path";
+import type { Figure } from "../../data/show/figure.ts";
+import { type Table, toCsv, toMarkdown } from "../../data/show/table.ts";
+import { writeFigure } from "../../data/show/write_figure.ts";
+import { makeFolder, writeAtomically } from "../../tools/files.ts";
+import type { Failure } from "../cells/failure.ts";
+import type { Evaluation } from "../cells/record.ts";
+import type { ProfileName } from "../experiments/experiment.ts";
+import { experiments } from "../experiments/mod.ts";
+import { profiles } from "../profiles.ts";
+import { type Answer, answerClaims, claimsTable } from "./claims.ts";
+import { computeSection } from "./compute.ts";
+import { datasetSections } from "./dataset_cards.ts";
+import { reportPage } from "./page.ts";
+import { quotedComparison } from "./quoted.ts";
+import type { Section } from "./section.ts";
+
+/** What a report is about. */
+export interface ReportSource {
+  /** The results folder. */
+  root: string;
+  profile: ProfileName;
+  evaluations: readonly Evaluation[];
+  /** Cells that were tried and failed: the tables say so. */
+  failures: readonly Failure[];
+  /** Cells that were planned. */
+  planned: number;
+}
+
+/** A written report. */
+export interface Report {
+  answers: Answer[];
+  sections: Section[];
+  /** Path of the page. */
+  page: string;
+}
+
+/** Writes what the finished cells say below the results folder: `report.html`, and tables and figures in `<profile>/`. */
+export async function writeReport(source: ReportSource): Promise<Report> {
+  const { root, profile, evaluations, failures, planned } = source;
+  const folder = join(root, profile);
+  await makeFolder(folder);
+  const answers = answerClaims(evaluations, (experiment) => `deno task reproduce --only ${experiment}`);
+  const sections = [
+    claimsSection(answers, evaluations),
+    ...experimentSections(evaluations, failures),
+    computeSection(root, evaluations),
+    ...await datasetSections(evaluations),
+  ];
+  const rendered = new Map<string, Figure>();
+  for (const { tables, figures } of sections) {
+    for (const [name, table] of Object.entries(tables)) {
+      await writeAtomically(join(folder, `${name}.csv`), toCsv(table));
+      await writeAtomically(join(folder, `${name}.arrow`), toArrow(table));
+    }
+    for (const [name, spec] of Object.entries(figures)) {
+      rendered.set(name, await writeFigure(join(folder, name), spec));
+    }
+  }
+  const heading = `Onestep: profile ${profile}, ${evaluations.length} of ${planned} cells`;
+  const description = profiles[profile];
+  await writeAtomically(join(folder, "README.md"), toPage(heading, description, sections));
+  const page = join(root, "report.html");
+  await writeAtomically(page, await reportPage(heading, description, answers, sections, rendered));
+  return { answers, sections, page };
+}
+
+function toPage(heading: string, description: string, sections: readonly Section[]): string {
+  const parts = sections.flatMap(({ title, tables, figures }) => [
+    `# ${title}`,
+    "",
+    ...Object.values(tables).map(toMarkdown),
+    ...Object.keys(figures).flatMap((name) => [`![${name}](${name}.svg)`, ""]),
+  ]);
+  return [`# ${heading}`, "", `The profile: ${description}.`, "", ...parts].join("\n");
+}
+
+/** A table as an Arrow file; columns of nothing but numbers are numbers. */
+export function toArrow({ columns, rows }: Table): Uint8Array {
+  const names = columns.map((name, i) => columns.indexOf(name) === i ? name : `${columns[i - 1]}, ${name}`);
+  const plain = (text: string) => /^-?[\d.]+(e[+-]?\d+)?$/.test(text);
+  const values = names.map((_, i) => {
+    const texts = rows.map((row) => row[i]);
+    return rows.length > 0 && texts.every(plain) ? Float64Array.from(texts, Number) : texts;
+  });
+  return frame(Object.fromEntries(names.map((name, i) => [name, values[i]]))).toArrowIPC({ format: "file" });
+}
+
+function protocol(evaluations: readonly Evaluation[], failures: readonly Failure[]): string[] {
+  const sources = [...new Set(evaluations.map((e) => e.cell.overridesSource).filter(Boolean))];
+  return [
+    ...sources.map((source) => `Settings: ${source}.`),
+    "Last checkpoint of every seed; nothing is selected.",
+    ...failures.map(({ message }) => `Not in this table, as it failed: ${message.replace(/^Cannot train /, "")}.`),
+  ];
+}
+
+function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluation[]): Section {
+  const comparison = quotedComparison(evaluations);
+  return {
+    name: "claims",
+    title: "Claims",
+    tables: { claims: claimsTable(answers), ...(comparison.rows.length > 0 ? { quoted: comparison } : {}) },
+    figures: {},
+  };
+}
+
+function experimentSections(evaluations: readonly Evaluation[], failures: readonly Failure[]): Section[] {
+  return experiments.flatMap((experiment) => {
+    const { name, title } = experiment;
+    const own = evaluations.filter(({ cell }) => cell.experiment === name);
+    const notes = protocol(own, failures.filter(({ cell }) => cell.experiment === name));
+    return own.length === 0 ? [] : [{ name, title, ...experiment.section(own, notes) }];
+  });
+}

@@ -1,0 +1,134 @@
+import { assert, assertEquals, assertNotEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { createRng } from "../../../algorithms/core/rng.ts";
+import { dtql, type DtqlConfig } from "../../../algorithms/dtql/mod.ts";
+import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { drawBanditBatch, makeBandit } from "../../../data/bandits.ts";
+import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import { divergenceError } from "../../../results/cells/train.ts";
+import { planCells } from "../../../results/plan.ts";
+import { fromFileUrl } from "../../../tools/paths.ts";
+import { withFolder } from "../../folder.ts";
+import { changeCell, outcome, tinyCell, train } from "../cells.ts";
+
+const launch = (cell: Cell, root: string) =>
+  new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--quiet", "-A", "results/executors/run_cell.ts", root, JSON.stringify(cell)],
+    cwd: fromFileUrl(new URL("../../../", import.meta.url)),
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+
+for (const algorithm of ["dtql", "dql_kl"] as const) {
+  Deno.test(`trainCell() of ${algorithm} killed with SIGKILL again and again ends in the same bytes as left alone`, () =>
+    withFolder(async (folder) => {
+      const [planned] = planCells("smoke", { task: "25gaussians-far", algorithm }, "onnx", "");
+      const cell = changeCell(planned, tinyCell.config, { evaluation: tinyCell.evaluation, checkpointMs: 0 });
+      const [alone, killed] = ["alone", "killed"].map((name) => join(folder, name));
+      await train(cell, alone);
+      const path = join(cellFolder(killed, cell), "checkpoint.safetensors");
+      let kills = 0;
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const child = launch(cell, killed);
+        const before = await Deno.readFile(path).catch(() => null);
+        // Wait for progress past the last kill, then for a random moment more.
+        for (let i = 0; i < 2400; i++) { // A minute, on a machine that does other things too.
+          const now = await Deno.readFile(path).catch(() => null);
+          if (now && (!before || now.length !== before.length || now.some((x, k) => x !== before[k]))) break;
+          await new Promise((done) => setTimeout(done, 25));
+        }
+        await new Promise((done) => setTimeout(done, 40 * Math.random()));
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // It finished first.
+        }
+        const { signal } = await child.output();
+        if (signal === "SIGKILL") kills++;
+      }
+      assert(kills > 0, "no process was killed in time");
+      const previous = path.replace("checkpoint", "checkpoint.previous"); // Alone for a moment while the next one takes its place.
+      const left = await Deno.readFile(path).catch(() => Deno.readFile(previous));
+      assert(Number(decodeCheckpoint(left).metadata.updates) > 0);
+      await train(cell, killed);
+      assertEquals(await outcome(killed, cell), await outcome(alone, cell));
+    }));
+}
+
+Deno.test("trainCell() gives the same bytes for the same seed and others for another", () =>
+  withFolder(async (folder) => {
+    const [a, b] = ["a", "b"].map((name) => join(folder, name));
+    await train(tinyCell, a);
+    await train(tinyCell, b);
+    assertEquals(await outcome(a, tinyCell), await outcome(b, tinyCell));
+    const other = { ...tinyCell, seed: 1 };
+    await train(other, a);
+    const bias = async (cell: Cell) => (await outcome(a, cell)).tensors.get("actor/params/3/bias");
+    assertNotEquals(await bias(other), await bias(tinyCell));
+  }));
+
+Deno.test("trainCell() stops a diverging run with its update and keeps the last checkpoint", () =>
+  withFolder(async (folder) => {
+    const wild = changeCell(tinyCell, { learningRate: 1e30, criticLearningRate: 1e30 });
+    const message = (await assertRejects(
+      () => train(wild, folder),
+      Error,
+      "Cannot train 25gaussians-far dtql",
+    )).message;
+    assert(/update \d+/.test(message), message);
+    assertStringIncludes(message, "the last checkpoint is kept");
+    const files = [...Deno.readDirSync(cellFolder(folder, wild))].map(({ name }) => name);
+    assert(!files.some((name) => name.endsWith(".part")), `${files}`);
+  }));
+
+Deno.test("divergenceError() names algorithm, update, metric and the batch's tensor that is not finite", async () => {
+  const config = tinyCell.config as DtqlConfig;
+  const agent = dtql.create(config, { observationDim: 1, actionDim: 2, maxAction: 11 });
+  const bandit = makeBandit("25gaussians", "far", 1000, createRng("nan"));
+  const batch = drawBanditBatch(bandit, config.batchSize, createRng("batch"));
+  batch.reward.data[5] = NaN;
+  const { metrics } = await agent.update(agent.init(createRng("init")), batch, createRng("update"));
+  assert(Number.isNaN(metrics.criticLoss)); // A batch with NaN shows at once.
+  const { message } = divergenceError(tinyCell, 7, "criticLoss", metrics.criticLoss, batch);
+  assertStringIncludes(
+    message,
+    "25gaussians-far dtql seed 0: at update 7 criticLoss is NaN: the batch's reward must be finite",
+  );
+});
+
+Deno.test("trainCell() waits while another process holds its folder", () =>
+  withFolder(async (folder) => {
+    const cell = cellFolder(folder, tinyCell);
+    await Deno.mkdir(cell, { recursive: true });
+    const file = await Deno.open(join(cell, "lock"), { create: true, write: true });
+    await file.lock(true);
+    const notes: string[] = [];
+    const training = train(tinyCell, folder, ({ note }) => {
+      if (notes.push(note) === 2) file.close();
+    });
+    const { updates } = await training;
+    assertEquals(notes.slice(0, 2), ["another process trains it", "another process trains it"]);
+    assertEquals(updates, 400);
+  }));
+
+Deno.test("trainCell() goes on from the checkpoint before a damaged one, and ends in the same bytes", () =>
+  withFolder(async (folder) => {
+    const [alone, damaged] = ["alone", "damaged"].map((name) => join(folder, name));
+    await train(tinyCell, alone);
+    await train(tinyCell, damaged);
+    const own = cellFolder(damaged, tinyCell);
+    const path = join(own, "checkpoint.safetensors");
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length - 100] ^= 1; // One bit of one weight.
+    await Deno.writeFile(path, bytes);
+    await Deno.remove(join(own, "evaluation.json"));
+    const previous = decodeCheckpoint(await Deno.readFile(join(own, "checkpoint.previous.safetensors")));
+    assert(Number(previous.metadata.updates) < 400);
+    await train(tinyCell, damaged);
+    assertEquals(await outcome(damaged, tinyCell), await outcome(alone, tinyCell));
+
+    await Deno.writeFile(path, new Uint8Array(20));
+    await Deno.writeFile(join(own, "checkpoint.previous.safetensors"), new Uint8Array(20));
+    await Deno.remove(join(own, "evaluation.json"));
+    await assertRejects(() => train(tinyCell, damaged), Error, "Cannot resume from");
+  }));

@@ -1,0 +1,172 @@
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { dirname, join } from "node:path";
+import { ndarray } from "../../../algorithms/engine/array.ts";
+import { createRng } from "../../../algorithms/core/rng.ts";
+import { openPolicy } from "../../../algorithms/engine/runtime.ts";
+import { makeLocalDataset } from "../../../data/local.ts";
+import { localRecipes } from "../../../data/recipes.ts";
+import { createEnvironment, evaluationSeed, findTask, normalizedScore } from "../../../environments/mod.ts";
+import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import { readState } from "../../../results/cells/checkpoints.ts";
+import { codeOf } from "../../../results/experiments/mod.ts";
+import { planCells } from "../../../results/plan.ts";
+import { exportRun, type PolicyCard } from "../../../results/policies/export.ts";
+import { fromFileUrl } from "../../../tools/paths.ts";
+import { browserPath, startBrowser } from "../../browser.ts";
+import { train } from "../cells.ts";
+
+/** ONNX Runtime for browsers. */
+const web = dirname(fromFileUrl(new URL(import.meta.resolve("onnxruntime-web/wasm"))));
+const [rows, dim] = [1000, 11];
+const observations = createRng("observations").fillNormal(new Float32Array(rows * dim));
+const rowOf = (i: number) => observations.subarray(i * dim, (i + 1) * dim);
+
+let kept: Promise<{ folder: string; cell: Cell; root: string }> | null = null;
+/** A finished run of BC on a small dataset of Hopper. */
+const run = () =>
+  kept ??= (async () => {
+    const folder = await Deno.makeTempDir();
+    const root = join(folder, "results");
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, join(folder, `${recipe.id}.hdf5`));
+    const [cell] = planCells("smoke", { only: "srpo", algorithm: "bc" }, "onnx", folder);
+    await train(cell, root);
+    return { folder, cell, root };
+  })();
+Deno.test.afterAll(async () => {
+  if (kept) await Deno.remove((await kept).folder, { recursive: true });
+});
+
+/** Actions of the training engine from the run's checkpoint. */
+async function trainedActions(cell: Cell, root: string): Promise<Float32Array> {
+  const spec = { observationDim: dim, actionDim: 3, maxAction: 1 };
+  const agent = codeOf(cell).algorithm.create(cell.config, spec);
+  const state = await readState(cellFolder(root, cell), agent.init(createRng("any")));
+  return (await agent.act(state, ndarray(observations, [rows, dim]), 1, createRng("act"))).data as Float32Array;
+}
+
+Deno.test("exportRun() writes a policy that acts as the trained one does, a card and a README", async () => {
+  const { folder, cell, root } = await run();
+  const out = join(folder, "export");
+  const card = await exportRun(cellFolder(root, cell), out);
+  assertEquals(JSON.parse(await Deno.readTextFile(join(out, "card.json"))) as PolicyCard, card);
+  assertEquals([card.inputs, card.actionSpace.shape], [{ observation: [1, 11] }, [3]]);
+  assertEquals(card.scores[0].episodes, 2);
+  assertStringIncludes(await Deno.readTextFile(join(out, "README.md")), "hopper-medium-replay-local");
+  const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
+  const wanted = await trainedActions(cell, root);
+  for (let i = 0; i < rows; i++) {
+    const action = await policy.act({ observation: rowOf(i) });
+    action.forEach((x, d) => assertAlmostEquals(x, wanted[3 * i + d], 1e-5));
+  }
+});
+
+Deno.test({
+  name: "an exported policy gives the same actions in a browser, over 1000 observations",
+  ignore: browserPath === null,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const { folder, cell, root } = await run();
+    const out = join(folder, "for the browser");
+    await exportRun(cellFolder(root, cell), out);
+    const types: Record<string, string> = { mjs: "text/javascript", wasm: "application/wasm", html: "text/html" };
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+      const name = new URL(request.url).pathname.slice(1);
+      if (name === "") {
+        return new Response("<!doctype html><title>policy</title>", { headers: { "content-type": "text/html" } });
+      }
+      const path = name === "policy.onnx" ? join(out, name) : join(web, name);
+      const body = await Deno.readFile(path).catch(() => null);
+      const type = types[name.split(".").at(-1)!] ?? "application/octet-stream";
+      return body ? new Response(body, { headers: { "content-type": type } }) : new Response(null, { status: 404 });
+    });
+    const browser = await startBrowser();
+    try {
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+      const found = await page.evaluate(
+        `(async () => {
+          const ort = await import("/ort.wasm.bundle.min.mjs");
+          ort.env.wasm.numThreads = 1;
+          ort.env.wasm.wasmPaths = "/";
+          const session = await ort.InferenceSession.create("/policy.onnx");
+          const rows = ${JSON.stringify(Array.from(observations))};
+          const actions = [];
+          for (let i = 0; i < ${rows}; i++) {
+            const observation = new ort.Tensor("float32", Float32Array.from(rows.slice(i * ${dim}, (i + 1) * ${dim})), [1, ${dim}]);
+            actions.push(...(await session.run({ observation })).action.data);
+          }
+          return actions;
+        })()`,
+      ) as number[];
+      const wanted = await trainedActions(cell, root);
+      assertEquals(found.length, wanted.length);
+      found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+    } finally {
+      await browser.close();
+      await server.shutdown();
+    }
+  },
+});
+
+Deno.test("an exported policy earns the score of its card", async () => {
+  const { folder, cell, root } = await run();
+  const out = join(folder, "to score");
+  const { scores: [{ mean, episodes }] } = await exportRun(cellFolder(root, cell), out);
+  const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
+  using env = await createEnvironment(findTask("hopper"), "d4rl");
+  let sum = 0;
+  for (let episode = 0; episode < episodes; episode++) {
+    let observation = env.reset(evaluationSeed(episode));
+    for (;;) {
+      const result = env.step(await policy.act({ observation: Float32Array.from(observation) }));
+      sum += result.reward;
+      observation = result.observation;
+      if (result.terminated || result.truncated) break;
+    }
+  }
+  assertAlmostEquals(normalizedScore("hopper", sum / episodes), mean, 0.02); // The card has two decimals.
+});
+
+const python = await new Deno.Command("python3", { args: ["-c", "import onnxruntime"], stdout: "null", stderr: "null" })
+  .output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: "an exported policy gives the same actions in Python's onnxruntime",
+  ignore: !python,
+  fn: async () => {
+    const { folder, cell, root } = await run();
+    const out = join(folder, "for Python");
+    await exportRun(cellFolder(root, cell), out);
+    await Deno.writeFile(join(out, "rows.bin"), new Uint8Array(observations.buffer));
+    const script = `
+import numpy as np, onnxruntime, sys
+rows = np.fromfile("rows.bin", dtype=np.float32).reshape(-1, ${dim})
+policy = onnxruntime.InferenceSession("policy.onnx")
+np.concatenate([policy.run(["action"], {"observation": row[None]})[0] for row in rows]).tofile("actions.bin")`;
+    const { success, stderr } = await new Deno.Command("python3", { args: ["-c", script], cwd: out, stderr: "piped" })
+      .output();
+    assert(success, new TextDecoder().decode(stderr));
+    const found = new Float32Array((await Deno.readFile(join(out, "actions.bin"))).buffer);
+    const wanted = await trainedActions(cell, root);
+    found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+  },
+});
+
+Deno.test("exportRun() refuses what is no finished run of an environment, and a policy that leaves the action space", async () => {
+  const { folder, cell, root } = await run();
+  const rejects = (path: string, message: string) =>
+    assertRejects(() => exportRun(path, join(folder, "none")), Error, message);
+  await rejects(folder, "it must be the folder of a finished run");
+  const broken = join(folder, "broken");
+  await Deno.mkdir(broken);
+  const own = cellFolder(root, cell);
+  const evaluation = JSON.parse(await Deno.readTextFile(join(own, "evaluation.json")));
+  await Deno.writeTextFile(join(broken, "evaluation.json"), JSON.stringify({ ...evaluation, environment: null }));
+  await rejects(broken, "it must have been trained for an environment");
+  await Deno.writeTextFile(join(broken, "evaluation.json"), JSON.stringify(evaluation));
+  await Deno.writeFile(join(broken, "policy.onnx"), new Uint8Array(10));
+  await assertRejects(() => exportRun(broken, join(folder, "none")), Error);
+  assertEquals([...Deno.readDirSync(folder)].some(({ name }) => name === "none"), false);
+});

@@ -1,0 +1,57 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { marks, papers } from "../../../results/experiments/papers.ts";
+import { quotedComparison, quotedTables } from "../../../results/report/quoted.ts";
+import { syntheticEvaluation } from "../synthetic.ts";
+
+Deno.test("quotedTables name papers and marks that exist, with a number or null per column", () => {
+  for (const { paper, mark, columns, rows, errors } of quotedTables) {
+    assert(paper in papers && mark in marks);
+    for (const values of [...Object.values(rows), ...Object.values(errors ?? {})]) {
+      assertEquals(values.length, columns.length);
+    }
+  }
+});
+
+Deno.test("quotedTables have the averages that the papers print", () => {
+  const average = (id: string, column: string) => {
+    const { columns, rows } = quotedTables.find((table) => table.id === id)!;
+    const values = Object.values(rows).map((row) => row[columns.indexOf(column)]!);
+    return values.reduce((a, b) => a + b, 0) / values.length;
+  };
+  const printed: [string, string, number][] = [
+    ["dtql-gym", "dtql", 88.7],
+    ["diffusion-ql-gym", "diffusion_ql", 88.0],
+    ["srpo-gym", "srpo", 87.1],
+    ["srpo-gym", "IDQL", 82.1],
+    ["decision-diffuser-gym", "Decision Diffuser", 81.8],
+    ["obd-main", "dbc", 20.9],
+    ["obd-main", "pbc", 30.4],
+    ["obd-main", "av_pbc", 38.2],
+    ["obd-ensembles", "av_pbc", 48.1],
+    ["obd-architectures", "3 layers", 41.0],
+  ];
+  // The papers average before they round.
+  for (const [id, column, value] of printed) assertAlmostEquals(average(id, column), value, 0.1, `${id} ${column}`);
+});
+
+Deno.test("quotedComparison() sets ours beside the paper's on D4RL's data, and never an unverified number", () => {
+  const own = (name: string, algorithm: "dtql" | "srpo") =>
+    [0, 1].map((seed) =>
+      syntheticEvaluation({ experiment: algorithm, algorithm, task: name, seed }, [{
+        score: 70,
+        actMs: 0.1,
+      }])
+    );
+  const evaluations = [
+    ...own("hopper-medium-v2", "dtql"),
+    ...own("antmaze-umaze-v2", "dtql"),
+    ...own("antmaze-umaze-v2", "srpo"),
+    ...own("hopper-medium-replay-local", "dtql"),
+  ];
+  const { rows } = quotedComparison(evaluations);
+  const cells = rows.map(([dataset, method, , , , quoted]) => [dataset, method, quoted]);
+  assertEquals(cells, [
+    ["hopper-medium-v2", "DTQL, one sample", "99.6"],
+    ["antmaze-umaze-v2", "SRPO, one pass", "97"],
+  ]);
+});

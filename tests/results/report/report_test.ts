@@ -1,0 +1,157 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromArrow } from "arquero";
+import { join } from "node:path";
+import { escapeHtml } from "../../../data/show/display.ts";
+import { toArrow, writeReport } from "../../../results/report/report.ts";
+import { browserPath, startBrowser } from "../../browser.ts";
+import { withFolder } from "../../folder.ts";
+import { syntheticEvaluation } from "../synthetic.ts";
+
+const tasks = ["hopper-medium-replay-local", "halfcheetah-medium-replay-local"];
+
+/** Two experiments on two tasks, three seeds. */
+const evaluations = tasks.flatMap((task) =>
+  [0, 1, 2].flatMap((seed) => [
+    syntheticEvaluation({ experiment: "dtql", algorithm: "dtql", task, seed }, [{
+      score: 60,
+      actMs: 0.1,
+    }]),
+    syntheticEvaluation({ experiment: "dtql", algorithm: "diffusion_ql", task, seed }, [
+      { candidates: 1, score: 50, actMs: 0.4 },
+      { candidates: 50, score: 52, actMs: 1.5 },
+    ]),
+    syntheticEvaluation({ experiment: "srpo", algorithm: "dtql", task, seed }, [{
+      score: 10,
+      actMs: 0.1,
+    }]),
+  ])
+);
+
+const report = (root: string, list = evaluations) =>
+  writeReport({ root, profile: "quick", evaluations: list, failures: [], planned: 40 });
+
+Deno.test("writeReport() keeps experiments apart although both have the same method on the same task", () =>
+  withFolder(async (folder) => {
+    const { sections } = await report(folder);
+    const rows = (name: string) => sections.find((s) => s.name === name)!.tables[`${name}_scores`].rows;
+    const scores = (name: string) => rows(name).filter(([, method]) => method === "DTQL").map((row) => row[3]);
+    assert(scores("dtql").every((score) => Math.abs(Number(score) - 60) < 1));
+    assert(scores("srpo").every((score) => Math.abs(Number(score) - 10) < 1));
+    assertEquals(rows("dtql")[0][5], "3 x 10");
+  }));
+
+Deno.test("writeReport() writes every table as CSV and Arrow with the same numbers", () =>
+  withFolder(async (folder) => {
+    const { sections } = await report(folder);
+    for (const [name, { columns, rows }] of sections.flatMap(({ tables }) => Object.entries(tables))) {
+      const csv = await Deno.readTextFile(join(folder, "quick", `${name}.csv`));
+      assertEquals(csv.trim().split("\n").length, rows.length + 1, name);
+      const frame = fromArrow(await Deno.readFile(join(folder, "quick", `${name}.arrow`)));
+      assertEquals([frame.numRows(), frame.numCols()], [rows.length, columns.length], name);
+    }
+    const frame = fromArrow(await Deno.readFile(join(folder, "quick", "dtql_scores.arrow")));
+    assertEquals(typeof frame.get("score", 0), "number");
+  }));
+
+Deno.test("toArrow() makes numbers of columns of numbers alone, and tells columns of the same name apart", () => {
+  const table = { title: "", columns: ["a", "95 %", "b", "95 %"], rows: [["1.5", "[1, 2]", "x", "[0, 1]"]], notes: [] };
+  const frame = fromArrow(toArrow(table));
+  assertEquals(frame.columnNames(), ["a", "95 %", "b", "b, 95 %"]);
+  assertEquals([frame.get("a", 0), frame.get("b, 95 %", 0)], [1.5, "[0, 1]"]);
+});
+
+Deno.test("writeReport() aggregates over tasks and never merges what only some tasks have", () =>
+  withFolder(async (folder) => {
+    const partial = evaluations.filter(({ cell }) => cell.task === tasks[0] || cell.algorithm === "dtql");
+    const { sections } = await report(folder, partial);
+    const { rows } = sections.find((s) => s.name === "dtql")!.tables.dtql_tasks;
+    assertEquals(rows.map(([method]) => method), ["DTQL, one sample"]);
+  }));
+
+Deno.test("escapeHtml() leaves no markup", () =>
+  assertEquals(escapeHtml('<a href="x">&</a>'), "&lt;a href=&quot;x&quot;&gt;&amp;&lt;/a&gt;"));
+
+for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone in the dark", 360, "dark"]] as const) {
+  Deno.test({
+    name: `the report opens on ${name} without a network: figures live, nothing too wide, no errors`,
+    ignore: browserPath === null,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: () =>
+      withFolder(async (folder) => {
+        const { page: path } = await report(folder);
+        const browser = await startBrowser();
+        try {
+          const page = await browser.newPage({ colorScheme, viewport: { width, height: 800 }, offline: true });
+          const problems: string[] = [];
+          page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+          page.on("pageerror", (error) => problems.push(error.message));
+          page.on("request", (request) => /^https?:/.test(request.url()) && problems.push(request.url()));
+          await page.goto(`file://${path}`);
+          const figures = await page.locator("figure").count();
+          assert(figures >= 4, `${figures} figures`);
+          for (let i = 0; i < figures; i++) {
+            await page.locator("figure").nth(i).scrollIntoViewIfNeeded();
+            await page.locator("figure").nth(i).locator("canvas").waitFor({ timeout: 10_000 });
+          }
+          const page0 = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]") as number[];
+          assert(page0[0] <= page0[1], `${page0[0]} wide on ${page0[1]}`);
+          const colors = await page.evaluate(
+            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]",
+          ) as string[];
+          const lightness = (text: string) => Number(text.match(/\d+/)![0]);
+          assertEquals(lightness(colors[0]) < lightness(colors[1]), colorScheme === "light");
+          assertStringIncludes(await page.locator("#claims").innerText(), "holds");
+          assertEquals(problems, []);
+        } finally {
+          await browser.close();
+        }
+      }),
+  });
+}
+
+Deno.test({
+  name: "the report's pictures are there where scripts do not run",
+  ignore: browserPath === null,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: () =>
+    withFolder(async (folder) => {
+      const { page: path } = await report(folder);
+      const browser = await startBrowser();
+      try {
+        const context = await browser.newContext({ javaScriptEnabled: false });
+        const page = await context.newPage();
+        await page.goto(`file://${path}`);
+        const image = page.locator("figure img").first();
+        await image.scrollIntoViewIfNeeded();
+        const box = await image.boundingBox();
+        assert(box !== null && box.width > 300 && box.height > 100);
+        assertEquals(await page.locator("figure canvas").count(), 0);
+      } finally {
+        await browser.close();
+      }
+    }),
+});
+
+const gym = ["halfcheetah", "hopper", "walker2d"].flatMap((robot) =>
+  ["medium", "medium-replay", "medium-expert"].map((level) => `${robot}-${level}-v2`)
+);
+
+Deno.test("writeReport() of 10,080 cells keeps to one row per cell and folds the long table", () =>
+  withFolder(async (folder) => {
+    const many = gym.flatMap((task) =>
+      (["srpo", "dtql", "bc", "iql", "td3_bc", "rebrac", "diffusion_ql"] as const).flatMap((algorithm) =>
+        Array.from({ length: 160 }, (_, seed) =>
+          syntheticEvaluation({ experiment: "srpo", algorithm, task, seed }, [{
+            candidates: 1,
+            score: 30 + algorithm.length,
+            actMs: 0.1,
+          }]))
+      )
+    );
+    const { page } = await report(folder, many);
+    const html = await Deno.readTextFile(page);
+    assertStringIncludes(html, "<summary>10080 rows</summary>");
+    assertStringIncludes(html, "160 x 10");
+  }));

@@ -1,0 +1,120 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { makeLocalDataset } from "../../data/local.ts";
+import { localRecipes } from "../../data/recipes.ts";
+import { cellFolder } from "../../results/cells/cell.ts";
+import { dataHash } from "../../results/cells/fingerprint.ts";
+import { planCells } from "../../results/plan.ts";
+import { withFolder } from "../folder.ts";
+import { lastLine, reproduce, textOf } from "./reproduce.ts";
+
+for (
+  const [args, message] of [
+    [["--profil", "quick"], 'unknown flag "--profil"; did you mean "--profile"?'],
+    [["--profile", "quik"], 'unknown profile "quik"; did you mean "quick"?'],
+    [["--task", "25gausians-far"], 'unknown task "25gausians-far"; did you mean "25gaussians-far"?'],
+    [["--algorithm", "dtlq"], 'unknown algorithm "dtlq"; did you mean "dtql"?'],
+    [["--only", "bandit"], 'unknown experiment "bandit"; did you mean "bandits"?'],
+    [["--backend", "onx"], 'Cannot use backend "onx": it must be one of onnx'],
+    [["--seeds", "a"], '--seeds must be an integer of at least 0, current value is "a"'],
+    [["--jobs", "0"], '--jobs must be an integer of at least 1, current value is "0"'],
+    [["--threads", "1.5"], '--threads must be an integer of at least 1, current value is "1.5"'],
+    [["quick"], 'unknown argument "quick"'],
+    [["--executor", "slrum"], 'unknown executor "slrum"; did you mean "slurm"?'],
+    [["--memory", "2G"], "--memory is for --executor slurm, current executor is local"],
+    [["--log", "wandb"], 'unknown log "wandb"; did you mean "tensorboard"?'],
+    [["--status", "--profile", "smoke", "--out", "/nowhere"], "submit them with --executor slurm first"],
+  ] as const
+) {
+  Deno.test(`reproduce ${args.join(" ")} ends with one clear line`, async () => {
+    const { code, stderr } = await reproduce(args).output();
+    assertEquals(code, 1);
+    assertStringIncludes(lastLine(stderr), message);
+    assert(lastLine(stderr).startsWith("error: Cannot "));
+  });
+}
+
+Deno.test("reproduce --help and --dry-run say what there is", async () => {
+  const help = textOf((await reproduce(["--help"]).output()).stdout);
+  for (const flag of ["--profile", "--seeds", "--jobs", "--threads", "--fresh", "--dry-run", "--executor"]) {
+    assertStringIncludes(help, flag);
+  }
+  const plan = textOf((await reproduce(["--dry-run", "--only", "bandits"]).output()).stdout);
+  assertStringIncludes(plan, "swissroll-near dql_kl seed 1");
+  const threaded = await reproduce(["--dry-run", "--only", "bandits", "--threads", "4096"]).output();
+  assertStringIncludes(lastLine(threaded.stdout), "with 1 at once");
+});
+
+Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
+  withFolder(async (folder) => {
+    const args = ["--profile", "smoke", "--only", "bandits", "--out", folder];
+    const first = await reproduce(args).output();
+    assertEquals(first.code, 0, textOf(first.stderr));
+    const text = textOf(first.stdout);
+    assertStringIncludes(text, "Two-dimensional bandits");
+    assertStringIncludes(text, "DQL-KL");
+    for (const name of ["README.md", "bandits.csv", "bandits.json", "bandits.svg", "bandits.png"]) {
+      assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
+    }
+    const again = textOf((await reproduce(args).output()).stdout);
+    assertStringIncludes(again, "2 of 2 cells are done already");
+    const page = await Deno.readTextFile(join(folder, "report.html"));
+    assertStringIncludes(page, "2 of 2 cells");
+  }));
+
+Deno.test("reproduce of SRPO samples its behaviour model too, compares it with the baselines, and every study is drawn", () =>
+  withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "datasets"));
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    const path = join(folder, "datasets", `${recipe.id}.hdf5`);
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, path);
+    await Deno.writeTextFile(`${path}.made`, dataHash(recipe.id));
+    const runs = [
+      { only: "speed", table: "Time per action at published sizes", files: ["speed.csv"] },
+      {
+        only: "srpo",
+        table: "Paired differences",
+        files: ["srpo_differences.csv", "srpo_hopper-medium-replay-local.png", "speed.svg"],
+      },
+      { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
+      {
+        only: "stitching",
+        table: "Trajectory stitching: passes",
+        files: ["stitching.csv", "stitching_passes.csv", "stitching_returns.png", "stitching_example.png"],
+      },
+      {
+        only: "distillation",
+        table: "Offline behavior distillation",
+        files: ["distillation.csv", "distillation_curves.png", "distillation_states.png"],
+      },
+      { only: "exponents", table: "exponent 1: random pairs", files: ["exponents.csv", "exponents.png"] },
+    ];
+    for (const { only, table, files, more = [] } of runs) {
+      const args = ["--profile", "smoke", "--only", only, "--out", folder];
+      const { code, stdout, stderr } = await reproduce([...args, ...more]).output();
+      assertEquals(code, 0, textOf(stderr));
+      assertStringIncludes(textOf(stdout), table);
+      for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
+    }
+    const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
+    for (const other of ["Behaviour diffusion, 5 calls", "DTQL", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
+      assertStringIncludes(differences, other);
+    }
+  }));
+
+Deno.test("reproduce stops on Ctrl-C with one line, leaves no half-written file, and goes on later", () =>
+  withFolder(async (folder) => {
+    const args = ["--profile", "quick", "--task", "25gaussians-near", "--algorithm", "dtql", "--out", folder];
+    const child = reproduce(args).spawn();
+    const cell = planCells("quick", { task: "25gaussians-near", algorithm: "dtql" }, "onnx", "")[0];
+    const metrics = join(cellFolder(folder, cell), "metrics.jsonl");
+    for (let i = 0; i < 1200 && !await Deno.stat(metrics).catch(() => null); i++) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    child.kill("SIGINT");
+    const { code, stderr } = await child.output();
+    assertEquals(code, 130);
+    assertStringIncludes(lastLine(stderr), "run the same command to go on");
+    const left = [...Deno.readDirSync(cellFolder(folder, cell))].map(({ name }) => name);
+    assert(left.every((name) => !name.endsWith(".part")), `${left}`);
+  }));
