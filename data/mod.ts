@@ -19,6 +19,7 @@ export * from "./hdf5.ts";
 export * from "./local.ts";
 export * from "./pairs.ts";
 export * from "./recipes.ts";
+export { putRow, type Rows } from "./rows.ts";
 export * from "./show/table.ts";
 export * from "./trajectories.ts";
 export * from "./waypoints.ts";
