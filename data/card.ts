@@ -4,9 +4,9 @@
  * @module
  */
 
-import { normalizedScore } from "../environments/mod.ts";
-import { catalog } from "./catalog.ts";
-import { qlearningDataset, sequenceDataset } from "./d4rl.ts";
+import { normalizedScore } from "../environments/scores.ts";
+import { catalog, findEntry } from "./catalog.ts";
+import { sequenceDataset, transitionRows } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FigureSpec, renderFigure } from "./show/figure.ts";
 import { asVersion5, pictureHtml, type Shown, shown } from "./show/display.ts";
@@ -47,8 +47,19 @@ function scoreOf(name: string, value: number): string {
   }
 }
 
+/** What a file's hash says. */
+function hashRow({ name, sha256 }: Dataset): string {
+  if (sha256 === null) return "none: it is of no file";
+  if (!catalog.has(name)) return sha256;
+  return `${sha256}, ${
+    findEntry(name).sha256 === null ? "none is published; as it was first seen here" : "as published"
+  }`;
+}
+
 /** Makes the card of a dataset. */
-export function datasetCard(data: Dataset): DatasetCard {
+export function datasetCard(dataset: Dataset): DatasetCard {
+  // Where no time limit is known, terminals alone end episodes.
+  const data = { ...dataset, maxEpisodeSteps: dataset.maxEpisodeSteps ?? Infinity };
   const episodes = [...sequenceDataset(data)];
   const returns = episodesFrame(data).array("return") as Float64Array;
   const lengths = Float64Array.from(episodes, ({ start, end }) => end - start);
@@ -56,21 +67,24 @@ export function datasetCard(data: Dataset): DatasetCard {
     const { mean, deviation, least, largest } = describe(values);
     return values.length === 0 ? "none" : `${round(mean)} ± ${round(deviation)} (${round(least)} to ${round(largest)})`;
   };
-  const known = catalog.get(data.name);
-  const origin = known ? `D4RL, ${known.licence}` : data.attributes.get("origin") ??
+  const origin = catalog.has(data.name) ? `D4RL, ${findEntry(data.name).licence}` : data.attributes.get("origin") ??
     (data.layout === "minari" ? "a file in Minari's layout" : "a file in D4RL's layout");
   const tail = data.rows - (episodes.at(-1)?.end ?? 0);
-  const kept = qlearningDataset(data).count;
+  const kept = transitionRows(data).length;
   const count = (flags: Int8Array | null) => flags ? flags.reduce((sum, flag) => sum + flag, 0) : 0;
   const both = data.timeouts ? data.timeouts.reduce((sum, t, i) => sum + (t & data.terminals[i]), 0) : 0;
+  const limit = data.maxEpisodeSteps === Infinity
+    ? "no time limit is known"
+    : `the task's limit is ${data.maxEpisodeSteps} steps`;
   const rows: [string, string][] = [
     ["origin", origin],
+    ["SHA-256", hashRow(data)],
     ["transitions", `${data.rows}; observation ${data.observationDim}, action ${data.actionDim}`],
     ["episodes", `${episodes.length}, length ${of(lengths)}`],
     ["return", of(returns)],
     ["normalized score", returns.length === 0 ? "none" : `${scoreOf(data.name, describe(returns).mean)} on average`],
     ["terminals", percent(count(data.terminals), data.rows)],
-    ["timeouts", data.timeouts ? percent(count(data.timeouts), data.rows) : "the file has none"],
+    ["timeouts", data.timeouts ? percent(count(data.timeouts), data.rows) : `the file has none; ${limit}`],
     ["rows that are both", `${both}`],
     ["unfinished tail", `${tail} rows, in no episode`],
     ["dropped for training", `${percent(data.rows - kept, data.rows)}: rows at time limits and the last one`],

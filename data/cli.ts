@@ -4,19 +4,20 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli";
-import cliProgress from "cli-progress";
 import { closest } from "fastest-levenshtein";
-import { normalizedScore } from "../environments/mod.ts";
+import { normalizedScore } from "../environments/scores.ts";
 import { datasetCard } from "./card.ts";
-import { catalog, datasetFolder, datasetPath, unknownDataset } from "./catalog.ts";
+import { readArguments, userPath } from "../tools/arguments.ts";
 import { runCommand } from "../tools/command.ts";
+import { formatSeconds, startProgress } from "../tools/progress.ts";
+import { cachePath } from "./cache.ts";
+import { catalog, datasetFolder, datasetPath, findEntry, unknownDataset } from "./catalog.ts";
 import { loadDataset } from "./dataset.ts";
-import { fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
+import { type Compared, fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
 import { renderFigure } from "./show/figure.ts";
 import { hdf5Length } from "./hdf5.ts";
-import { makeLocalDataset } from "./local.ts";
-import { localRecipes } from "./recipes.ts";
+import { ensureLocalDataset } from "./local.ts";
+import { findRecipe, localRecipes } from "./recipes.ts";
 import { type Table, toText } from "./show/table.ts";
 
 const help = `Lists, shows, fetches, makes and verifies datasets.
@@ -24,21 +25,24 @@ const help = `Lists, shows, fetches, makes and verifies datasets.
 Usage: deno task dataset <command> [id] [options]
 
   list              all datasets: D4RL's, and the local ones that are made here without a download
-  show <id>         what is known of a dataset; its card, if it is here (or a path that ends in .hdf5)
+  show <id>         what is known of a dataset; its card, if it is here (or a file, or the folder of a Minari dataset)
   fetch <id>        download a D4RL dataset; goes on where an earlier download stopped
-  make <id>         make a local dataset
-  verify <id>       check a file's size, structure and SHA-256
+  make <id>         make a local dataset, unless it is here as the present code makes it
+  verify <id>       check a file's size, structure and SHA-256 (or a path's)
 
   --folder <path>   where datasets lie (default: D4RL_DATASET_DIR, or ~/.d4rl/datasets)
   --mirror <url>    fetch: take the file from here instead, by its name
   --figure <path>   show: write the card's figure to <path>.svg and <path>.png
-  --help            this text`;
+  -h, --help        this text`;
 
 const commands = ["list", "show", "fetch", "make", "verify"] as const;
-const options = ["folder", "mirror", "figure"] as const;
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-const duration = (s: number) => s >= 90 ? `${Math.round(s / 60)} min` : `${Math.ceil(s)} s`;
+const stands: Record<Compared, string> = {
+  "published": "as published",
+  "first seen here": "as it was first seen here; none is published",
+  "nothing": "none is published to compare; it is kept, and later files are held against it",
+};
 
 async function state(id: string, folder: string): Promise<string> {
   const path = datasetPath(id, folder);
@@ -50,16 +54,23 @@ async function state(id: string, folder: string): Promise<string> {
 async function list(folder: string) {
   const d4rl: Table = {
     title: "D4RL datasets",
-    columns: ["id", "size", "transitions", "mean return", "used by", "here?"],
-    rows: await Promise.all([...catalog.values()].map(async ({ id, bytes, transitions, returns, papers }) => [
+    columns: ["id", "size", "SHA-256", "transitions", "mean return", "used by", "here?"],
+    rows: await Promise.all([...catalog.values()].map(async ({ id, bytes, sha256, transitions, returns, papers }) => [
       id,
       bytes === null ? "unknown" : megabytes(bytes),
+      sha256 === null ? "first seen" : "published",
       `${transitions ?? "unknown"}`,
       returns ? `${returns[0]} ± ${returns[1]}` : "",
       papers.join(", "),
       await state(id, folder),
     ])),
-    notes: [`Folder: ${folder}. Sizes, transitions and returns as published; licence CC BY 4.0.`],
+    notes: [
+      `Folder: ${folder}. Sizes, transitions and returns as published; licence CC BY 4.0.`,
+      `${catalog.size} of D4RL's 155 files: its Gym-MuJoCo, AntMaze, Kitchen, Adroit and Maze2d. ` +
+      `SHA-256: ${
+        [...catalog.values()].filter(({ sha256 }) => sha256).length
+      } are published; of the others the first that is seen is kept.`,
+    ],
   };
   const local: Table = {
     title: "Local datasets, made here by policies trained here; not D4RL's files",
@@ -73,14 +84,14 @@ async function list(folder: string) {
 }
 
 async function show(source: string, folder: string, figure?: string) {
-  const entry = catalog.get(source);
+  const entry = catalog.has(source) ? findEntry(source) : null;
   if (entry) {
     const [mean, deviation, least, largest] = entry.returns ?? [];
     const rows = [
       ["file", datasetPath(source, folder)],
       ["URL path", entry.path],
       ["size", entry.bytes === null ? "unknown" : `${entry.bytes} bytes`],
-      ["SHA-256", entry.sha256 ?? "unknown"],
+      ["SHA-256", entry.sha256 ?? "none is published: the first that is seen is kept"],
       ["transitions", `${entry.transitions ?? "unknown"}`],
       ["published returns", entry.returns ? `${mean} ± ${deviation} (${least} to ${largest})` : "unknown"],
       ["their mean's score", mean === undefined ? "unknown" : normalizedScore(source, mean).toFixed(1)],
@@ -101,41 +112,16 @@ async function show(source: string, folder: string, figure?: string) {
   }
 }
 
-/** A bar on a terminal; elsewhere a line every ten seconds. */
-function progressBar(format: string) {
-  if (Deno.stdout.isTerminal()) {
-    const bar = new cliProgress.SingleBar({ format: `{bar} {percentage}% ${format}`, barsize: 24, hideCursor: true });
-    bar.start(1, 0, { text: "" });
-    return {
-      update(done: number, total: number, text: string) {
-        bar.setTotal(total);
-        bar.update(done, { text });
-      },
-      stop: () => bar.stop(),
-    };
-  }
-  let last = performance.now();
-  return {
-    update(done: number, total: number, text: string) {
-      if (performance.now() - last < 10_000) return;
-      last = performance.now();
-      console.log(`${(100 * done / total).toFixed(0)} % ${text}`);
-    },
-    stop: () => {},
-  };
-}
-
 async function fetchOne(id: string, folder: string, mirror: string | undefined) {
-  if (localRecipes[id]) {
+  if (findRecipe(id)) {
     throw new RangeError(`Cannot fetch "${id}": it is made here; run \`deno task dataset make ${id}\``);
   }
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
-  const bar = progressBar("{text}");
+  const progress = startProgress(`Fetching ${id}`);
   const onProgress = ({ received, total, bytesPerSecond, note }: FetchProgress) => {
-    const left = total && bytesPerSecond > 0 ? `, ${duration((total - received) / bytesPerSecond)} left` : "";
-    const speed = bytesPerSecond > 0 ? ` at ${(bytesPerSecond / 1e6).toFixed(1)} MB/s${left}` : "";
-    bar.update(received, total ?? received, `${megabytes(received)}${speed} (${note})`);
+    const speed = bytesPerSecond > 0 ? ` at ${(bytesPerSecond / 1e6).toFixed(1)} MB/s` : "";
+    progress.update(total ? received / total : 0, `${megabytes(received)}${speed} (${note})`);
   };
   try {
     const path = await fetchDataset(id, {
@@ -144,77 +130,74 @@ async function fetchOne(id: string, folder: string, mirror: string | undefined) 
       signal: stop.signal,
       ...(mirror ? { hosts: [mirror] } : {}),
     });
-    bar.stop();
-    console.log(
-      `${path}: complete${catalog.get(id)!.sha256 ? ", SHA-256 as published" : ", no published SHA-256 to compare"}`,
-    );
+    progress.stop();
+    const { compared } = await verifyFile(findEntry(id), path);
+    console.log(`${path}: complete, SHA-256 ${stands[compared]}`);
   } finally {
-    bar.stop();
+    progress.stop();
   }
 }
 
 async function make(id: string, folder: string) {
-  const recipe = localRecipes[id];
-  if (!recipe) {
+  if (!findRecipe(id)) {
     throw catalog.has(id)
       ? new RangeError(`Cannot make "${id}": it is D4RL's; run \`deno task dataset fetch ${id}\``)
       : unknownDataset(id);
   }
-  await Deno.mkdir(folder, { recursive: true });
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
   const start = performance.now();
-  const bar = progressBar("{text}");
-  const path = datasetPath(id, folder);
-  let said = 0;
-  await makeLocalDataset(recipe, path, (made) => {
-    if (performance.now() - said < 100) return;
-    said = performance.now();
-    const left = (said - start) / 1000 * (recipe.transitions / made - 1);
-    bar.update(made, recipe.transitions, `${made} of ${recipe.transitions} transitions, ${duration(left)} left`);
-  });
-  bar.stop();
-  console.log(`${path}: made in ${duration((performance.now() - start) / 1000)}`);
+  const before = await modified(datasetPath(id, folder));
+  const path = await ensureLocalDataset(id, { folder, signal: stop.signal });
+  const isNew = await modified(path) !== before;
+  console.log(
+    isNew
+      ? `${path}: made in ${formatSeconds((performance.now() - start) / 1000)}`
+      : `${path}: here already, as the present code makes it`,
+  );
 }
+
+const modified = (path: string) => Deno.stat(path).then((info) => info.mtime?.getTime(), () => undefined);
 
 async function verify(source: string, folder: string) {
-  const entry = catalog.get(source);
-  if (entry) {
-    const { sha256, verified } = await verifyFile(entry, datasetPath(source, folder));
-    console.log(`${source}: SHA-256 ${sha256}, ${verified ? "as published" : "none is published"}`);
+  if (catalog.has(source)) {
+    const { sha256, compared } = await verifyFile(findEntry(source), datasetPath(source, folder));
+    console.log(`${source}: SHA-256 ${sha256}, ${stands[compared]}`);
     return;
   }
-  const path = localRecipes[source] ? datasetPath(source, folder) : source;
-  await Deno.remove(`${path}.arrays`).catch(() => {}); // Read the file itself, not what was decoded from it.
+  const path = findRecipe(source) ? datasetPath(source, folder) : source;
+  await Deno.remove(cachePath(path)).catch(() => {}); // Read the file itself, not what was decoded from it.
   const data = await loadDataset(source, { folder });
-  const marked = data.attributes.has("sha256") ? "values have the SHA-256 it was written with" : "it carries no hash";
-  console.log(`${source}: ${await hdf5Length(path)} bytes, ${data.rows} rows, ${marked}`);
+  const marked = data.attributes.has("sha256")
+    ? "values have the SHA-256 they were written with"
+    : "it carries no hash";
+  console.log(`${source}: ${await hdf5Length(path)} bytes, SHA-256 ${data.sha256}, ${data.rows} rows, ${marked}`);
 }
 
+/** An id as it is, anything else as a path of the user's. */
+const idOrPath = (source: string) =>
+  catalog.has(source) || findRecipe(source) || !/[\\/.~]/.test(source) ? source : userPath(source);
+
 async function main(): Promise<void> {
-  const known = [...options, "help"].map((name) => `--${name}`);
-  const flags = parseArgs(Deno.args, {
-    string: options,
-    boolean: ["help"],
-    unknown: (arg: string) => {
-      if (!arg.startsWith("-")) return true;
-      throw new RangeError(`Cannot run dataset: unknown flag "${arg}"; did you mean "${closest(arg, known)}"?`);
-    },
+  const { texts: { folder: given, mirror, figure }, switches, positional } = readArguments(Deno.args, {
+    verb: "run dataset",
+    texts: ["folder", "mirror", "figure"],
+    positional: ["command", "id"],
   });
-  const [command, source, ...rest] = flags._.map(String);
-  if (flags.help || command === undefined) return console.log(help);
+  const [command, source] = positional;
+  if (switches.help || command === undefined) return console.log(help);
   if (!commands.some((name) => name === command)) {
     throw new RangeError(
       `Cannot run dataset: unknown command "${command}"; did you mean "${closest(command, [...commands])}"?`,
     );
   }
-  const folder = flags.folder ?? datasetFolder();
+  const folder = given === undefined ? datasetFolder() : userPath(given);
   if (command === "list") return await list(folder);
-  if (source === undefined || rest.length > 0) {
-    throw new RangeError(`Cannot ${command}: one dataset id must follow, current is "${[source, ...rest].join(" ")}"`);
-  }
-  if (command === "show") return await show(source, folder, flags.figure);
-  if (command === "fetch") return await fetchOne(source, folder, flags.mirror);
+  if (source === undefined) throw new RangeError(`Cannot ${command}: one dataset id must follow`);
+  if (command === "show") return await show(idOrPath(source), folder, figure && userPath(figure));
+  if (command === "fetch") return await fetchOne(source, folder, mirror);
   if (command === "make") return await make(source, folder);
-  await verify(source, folder);
+  await verify(idOrPath(source), folder);
 }
 
 await runCommand(async () => {

@@ -12,10 +12,9 @@ import { ndarray } from "../algorithms/engine/array.ts";
 import type { ObservationStatistics } from "../algorithms/core/normalization.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
 import type { TrainingData } from "../algorithms/core/train.ts";
-import { catalog } from "./catalog.ts";
-import { type Dataset, loadDataset } from "./dataset.ts";
-import type { FetchOptions } from "./fetch.ts";
-import { localRecipes } from "./recipes.ts";
+import { catalog, findEntry, idOfFile } from "./catalog.ts";
+import { type Dataset, loadDataset, type LoadOptions } from "./dataset.ts";
+import { findRecipe } from "./recipes.ts";
 
 /** Named arrays of transitions, row-major. */
 export interface TransitionArrays {
@@ -41,7 +40,7 @@ export interface Transitions extends Readonly<TransitionArrays>, TrainingData {
   readonly actionDim: number;
   /** Actions lie in `[-maxAction, maxAction]`. */
   readonly maxAction: number;
-  /** `[count, actionDim]`, the action of the next row; of the row itself where its successor is not the next row. */
+  /** `[count, actionDim]`, the action in the successor; a terminal row's own, NaN where none was recorded. */
   readonly nextAction: Float32Array;
   /** As {@linkcode observationStatistics} gives them. */
   readonly observationStatistics: ObservationStatistics;
@@ -59,7 +58,7 @@ export interface TransitionOptions {
   task?: string | null;
   /** Bound of the actions. @default 1 */
   maxAction?: number;
-  /** Actions in the successors, for algorithms that need them, or what computes them. */
+  /** Actions in the successors, for algorithms that need them, or what computes them; rows of NaN have none, and are not drawn then. */
   nextAction?: Float32Array | (() => Float32Array);
   /** Returns of the episodes, for those who want to know. @default none */
   episodeReturns?: readonly number[];
@@ -125,7 +124,11 @@ export function createTransitions(arrays: TransitionArrays, options: TransitionO
       checkActions();
       const source = { ...arrays, observationDim, actionDim, reward: transformRewards(arrays, rewardTransform) };
       const successors = nextAction ? next() : undefined;
-      return (rows, rng) => gatherBatch(source, drawRows(count, rows, rng), successors);
+      const known = successors && rowsWithoutNaN(successors, actionDim);
+      if (known?.length === count || !known) {
+        return (rows, rng) => gatherBatch(source, drawRows(count, rows, rng), successors);
+      }
+      return (rows, rng) => gatherBatch(source, drawRows(known.length, rows, rng).map((i) => known[i]), successors);
     },
   };
   return data;
@@ -146,7 +149,7 @@ function assertActions(action: Float32Array, actionDim: number, maxAction: numbe
 export interface QlearningOptions {
   /** Keeps the rows at time limits, with the next episode's first observation as their successor. @default false */
   terminateOnEnd?: boolean;
-  /** The time limit of a file without timeouts. @default 1000 */
+  /** The time limit of a file without timeouts; Infinity if terminal rows alone end episodes. @default the task's */
   maxEpisodeSteps?: number;
   /** Id of the task, for presets and evaluations. @default what the file says, or its id */
   task?: string;
@@ -161,20 +164,18 @@ export interface QlearningOptions {
  * file's own `next_observations` are ignored, and so is the last row. Rows at a time limit are dropped: where `timeouts` is
  * set or, in a file without, where the episode's step count is `maxEpisodeSteps - 1`. D4RL adds one to that count right after
  * a terminal row has reset it, so that it starts at 1 there. Minari's files have true successors, so all rows are kept.
+ *
+ * @throws {RangeError} If no row is left, or a file without timeouts is of a task that is not known.
  */
 export function qlearningDataset(data: Dataset, options: QlearningOptions = {}): Transitions {
-  const { terminateOnEnd = false, maxEpisodeSteps = 1000 } = options;
   const { rows, observationDim, actionDim, observations, terminals, timeouts, successors } = data;
-  const kept: number[] = [];
-  for (let i = 0, step = 0; i < (successors ? rows : rows - 1); i++) {
-    const timeout = timeouts ? timeouts[i] === 1 : step === maxEpisodeSteps - 1;
-    if (timeout && !terminateOnEnd && !successors) {
-      step = 0;
-      continue;
-    }
-    kept.push(i);
-    if (terminals[i] || timeout) step = 0;
-    step++;
+  const kept = transitionRows(data, options);
+  if (kept.length === 0) {
+    throw new RangeError(
+      `Cannot make transitions of "${data.name}": a row must have a successor, of ${rows} ${
+        rows === 1 ? "row" : "rows"
+      } none has`,
+    );
   }
   const gather = (source: ArrayLike<number>, dim: number, offset: number, rows: ArrayLike<number> = kept) => {
     const out = new Float32Array(rows.length * dim);
@@ -183,7 +184,14 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     }
     return out;
   };
-  const followingRow = (i: number) => successors && (terminals[i] || timeouts?.[i] || i + 1 === rows) ? i : i + 1;
+  const nextAction = () => {
+    const isLast = (i: number) => successors !== null && Boolean(terminals[i] || timeouts?.[i] || i + 1 === rows);
+    const out = gather(data.actions, actionDim, 0, kept.map((i) => isLast(i) ? i : i + 1));
+    kept.forEach((i, k) => {
+      if (isLast(i) && !terminals[i]) out.fill(NaN, k * actionDim, (k + 1) * actionDim);
+    });
+    return out;
+  };
   const arrays = {
     observation: gather(observations, observationDim, 0),
     action: gather(data.actions, actionDim, 0),
@@ -196,7 +204,7 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     actionDim,
     task: options.task ?? taskOf(data),
     maxAction: options.maxAction,
-    nextAction: () => gather(data.actions, actionDim, 0, kept.map(followingRow)),
+    nextAction,
     episodeReturns: [...sequenceDataset(data, options)].map(({ start, end }) => {
       let sum = 0;
       for (let i = start; i < end; i++) sum += data.rewards[i];
@@ -205,13 +213,45 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
   });
 }
 
-/** The id that a dataset goes by: what its file says, D4RL's by the file's name, or an id's own. */
-export function taskOf({ name, attributes }: Pick<Dataset, "name" | "attributes">): string | null {
-  const said = attributes.get("id");
-  if (said) return said;
-  if (catalog.has(name) || Object.hasOwn(localRecipes, name)) return name;
-  const byFile = [...catalog.values()].find(({ path }) => path.split("/").at(-1) === name);
-  return byFile?.id ?? null;
+/**
+ * The id that a dataset goes by: its own, or what its file says or is called. An id of D4RL's is for verified files: those that were
+ * loaded by it, or have its published SHA-256.
+ */
+export function taskOf({ name, attributes, sha256 }: Pick<Dataset, "name" | "attributes" | "sha256">): string | null {
+  const id = catalog.has(name) || findRecipe(name) ? name : attributes.get("id") ?? idOfFile(name);
+  const isVerified = !id || !catalog.has(id) || id === name || sha256 !== null && sha256 === findEntry(id).sha256;
+  return isVerified ? id : null;
+}
+
+/** The rows that {@linkcode qlearningDataset} keeps. */
+export function transitionRows(data: Dataset, options: QlearningOptions = {}): number[] {
+  const { rows, terminals, timeouts, successors } = data;
+  const limit = timeLimit(data, options);
+  const kept: number[] = [];
+  for (let i = 0, step = 0; i < (successors ? rows : rows - 1); i++) {
+    const timeout = timeouts ? timeouts[i] === 1 : step === limit - 1;
+    if (timeout && !options.terminateOnEnd && !successors) {
+      step = 0;
+      continue;
+    }
+    kept.push(i);
+    if (terminals[i] || timeout) step = 0;
+    step++;
+  }
+  return kept;
+}
+
+/** Steps after which an episode of a file without timeouts ends. */
+function timeLimit(
+  { name = "", timeouts, maxEpisodeSteps = null }: Partial<Pick<Dataset, "name" | "timeouts" | "maxEpisodeSteps">>,
+  options: QlearningOptions,
+): number {
+  const limit = options.maxEpisodeSteps ?? maxEpisodeSteps ?? (timeouts ? Infinity : null);
+  if (limit !== null) return limit;
+  throw new RangeError(
+    `Cannot cut "${name}" into episodes: it has no timeouts, and its task is not known; give maxEpisodeSteps (Infinity if ` +
+      "terminal rows alone end episodes)",
+  );
 }
 
 /** Rows `start` to `end`, the latter excluded, of one episode. */
@@ -226,15 +266,17 @@ export interface EpisodeRows {
 
 /**
  * The episodes of a dataset as `d4rl.sequence_dataset` cuts them: after each row that is terminal or at a time limit. An
- * unfinished tail is left out. In a file without timeouts the limit is `maxEpisodeSteps`; D4RL resets its step count
+ * unfinished tail is left out. In a file without timeouts the task's limit cuts; D4RL resets its step count
  * before adding one to it, so that every episode but the first then counts one row too many, and is cut one row early.
  */
 export function* sequenceDataset(
-  { rows, terminals, timeouts }: Pick<Dataset, "rows" | "terminals" | "timeouts">,
-  { maxEpisodeSteps = 1000 }: Pick<QlearningOptions, "maxEpisodeSteps"> = {},
+  data: Pick<Dataset, "rows" | "terminals" | "timeouts"> & Partial<Pick<Dataset, "name" | "maxEpisodeSteps">>,
+  options: Pick<QlearningOptions, "maxEpisodeSteps"> = {},
 ): Generator<EpisodeRows> {
+  const { rows, terminals, timeouts } = data;
+  const limit = timeLimit(data, options);
   for (let i = 0, start = 0, step = 0; i < rows; i++) {
-    const timeout = timeouts ? timeouts[i] === 1 : step === maxEpisodeSteps - 1;
+    const timeout = timeouts ? timeouts[i] === 1 : step === limit - 1;
     if (terminals[i] || timeout) {
       yield { start, end: i + 1, ending: terminals[i] ? "terminal" : "timeout" };
       start = i + 1;
@@ -247,7 +289,7 @@ export function* sequenceDataset(
 /** Loads a dataset as transitions; see {@linkcode loadDataset} and {@linkcode qlearningDataset}. */
 export async function loadTransitions(
   source: string,
-  options: FetchOptions & QlearningOptions = {},
+  options: LoadOptions & QlearningOptions = {},
 ): Promise<Transitions> {
   return qlearningDataset(await loadDataset(source, options), options);
 }
@@ -293,16 +335,30 @@ export function transformRewards(
   if (transform === "iql_locomotion") {
     const [least, largest] = returnRange(data);
     if (!(largest > least)) {
+      const current = least === Infinity
+        ? "there is none: no row is terminal, and they are fewer than 1000"
+        : `all are ${least}`;
       throw new RangeError(
-        `Cannot transform rewards: returns must differ, current range is [${least}, ${largest}]; use another rewardTransform`,
+        `Cannot transform rewards by "iql_locomotion": returns must differ, ${current}; use another rewardTransform`,
       );
     }
     return reward.map((r) => r / (largest - least) * 1000);
   }
   const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
-  const deviation = Math.sqrt(reward.reduce((a, b) => a + (b - mean) ** 2, 0) / reward.length);
+  const deviation = Math.sqrt(reward.reduce((a, b) => a + (b - mean) ** 2, 0) / (reward.length - 1)); // As PyTorch's `std`.
+  if (reward.every((r) => r === reward[0])) {
+    throw new RangeError(
+      `Cannot transform rewards by "standardize": they must differ, all ${reward.length} are ${
+        reward[0]
+      }; use another rewardTransform`,
+    );
+  }
   return reward.map((r) => (r - mean) / deviation);
 }
+
+/** Rows that begin with a number. */
+const rowsWithoutNaN = (data: Float32Array, dim: number): Int32Array =>
+  Int32Array.from({ length: data.length / dim }, (_, i) => i).filter((i) => !Number.isNaN(data[i * dim]));
 
 const drawRows = (count: number, n: number, rng: Rng) => Int32Array.from({ length: n }, () => rng.integer(count));
 

@@ -4,13 +4,17 @@
  * @module
  */
 
-import { basename } from "node:path";
+import { createHash } from "node:crypto";
+import { basename, join } from "node:path";
+import { startProgress } from "../tools/progress.ts";
 import { readCache, writeCache } from "./cache.ts";
-import { catalog, datasetPath } from "./catalog.ts";
-import { fetchDataset, type FetchOptions } from "./fetch.ts";
-import { type HdfArray, readHdf5 } from "./hdf5.ts";
-import { localRecipes } from "./recipes.ts";
-import { minariRows } from "./minari.ts";
+import { catalog, type CatalogEntry, datasetPath, findEntry, idOfFile, unknownDataset } from "./catalog.ts";
+import { fetchDataset, type FetchOptions, type FetchProgress, requireEntry } from "./fetch.ts";
+import { toFlags, toFloats } from "./fields.ts";
+import { type HdfArray, type HdfFile, type Numbers, readHdf5 } from "./hdf5.ts";
+import { findRecipe } from "./recipes.ts";
+import { isMinariName, minariMetadata, minariRows, minariSpaces } from "./minari.ts";
+import { isSame, type Source, sourceOf } from "./source.ts";
 
 /** Rows of recorded steps, episode after episode. */
 export interface Dataset {
@@ -39,108 +43,210 @@ export interface Dataset {
    * observation instead.
    */
   successors: Float32Array | null;
-  /** Everything else in the file. */
-  others: ReadonlyMap<string, HdfArray>;
-  /** The file's attributes. */
+  /** Steps after which the task ends an episode, which cuts a file without timeouts; null if the task is not known. */
+  maxEpisodeSteps: number | null;
+  /** The file's attributes: texts and single numbers. */
   attributes: ReadonlyMap<string, string>;
+  /** SHA-256 of the file, in hex; of the list of its files' where it has several; null if it is of none. */
+  sha256: string | null;
 }
 
+/** Settings of {@linkcode loadDataset}. */
+export interface LoadOptions extends FetchOptions {
+  /** The most bytes that the arrays may take in memory. @default 4 GiB */
+  mostBytes?: number;
+  /** Called as a local dataset is made, with transitions so far and in all. @default lines on the terminal */
+  onMade?: (made: number, total: number) => void;
+}
+
+/** Whether a name is of an array that is used in D4RL's layout. */
+const isField = (name: string) => /^(observations|actions|rewards|terminals|timeouts)$/.test(name);
+
 /**
- * The dataset of an id (fetched if it is D4RL's and not there yet) or of a file.
+ * The dataset of an id (fetched if it is D4RL's, made if it is a local one, unless it is there) or of a file.
  *
- * The first load decodes the file and leaves the arrays beside it (`.arrays`); later ones read those.
+ * What is called by an id of D4RL's is D4RL's: it has the published size and SHA-256 each time, or the SHA-256 that it had first where
+ * none is published. The first load decodes the file and leaves the arrays beside it (`.arrays`); later ones read those while the
+ * file's bytes are the same.
  *
- * @param source An id such as `hopper-medium-v2`, or a path that ends in `.hdf5`.
+ * @param source An id such as `hopper-medium-v2`, a file, or the folder of a Minari dataset.
+ * @throws {RangeError} If the id is unknown, a value is none that a dataset may have, or `mostBytes` is not enough.
  * @throws {Error} If the file is missing, damaged, or not a dataset; the message names the array and the remedy.
  */
-export async function loadDataset(source: string, options: FetchOptions = {}): Promise<Dataset> {
-  const isPath = /[\\/]|\.(hdf5|h5)$/.test(source);
-  const path = isPath ? source : datasetPath(source, options.folder);
-  const cached = await readCache(path);
-  if (cached) return arrange(cached.arrays, cached.attributes, isPath ? basename(source) : source); // Checked before.
-  if (!isPath && catalog.has(source)) await fetchDataset(source, options);
-  if (!isPath && localRecipes[source] && !await isFile(path)) {
-    throw new Error(`Cannot load "${source}": it is made, not fetched; run \`deno task dataset make ${source}\``);
+export async function loadDataset(source: string, options: LoadOptions = {}): Promise<Dataset> {
+  const recipe = findRecipe(source);
+  if (!recipe && !catalog.has(source)) return await loadFile(source, options);
+  const path = datasetPath(source, options.folder);
+  const isThere = await isFile(path);
+  if (!recipe) {
+    const entry = findEntry(source);
+    if (!isThere) await fetchShown(source, options);
+    return { ...await load(path, source, options, entry), maxEpisodeSteps: entry.maxEpisodeSteps };
   }
-  const { arrays, attributes } = await readHdf5(path);
-  const flat = minariRows(arrays, path) ?? arrays;
-  const dataset = toDataset(flat, attributes, isPath ? basename(source) : source);
-  await writeCache(path, { arrays: flat, attributes });
+  const { ensureLocalDataset, requireRecipe } = await import("./local.ts"); // It brings the environments.
+  if (!isThere) await ensureLocalDataset(source, options);
+  const dataset = await load(path, source, options);
+  requireRecipe(recipe, dataset.attributes, path);
   return dataset;
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((info) => info.isFile, () => false);
+/** Fetches with a bar on the terminal, unless the caller shows progress. */
+async function fetchShown(id: string, options: LoadOptions) {
+  if (options.onProgress) return await fetchDataset(id, options);
+  const progress = startProgress(`Fetching ${id}`);
+  const onProgress = ({ received, total, note }: FetchProgress) =>
+    progress.update(total ? received / total : 0, `${(received / 1e6).toFixed(1)} MB from ${note}`);
+  try {
+    await fetchDataset(id, { ...options, onProgress });
+  } finally {
+    progress.stop();
+  }
+}
+
+async function loadFile(source: string, options: LoadOptions): Promise<Dataset> {
+  const info = await Deno.stat(source).catch(() => null);
+  if (!info && !/[\\/]|\.(hdf5|h5)$/i.test(source)) throw unknownDataset(source);
+  const path = info?.isDirectory ? await minariFile(source) : source;
+  const name = basename(info?.isDirectory ? source : path);
+  const id = idOfFile(name);
+  return { ...await load(path, name, options), maxEpisodeSteps: id === null ? null : catalog.get(id)!.maxEpisodeSteps };
+}
+
+/** The main file of a Minari dataset's folder. */
+async function minariFile(folder: string): Promise<string> {
+  for (const path of [join(folder, "data", "main_data.hdf5"), join(folder, "main_data.hdf5")]) {
+    if (await Deno.stat(path).then((info) => info.isFile, () => false)) return path;
+  }
+  throw new Error(
+    `Cannot load "${folder}": it is a folder without data/main_data.hdf5, as Minari's datasets in HDF5 have it; name a file`,
+  );
+}
+
+async function load(path: string, name: string, options: LoadOptions, entry?: CatalogEntry): Promise<Dataset> {
+  const metadata = minariMetadata(path);
+  const cached = await readCache(path);
+  const isLacking = cached?.arrays.has("successors") &&
+    cached.sources.every((source) => source.name !== basename(metadata)) &&
+    await isFile(metadata);
+  if (cached && !isLacking) {
+    if (entry) await requireEntry(entry, path, cached.sources[0]);
+    return arrange(cached.arrays, cached.attributes, name, hashOf(cached.sources)); // Its values were checked.
+  }
+  if (!await isFile(path)) throw new Error(`Cannot open dataset "${path}": the file must exist and be readable`);
+  const main = await sourceOf(path);
+  if (entry) await requireEntry(entry, path, main);
+  const file = await readHdf5(path, { only: (key) => isField(key) || isMinariName(key), mostBytes: options.mostBytes });
+  const isMinari = [...file.arrays.keys(), ...file.leftOut.keys()].some((key) => isMinariName(key));
+  const rows = isMinari ? minariRows(file, await minariSpaces(path, file.attributes), path) : file.arrays;
+  const dataset = toDataset(rows, file.attributes, name, file);
+  const others = isMinari && await isFile(metadata) ? [metadata, ...file.others] : file.others;
+  const sources = [main, ...await Promise.all(others.map(sourceOf))];
+  if (!await isSame(path, main)) throw new Error(`Cannot load "${path}": it changed while it was read; load it again`);
+  await writeCache(path, { arrays: arraysOf(dataset), attributes: new Map(dataset.attributes), sources });
+  return { ...dataset, sha256: hashOf(sources) };
+}
+
+const isFile = (path: string) => Deno.stat(path).then((info) => info.isFile, () => false);
+
+/** Of the one file, or of the list of all. */
+function hashOf(sources: readonly Source[]): string {
+  if (sources.length === 1) return sources[0].sha256;
+  return createHash("sha256").update(sources.map(({ sha256, name }) => `${sha256}  ${name}\n`).join("")).digest("hex");
+}
+
+/** A dataset's arrays by name. */
+function arraysOf(data: Dataset): Map<string, HdfArray> {
+  const { rows, observationDim, actionDim, observations, actions, rewards, terminals, timeouts, successors } = data;
+  const arrays = new Map<string, HdfArray>([
+    ["observations", { shape: [rows, observationDim], data: observations }],
+    ["actions", { shape: [rows, actionDim], data: actions }],
+    ["rewards", { shape: [rows], data: rewards }],
+    ["terminals", { shape: [rows], data: terminals }],
+  ]);
+  if (timeouts) arrays.set("timeouts", { shape: [rows], data: timeouts });
+  if (successors) arrays.set("successors", { shape: [rows, observationDim], data: successors });
+  return arrays;
 }
 
 /**
- * A {@linkcode Dataset} of named arrays in D4RL's layout.
+ * A {@linkcode Dataset} of named arrays in D4RL's layout, of whatever types.
  *
- * @throws {Error} If an array is missing, has the wrong shape or length, or holds a value that is not finite.
+ * @param file What else is known of the file: why names are not among the arrays, and which there are.
+ * @throws {TypeError} If an array is missing, or has the wrong shape or length.
+ * @throws {RangeError} If it has no rows, or holds a value that is not finite, or no flag where one must be.
  */
 export function toDataset(
-  arrays: ReadonlyMap<string, HdfArray>,
+  arrays: ReadonlyMap<string, HdfArray<Numbers>>,
   attributes: ReadonlyMap<string, string>,
   name: string,
+  { leftOut, names }: Pick<HdfFile, "leftOut" | "names"> = { leftOut: new Map(), names: [...arrays.keys()] },
 ): Dataset {
-  const dataset = arrange(arrays, attributes, name);
-  const { observations, actions, rewards, successors, terminals, timeouts } = dataset;
-  for (const [key, data] of Object.entries({ observations, actions, rewards, successors, terminals, timeouts })) {
-    const isFlag = key === "terminals" || key === "timeouts";
-    for (let i = 0; i < (data?.length ?? 0); i++) {
-      const x = data![i];
-      if (isFlag ? x === 0 || x === 1 : Math.abs(x) < Infinity) continue;
-      const wanted = isFlag ? "0 or 1" : "finite";
-      throw new Error(`Cannot load "${name}": ${key} must be ${wanted}, element ${i} is ${x}`);
-    }
+  const what = (key: string) => `Cannot load "${name}": ${key}`;
+  const find = (key: string, rank: number): HdfArray<Numbers> => {
+    const array = arrays.get(key);
+    const [, columns = 1] = array?.shape ?? [];
+    const fits = array?.shape.length === rank ? columns > 0 : rank === 1 && array?.shape.length === 2 && columns === 1;
+    if (array && fits) return array;
+    const current = array
+      ? `shape [${array.shape.join(", ")}]`
+      : leftOut.has(key)
+      ? `another thing: ${leftOut.get(key)}`
+      : `missing; there are ${listed(names)}`;
+    throw new TypeError(`${what(key)} must be an array of rank ${rank}, current is ${current}`);
+  };
+  const optional = (key: string, rank: number) => arrays.has(key) || leftOut.has(key) ? find(key, rank) : null;
+  const [rows, observationDim] = find("observations", 2).shape;
+  const inRows = (array: HdfArray<Numbers>, key: string) => {
+    if (array.shape[0] === rows) return array;
+    throw new TypeError(`${what(key)} must have ${rows} rows like observations, current is ${array.shape[0]}`);
+  };
+  const floats = (key: string, rank: number) => toFloats(inRows(find(key, rank), key), what(key));
+  const flags = (key: string) => toFlags(inRows(find(key, 1), key), what(key));
+  if (rows === 0) throw new RangeError(`Cannot load "${name}": it must have rows, current is none`);
+  const found: [string, HdfArray][] = [
+    ["observations", { shape: [rows, observationDim], data: floats("observations", 2) }],
+    ["actions", { shape: find("actions", 2).shape, data: floats("actions", 2) }],
+    ["rewards", { shape: [rows], data: floats("rewards", 1) }],
+    ["terminals", { shape: [rows], data: flags("terminals") }],
+  ];
+  if (optional("timeouts", 1)) found.push(["timeouts", { shape: [rows], data: flags("timeouts") }]);
+  if (optional("successors", 2)) {
+    found.push(["successors", { shape: [rows, observationDim], data: floats("successors", 2) }]);
   }
-  return dataset;
+  return arrange(new Map(found), attributes, name, null);
 }
 
+/** Some names; more than eight are counted. */
+function listed(names: readonly string[]): string {
+  const more = names.length - 8;
+  return names.length === 0 ? "no others" : `${names.slice(0, 8).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** The dataset of arrays that {@linkcode toDataset} made. */
 function arrange(
   arrays: ReadonlyMap<string, HdfArray>,
   attributes: ReadonlyMap<string, string>,
   name: string,
+  sha256: string | null,
 ): Dataset {
-  const wanted = (key: string, rank: number): HdfArray => {
-    const array = arrays.get(key);
-    const fits = array?.shape.length === rank || (rank === 1 && array?.shape.length === 2 && array.shape[1] === 1);
-    if (array && fits) return array;
-    const current = array
-      ? `shape [${array.shape.join(", ")}]`
-      : `missing; the file has ${[...arrays.keys()].join(", ")}`;
-    throw new Error(`Cannot load "${name}": ${key} must be an array of rank ${rank}, current is ${current}`);
-  };
-  const floats = ({ data }: HdfArray) => data instanceof Float32Array ? data : Float32Array.from(data);
-  const flags = ({ data }: HdfArray) => data instanceof Int8Array ? data : Int8Array.from(data);
-  const observations = wanted("observations", 2);
-  const actions = wanted("actions", 2);
-  const rewards = wanted("rewards", 1);
-  const terminals = wanted("terminals", 1);
-  const timeouts = arrays.has("timeouts") ? wanted("timeouts", 1) : null;
-  const successors = arrays.has("successors") ? wanted("successors", 2) : null;
-  const [rows, observationDim] = observations.shape;
-  for (const [key, array] of Object.entries({ actions, rewards, terminals, timeouts })) {
-    if (array && array.shape[0] !== rows) {
-      throw new Error(
-        `Cannot load "${name}": ${key} must have ${rows} rows like observations, current is ${array.shape[0]}`,
-      );
-    }
-  }
-  const named = ["observations", "actions", "rewards", "terminals", "timeouts", "successors"];
+  const floats = (key: string) => arrays.get(key)!.data as Float32Array;
+  const flags = (key: string) => arrays.get(key)!.data as Int8Array;
+  const successors = arrays.has("successors") ? floats("successors") : null;
+  const [rows, observationDim] = arrays.get("observations")!.shape;
   return {
     name,
     layout: successors ? "minari" : "d4rl",
     rows,
     observationDim,
-    actionDim: actions.shape[1],
-    observations: floats(observations),
-    actions: floats(actions),
-    rewards: floats(rewards),
-    terminals: flags(terminals),
-    timeouts: timeouts && flags(timeouts),
-    successors: successors && floats(successors),
-    others: new Map([...arrays].filter(([key]) => !named.includes(key))),
+    actionDim: arrays.get("actions")!.shape[1],
+    observations: floats("observations"),
+    actions: floats("actions"),
+    rewards: floats("rewards"),
+    terminals: flags("terminals"),
+    timeouts: arrays.has("timeouts") ? flags("timeouts") : null,
+    successors,
+    maxEpisodeSteps: null,
     attributes,
+    sha256,
   };
 }

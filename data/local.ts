@@ -7,39 +7,150 @@
  * @module
  */
 
+import { dirname } from "node:path";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import { startProgress } from "../tools/progress.ts";
 import { createEnvironment, type Environment } from "../environments/environment.ts";
 import { findTask } from "../environments/tasks.ts";
 import { createAntWalker } from "./ant_walker.ts";
-import { loadBehaviours, type MeanPolicy } from "./behaviours.ts";
-import { writeHdf5 } from "./hdf5.ts";
-import type { LocalRecipe } from "./recipes.ts";
+import { type Behaviours, loadBehaviours, type MeanPolicy } from "./behaviours.ts";
+import { datasetPath, unknownDataset } from "./catalog.ts";
+import { readHdf5, writeHdf5 } from "./hdf5.ts";
+import { pause, sweepParts, takeLock } from "./lock.ts";
+import { findRecipe, type LocalRecipe } from "./recipes.ts";
 import { createRows, putRow, type Rows } from "./rows.ts";
 import { makeMazeRows } from "./waypoints.ts";
+
+/** Settings of {@linkcode ensureLocalDataset}. */
+export interface MakeOptions {
+  /** Where datasets lie. @default {@linkcode datasetFolder} */
+  folder?: string;
+  /** Called with transitions so far and in all. @default lines on the terminal */
+  onMade?: (made: number, total: number) => void;
+  /** Stops the making; nothing stays. */
+  signal?: AbortSignal;
+}
+
+/**
+ * The path of a local dataset's file: the one that is there if the present recipe, policies and code would make the same, else made
+ * now. Two processes that want the same one share the making.
+ *
+ * @throws {RangeError} If the id is not of a local dataset.
+ * @throws {Error} If it is stopped, or the file cannot be written.
+ */
+export async function ensureLocalDataset(id: string, options: MakeOptions = {}): Promise<string> {
+  const recipe = findRecipe(id);
+  if (!recipe) throw unknownDataset(id);
+  return await ensureMade(recipe, datasetPath(id, options.folder), options);
+}
+
+/** As {@linkcode ensureLocalDataset}, for any recipe and place. */
+export async function ensureMade(recipe: LocalRecipe, path: string, options: MakeOptions = {}): Promise<string> {
+  const { signal } = options;
+  if (await isCurrent(recipe, path)) return path;
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const progress = options.onMade ? null : startProgress(`Making ${recipe.id}`);
+  try {
+    const onWait = () => progress?.update(0, "another process is making it");
+    using _lock = await takeLock(`${path}.lock`, { onWait, signal });
+    if (await isCurrent(recipe, path)) return path; // Another process was faster.
+    await sweepParts(path);
+    await makeLocalDataset(recipe, path, (made) => {
+      options.onMade?.(made, recipe.transitions);
+      progress?.update(made / recipe.transitions, `${made} of ${recipe.transitions} transitions`);
+    }, signal);
+    return path;
+  } finally {
+    progress?.stop();
+  }
+}
+
+/** Rows that tell whether the present code makes the same dataset: from one step to the next any difference grows. */
+const trialRows = 300;
+
+/** Whether a file is of a recipe, by the present policies, and begins as the present code makes it. */
+async function isCurrent(recipe: LocalRecipe, path: string): Promise<boolean> {
+  try {
+    const { arrays, attributes } = await readHdf5(path, { only: (name) => !name.includes("/") });
+    if (attributes.get("recipe") !== JSON.stringify(recipe)) return false;
+    const trained = await policiesOf(recipe);
+    if (attributes.get("policies") !== (trained?.origin ?? "none")) return false;
+    using env = await createEnvironment(findTask(recipe.task), "d4rl");
+    const rows = createRows(trialRows + env.maxEpisodeSteps, env);
+    for (const _ of makeRows(recipe, env, trained, rows)) if (rows.count >= trialRows) break;
+    const n = Math.min(trialRows, recipe.transitions);
+    return [...rows.arrays].every(([name, { shape, data }]) => {
+      const width = shape.length === 1 ? 1 : shape[1];
+      const [made, found] = [data, arrays.get(name)?.data];
+      return name.includes("/") || found !== undefined && made.subarray(0, n * width).every((x, i) => x === found[i]);
+    });
+  } catch {
+    return false; // It is not there, or not readable: it is made, and what goes wrong then is said.
+  }
+}
+
+/**
+ * Requires a file to be of the present recipe.
+ *
+ * @throws {Error} If it is of another.
+ */
+export function requireRecipe(recipe: LocalRecipe, attributes: ReadonlyMap<string, string>, path: string) {
+  if (attributes.get("recipe") === JSON.stringify(recipe)) return;
+  throw new Error(
+    `Cannot use "${path}" as ${recipe.id}: it was made by another recipe; run \`deno task dataset make ${recipe.id}\``,
+  );
+}
+
+/** The policies of a recipe; null if none act in it. */
+async function policiesOf({ behaviours, task }: LocalRecipe): Promise<Behaviours | null> {
+  return behaviours.some(({ kind }) => kind === "policies") ? await loadBehaviours(task) : null;
+}
 
 /**
  * Makes a local dataset and writes it as an HDF5 file in D4RL's layout.
  *
  * @param onProgress Called with the number of transitions so far.
+ * @throws {Error} If `signal` stops it; nothing is written then.
  */
 export async function makeLocalDataset(
   recipe: LocalRecipe,
   path: string,
   onProgress: (made: number) => void = () => {},
+  signal?: AbortSignal,
 ) {
   using env = await createEnvironment(findTask(recipe.task), "d4rl");
-  const rng = createRng(`dataset/${recipe.id}/${recipe.seed}`);
+  const trained = await policiesOf(recipe);
   const rows = createRows(recipe.transitions, env);
-  let policies = "none";
+  let last = performance.now();
+  for (const _ of makeRows(recipe, env, trained, rows)) {
+    if (performance.now() - last < 50) continue;
+    onProgress(rows.count);
+    try {
+      await pause(0, signal); // Signals and timers have their turn.
+    } catch {
+      throw new Error(`Cannot make "${recipe.id}": stopped`);
+    }
+    last = performance.now();
+  }
+  await writeHdf5(path, rows.arrays, {
+    id: recipe.id,
+    origin: "made locally; not a D4RL file",
+    physics: env.physics,
+    recipe: JSON.stringify(recipe),
+    policies: trained?.origin ?? "none",
+  });
+}
+
+/** Makes the rows of a recipe; goes on with the next episode, or with some rows more, each time it is asked. */
+function* makeRows(recipe: LocalRecipe, env: Environment, trained: Behaviours | null, rows: Rows): Generator<void> {
+  const rng = createRng(`dataset/${recipe.id}/${recipe.seed}`);
   for (const [part, behaviour] of recipe.behaviours.entries()) {
     const end = Math.round((part + 1) / recipe.behaviours.length * recipe.transitions);
     const stream = rng.child(`${part}`);
     if (behaviour.kind === "waypoints") {
-      makeMazeRows(env, rows, end, stream, onProgress);
+      yield* makeMazeRows(env, rows, end, stream);
       continue;
     }
-    const trained = behaviour.kind === "policies" ? await loadBehaviours(recipe.task) : null;
-    policies = trained?.origin ?? policies;
     const [from, to] = behaviour.kind === "policies" ? [behaviour.from, behaviour.to] : [0, 0];
     const begin = rows.count;
     for (let k = from; k <= to; k++) {
@@ -53,17 +164,10 @@ export async function makeLocalDataset(
           ? noisyPolicy(createAntWalker(env), behaviour.actionNoise, streamOf)
           : randomPolicy(env, streamOf);
         rollout(env, act, start, rows, limit);
-        onProgress(rows.count);
+        yield;
       }
     }
   }
-  await writeHdf5(path, rows.arrays, {
-    id: recipe.id,
-    origin: "made locally; not a D4RL file",
-    physics: env.physics,
-    recipe: JSON.stringify(recipe),
-    policies,
-  });
 }
 
 type Policy = (observation: ArrayLike<number>, step: number) => Float32Array;

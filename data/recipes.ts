@@ -86,3 +86,6 @@ const recipes: LocalRecipe[] = [
 
 /** Local datasets by id. */
 export const localRecipes: Readonly<Record<string, LocalRecipe>> = Object.fromEntries(recipes.map((r) => [r.id, r]));
+
+/** The recipe of a local dataset; undefined if the id is not of one. */
+export const findRecipe = (id: string): LocalRecipe | undefined => recipes.find((recipe) => recipe.id === id);

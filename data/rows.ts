@@ -15,7 +15,7 @@ export interface Rows {
   arrays: Map<string, HdfArray>;
 }
 
-/** Room for `n` rows of an environment, all zero. */
+/** Room for `n` rows of an environment, in D4RL's layout. */
 export function createRows(n: number, env: Environment): Rows {
   const floats = (...shape: number[]): HdfArray => ({ shape, data: new Float32Array(shape.reduce((a, b) => a * b)) });
   const flags = (): HdfArray => ({ shape: [n], data: new Int8Array(n) });

@@ -63,9 +63,10 @@ export function createWaypointController(maze: Maze, rng: Rng): WaypointControll
 /**
  * Records the controller until `end` rows are full, in one endless episode as D4RL does: a new goal, near the centre of a
  * random cell, when one is reached or the step limit is. The reward of a row is that of its own observation and of the task's
- * fixed goal, one step off the environment's, as in D4RL's files; `timeouts` mark the rows after which a new goal was drawn.
+ * fixed goal, one step off the environment's, as in D4RL's files; `timeouts` mark the rows after which a new goal was drawn. Goes on with
+ * a hundred rows each time it is asked.
  */
-export function makeMazeRows(env: Environment, rows: Rows, end: number, rng: Rng, onProgress: (made: number) => void) {
+export function* makeMazeRows(env: Environment, rows: Rows, end: number, rng: Rng): Generator<void> {
   const maze = pointMazes[env.name.split("-")[1] as MazeSize];
   const controller = createWaypointController(maze, rng.child("waypoints"));
   const drawGoal = () => {
@@ -92,6 +93,6 @@ export function makeMazeRows(env: Environment, rows: Rows, end: number, rng: Rng
       goal = drawGoal();
       step = 0;
     }
-    if (rows.count % 10_000 === 0) onProgress(rows.count);
+    if (rows.count % 100 === 0) yield;
   }
 }

@@ -52,37 +52,74 @@ export interface Checkpoint {
   metadata: Record<string, string>;
 }
 
+const broken = (why: string) => new Error(`Cannot read checkpoint: ${why}; delete the file to start over`);
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+interface Entry {
+  dtype: unknown;
+  shape: number[];
+  from: number;
+  to: number;
+}
+
+const areSizes = (list: unknown): list is number[] =>
+  Array.isArray(list) && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+
+function readEntry([name, entry]: [string, unknown]): [string, Entry] {
+  const { dtype, shape, data_offsets: offsets } = isRecord(entry) ? entry : {} as Record<string, unknown>;
+  if (!areSizes(shape) || !areSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
+    throw broken(`tensor "${name}" must have a shape and data_offsets of whole numbers`);
+  }
+  return [name, { dtype, shape, from: offsets[0], to: offsets[1] }];
+}
+
+const byPlace = ([, a]: [string, Entry], [, b]: [string, Entry]) => a.from - b.from || a.to - b.to;
+
 /**
  * Reads safetensors bytes.
  *
- * @throws {Error} If they are cut short, are something else, or differ from the SHA-256 in their metadata.
+ * @throws {Error} If they are cut short, are something else, have tensors that overlap or leave gaps, or differ from the SHA-256 in
+ * their metadata.
  */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
-  const broken = (why: string) => new Error(`Cannot read checkpoint: ${why}; delete the file to start over`);
   if (bytes.length < 8) throw broken(`it must have at least 8 bytes, current size is ${bytes.length}`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   if (length > bytes.length - 8) throw broken("its header is cut short");
-  let header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>;
+  let header: Record<string, unknown>;
   try {
     header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
   } catch {
     throw broken("its header is not JSON");
   }
-  const { __metadata__ = {}, ...entries } = header as typeof header & { __metadata__?: Record<string, string> };
-  const { sha256, ...metadata } = __metadata__; // Other programs' files have no SHA-256.
+  if (!isRecord(header)) throw broken("its header must be an object");
+  const { __metadata__ = {}, ...entries } = header;
+  if (!isRecord(__metadata__) || Object.values(__metadata__).some((text) => typeof text !== "string")) {
+    throw broken("its __metadata__ must be texts by name");
+  }
+  const { sha256, ...metadata } = __metadata__ as Record<string, string>; // Other programs' files have no SHA-256.
   const tensors = new Map<string, NdArray>();
-  for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(entries)) {
-    if (8 + length + end > bytes.length) throw broken(`tensor "${name}" is cut short`);
+  const body = bytes.subarray(8 + length);
+  let end = 0; // The format asks for tensors one after the other, so that no byte is read twice and none is hidden.
+  for (const [name, { dtype, shape, from, to }] of Object.entries(entries).map(readEntry).sort(byPlace)) {
     if (dtype !== "F32" && dtype !== "I32") {
       throw broken(`tensor "${name}" must be F32 or I32, current type is ${dtype}`);
     }
-    const copy = bytes.slice(8 + length + start, 8 + length + end).buffer;
+    if (to > body.length) throw broken(`tensor "${name}" is cut short`);
+    if (from !== end) {
+      throw broken(`tensor "${name}" must begin where the one before it ends, at ${end}, current is ${from}`);
+    }
+    if (to - from !== 4 * shape.reduce((a, b) => a * b, 1)) {
+      throw broken(`tensor "${name}" must have the bytes of its shape [${shape.join(", ")}], current are ${to - from}`);
+    }
+    const copy = body.slice(from, to).buffer;
     tensors.set(name, ndarray(dtype === "F32" ? new Float32Array(copy) : new Int32Array(copy), shape));
+    end = to;
   }
+  if (end !== body.length) throw broken(`it must have ${end} bytes after its header, current are ${body.length}`);
   if (sha256) {
-    const found = createHash("sha256").update(JSON.stringify(metadata)).update(bytes.subarray(8 + length)).digest(
-      "hex",
-    );
+    const found = createHash("sha256").update(JSON.stringify(metadata)).update(body).digest("hex");
     if (found !== sha256) throw broken("it is damaged");
   }
   return { tensors, metadata };
@@ -107,19 +144,31 @@ export function restoreTree<T>(like: T, { tensors }: Checkpoint): T {
   return treeLike<NdArray, T>(like, leaves);
 }
 
-/** The tensors of a checkpoint as the tree that their paths tell; a branch whose keys count from 0 is an array. */
+/**
+ * The tensors of a checkpoint as the tree that their paths tell; a branch whose keys count from 0 is an array. Names are data: none
+ * reaches beyond the tree's own properties.
+ *
+ * @throws {Error} If one path goes on where another ends.
+ */
 export function nestTensors({ tensors }: Checkpoint): unknown {
-  const root: Record<string, unknown> = {};
+  type Branch = Map<string, Branch | NdArray>;
+  const root: Branch = new Map();
   for (const [path, tensor] of tensors) {
     const keys = path.split("/");
     const last = keys.pop()!;
     let node = root;
-    for (const key of keys) node = (node[key] ??= {}) as Record<string, unknown>;
-    node[last] = tensor;
+    for (const key of keys) {
+      const next = node.get(key) ?? new Map();
+      if (!(next instanceof Map)) throw broken(`tensor "${path}" lies below another tensor`);
+      node.set(key, next);
+      node = next;
+    }
+    if (node.has(last)) throw broken(`tensor "${path}" lies above another tensor`);
+    node.set(last, tensor);
   }
-  const settle = (node: unknown): unknown => {
-    if (typeof node !== "object" || node === null || "shape" in node) return node;
-    const children = Object.entries(node).map(([key, child]) => [key, settle(child)] as const);
+  const settle = (node: Branch | NdArray): unknown => {
+    if (!(node instanceof Map)) return node;
+    const children = [...node].map(([key, child]) => [key, settle(child)] as const);
     const counts = children.every(([key], i) => key === `${i}`);
     return counts ? children.map(([, child]) => child) : Object.fromEntries(children);
   };

@@ -14,6 +14,35 @@ export interface Table {
   rows: string[][];
   /** What the reader must know about the numbers. */
   notes: string[];
+  /** Names of the columns whose cells are numbers, or blank where one is not known; what others hold is text, whatever it looks like. @default none */
+  numbers?: readonly string[];
+}
+
+/** Names of columns for files, each its own: a repeated one follows the name of the column before it. */
+export function columnNames({ columns }: Pick<Table, "columns">): string[] {
+  const names: string[] = [];
+  columns.forEach((column, i) => {
+    let name = names.includes(column) ? `${columns[i - 1]}, ${column}` : column;
+    for (let k = 2; names.includes(name); k++) name = `${column} (${k})`;
+    names.push(name);
+  });
+  return names;
+}
+
+/**
+ * The cells of column `i` by its type: numbers with null for blanks, or texts.
+ *
+ * @throws {TypeError} If a cell of a column of numbers is none.
+ */
+export function columnValues({ title, columns, rows, numbers = [] }: Table, i: number): (number | null)[] | string[] {
+  if (!numbers.includes(columns[i])) return rows.map((row) => row[i]);
+  return rows.map((row, r) => {
+    if (row[i] === "") return null;
+    if (/^[-+]?[\d.]/.test(row[i]) && Number.isFinite(Number(row[i]))) return Number(row[i]);
+    throw new TypeError(
+      `Cannot write table "${title}": column "${columns[i]}" must hold numbers, row ${r} is "${row[i]}"`,
+    );
+  });
 }
 
 const isNumber = (text: string) => /^[-+]?[\d.]/.test(text);
@@ -28,15 +57,29 @@ export function toText({ title, columns, rows, notes }: Table): string {
   return [title, rule, line(columns), rule, ...rows.map(line), rule, ...notes].join("\n");
 }
 
-/** A Markdown table under a heading. */
+/** A text in Markdown that shows as it is: no markup, no link, no other cell or line. */
+export const escapeMarkdown = (text: string): string =>
+  text
+    .replaceAll(/[\\`*~$|]/g, "\\$&")
+    .replaceAll(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, "\\_") // Within a word it marks nothing.
+    .replaceAll(/\](?=[(\[:])/g, "\\]")
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(/\s*[\r\n]+\s*/g, " ");
+
+/** A sentence in Markdown, code in backticks and all, without HTML. */
+const escapeNote = (text: string) =>
+  text.replaceAll(/[\r\n]+/g, " ").replaceAll(/`[^`]*`|<(?=[a-z/!?])/gi, (part) => part === "<" ? "&lt;" : part);
+
+/** A Markdown table under a heading; title and cells are shown as they are. */
 export function toMarkdown({ title, columns, rows, notes }: Table): string {
-  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-  const body = [line(columns), line(columns.map(() => "---")), ...rows.map(line)];
-  return [`## ${title}`, "", ...body, "", ...notes, ""].join("\n");
+  const line = (cells: string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
+  const body = [line(columns), `| ${columns.map(() => "---").join(" | ")} |`, ...rows.map(line)];
+  return [`## ${escapeMarkdown(title)}`, "", ...body, "", ...notes.map(escapeNote), ""].join("\n");
 }
 
-/** Comma-separated values with a header row. */
-export function toCsv({ columns, rows }: Table): string {
-  const quote = (cell: string) => /[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
-  return [columns, ...rows].map((row) => row.map(quote).join(",")).join("\n") + "\n";
+/** Comma-separated values with a header row of distinct names. */
+export function toCsv(table: Table): string {
+  const quote = (cell: string) => /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+  return [columnNames(table), ...table.rows].map((row) => row.map(quote).join(",")).join("\n") + "\n";
 }
