@@ -2,9 +2,9 @@
  * Adroit: a hand of 24 joints that turns a pen, drives a nail, opens a door or carries a ball.
  *
  * Source: D4RL's `hand_manipulation_suite` (Fu et al. 2020, arXiv 2004.07219), after Rajeswaran et al. 2018, arXiv 1709.10087:
- * versions 0 and 1, which are the same environments. An action is a position for every actuator, 0 the middle of its range;
- * five steps of 0.002 s each. The models are D4RL's own files (see `model_files.ts`): contact margins are as MuJoCo took them
- * before 3.5.0, inertias as MuJoCo takes them today. Not verified against recorded steps.
+ * versions 0 and 1, which are the same environments; `longhorizon` has longer episodes. An action is a position for every
+ * actuator, 0 the middle of its range; five steps of 0.002 s each. The models are D4RL's own files (see `model_files.ts`).
+ * Human demonstrations of the door that were recorded in mujoco-py replay to 4e-6 in every observation.
  *
  * @module
  */
@@ -26,12 +26,14 @@ function direction({ named }: Simulation, from: string, to: string): number[] {
 interface HandTask {
   file: string;
   dims: [observation: number, action: number];
-  maxEpisodeSteps: number;
+  maxEpisodeSteps: { usual: number; longhorizon: number };
   observe(now: Simulation): number[];
   reward(now: Simulation): number;
   terminated?(now: Simulation): boolean;
-  /** Draws what is new in an episode; `uniform(a, b)` draws between a and b. */
-  start(now: Simulation, uniform: (low: number, high: number) => number): void;
+  /** What is new in an episode, live, by D4RL's names. */
+  placement(now: Simulation): Record<string, Float64Array>;
+  /** Draws it; `uniform(a, b)` draws between a and b. */
+  place(placement: Record<string, Float64Array>, uniform: (low: number, high: number) => number): void;
 }
 
 const dropped = ({ named }: Simulation) => named.position("body", "Object")[2] < 0.075;
@@ -39,7 +41,7 @@ const dropped = ({ named }: Simulation) => named.position("body", "Object")[2] <
 const pen: HandTask = {
   file: "DAPG_pen.xml",
   dims: [45, 24],
-  maxEpisodeSteps: 100,
+  maxEpisodeSteps: { usual: 100, longhorizon: 200 },
   observe(now) {
     const [object, target] = [now.named.position("body", "Object"), now.named.position("site", "eps_ball")];
     const own = direction(now, "object_bottom", "object_top");
@@ -56,15 +58,16 @@ const pen: HandTask = {
     return alike - far + (near && alike > 0.9 ? 10 : 0) + (near && alike > 0.95 ? 50 : 0) - (dropped(now) ? 5 : 0);
   },
   terminated: dropped,
-  start({ named }, uniform) {
-    named.turn("target").set(quaternionOf([uniform(-1, 1), uniform(-1, 1), 0]));
+  placement: ({ named }) => ({ desired_orien: named.turn("target") }),
+  place({ desired_orien }, uniform) {
+    desired_orien.set(quaternionOf([uniform(-1, 1), uniform(-1, 1), 0]));
   },
 };
 
 const hammer: HandTask = {
   file: "DAPG_hammer.xml",
   dims: [46, 26],
-  maxEpisodeSteps: 200,
+  maxEpisodeSteps: { usual: 200, longhorizon: 600 },
   observe({ qpos, qvel, named }) {
     return [
       ...qpos.subarray(0, -6),
@@ -86,15 +89,16 @@ const hammer: HandTask = {
     const lifted = object[2] > 0.04 && tool[2] > 0.04;
     return (lifted ? 2 : 0) + (left < 0.02 ? 25 : 0) + (left < 0.01 ? 75 : 0) - effort;
   },
-  start({ named }, uniform) {
-    named.place("body", "nail_board")[2] = uniform(0.1, 0.25);
+  placement: ({ named }) => ({ board_pos: named.place("body", "nail_board") }),
+  place({ board_pos }, uniform) {
+    board_pos[2] = uniform(0.1, 0.25);
   },
 };
 
 const door: HandTask = {
   file: "DAPG_door.xml",
   dims: [39, 28],
-  maxEpisodeSteps: 200,
+  maxEpisodeSteps: { usual: 200, longhorizon: 300 },
   observe({ qpos, named }) {
     const [palm, handle] = ["S_grasp", "S_handle"].map((name) => named.position("site", name));
     const angle = named.joint("door_hinge");
@@ -107,15 +111,16 @@ const door: HandTask = {
     const effort = 0.1 * reach + 0.1 * (angle - 1.57) ** 2 + 1e-5 * Math.hypot(...qvel) ** 2;
     return (angle > 0.2 ? 2 : 0) + (angle > 1 ? 8 : 0) + (angle > 1.35 ? 10 : 0) - effort;
   },
-  start({ named }, uniform) {
-    named.place("body", "frame").set([uniform(-0.3, -0.2), uniform(0.25, 0.35), uniform(0.252, 0.35)]);
+  placement: ({ named }) => ({ door_body_pos: named.place("body", "frame") }),
+  place({ door_body_pos }, uniform) {
+    door_body_pos.set([uniform(-0.3, -0.2), uniform(0.25, 0.35), uniform(0.252, 0.35)]);
   },
 };
 
 const relocate: HandTask = {
   file: "DAPG_relocate.xml",
   dims: [39, 30],
-  maxEpisodeSteps: 200,
+  maxEpisodeSteps: { usual: 200, longhorizon: 500 },
   observe({ qpos, named }) {
     const [palm, target] = ["S_grasp", "target"].map((name) => named.position("site", name));
     const object = named.position("body", "Object");
@@ -128,9 +133,10 @@ const relocate: HandTask = {
     const carried = object[2] > 0.04 ? 1 - 0.5 * distance(palm, target) - 0.5 * left : 0;
     return carried - 0.1 * distance(palm, object) + (left < 0.1 ? 10 : 0) + (left < 0.05 ? 20 : 0);
   },
-  start({ named }, uniform) {
-    named.place("body", "Object").set([uniform(-0.15, 0.15), uniform(-0.15, 0.3)]);
-    named.place("site", "target").set([uniform(-0.2, 0.2), uniform(-0.2, 0.2), uniform(0.15, 0.35)]);
+  placement: ({ named }) => ({ obj_pos: named.place("body", "Object"), target_pos: named.place("site", "target") }),
+  place({ obj_pos, target_pos }, uniform) {
+    obj_pos.set([uniform(-0.15, 0.15), uniform(-0.15, 0.3)]);
+    target_pos.set([uniform(-0.2, 0.2), uniform(-0.2, 0.2), uniform(0.15, 0.35)]);
   },
 };
 
@@ -138,7 +144,7 @@ const relocate: HandTask = {
 const servos = [["A_WRJ1", "A_WRJ0", 10], ["A_FFJ3", "A_THJ0", 1]] as const;
 const paramsPerActuator = 10; // mjNGAIN and mjNBIAS.
 
-function handTask(name: string, task: HandTask): FileTask {
+function handTask(name: string, task: HandTask, maxEpisodeSteps: number): FileTask {
   const [observationDim, actionDim] = task.dims;
   return {
     name,
@@ -150,8 +156,8 @@ function handTask(name: string, task: HandTask): FileTask {
         observationDim,
         actionDim,
         frameSkip: 5,
-        maxEpisodeSteps: task.maxEpisodeSteps,
-        xml: () => new TextDecoder().decode(files.files.get(files.main)),
+        maxEpisodeSteps,
+        xml: () => files.texts.get(files.main)!,
         files,
         configure({ named }) {
           const { gain, bias } = named.actuators();
@@ -171,16 +177,20 @@ function handTask(name: string, task: HandTask): FileTask {
         observe: (now, out) => out.set(task.observe(now)),
         reward: (_, now) => task.reward(now),
         terminated: (now) => task.terminated?.(now) ?? false,
-        start: (now, rng) => task.start(now, (low, high) => low + (high - low) * rng.uniform()),
+        placement: (now) => task.placement(now),
+        start: (now, rng) => task.place(task.placement(now), (low, high) => low + (high - low) * rng.uniform()),
       };
     },
   };
 }
 
-/** The four Adroit tasks. */
-export const adroitTasks: readonly FileTask[] = Object.entries({ pen, hammer, door, relocate }).map(([name, task]) =>
-  handTask(name, task)
-);
+/** The four Adroit tasks, and each with D4RL's long horizon. */
+export const adroitTasks: readonly FileTask[] = Object.entries({ pen, hammer, door, relocate }).flatMap((
+  [name, task],
+) => [
+  handTask(name, task, task.maxEpisodeSteps.usual),
+  handTask(`${name}-longhorizon`, task, task.maxEpisodeSteps.longhorizon),
+]);
 
 /** The unit quaternion of three Euler angles, radians, in the convention of the authors' rotation module. */
 export function quaternionOf([x, y, z]: readonly [number, number, number]): [number, number, number, number] {

@@ -4,11 +4,9 @@
  * @module
  */
 
-import loadMujoco, { type MainModule } from "@mujoco/mujoco";
-import type { Rng } from "../algorithms/core/rng.ts";
-import { createRng } from "../algorithms/core/rng.ts";
-import type { Physics } from "./mjcf.ts";
-import { loadModel, type ModelFiles, type Named, nameViews } from "./model.ts";
+import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import { type Physics, physicsModes } from "./mjcf.ts";
+import { loadModel, type ModelFiles, type Named, nameViews, startMujoco } from "./model.ts";
 
 /** A bounded box of numbers. */
 export interface Box {
@@ -64,8 +62,11 @@ export interface Environment extends Disposable {
   readonly maxEpisodeSteps: number;
   /** Seconds per step. */
   readonly controlTimestep: number;
-  /** Starts an episode; the same seed gives the same start. */
-  reset(seed: number): Float64Array;
+  /**
+   * Starts an episode. The same seed, an integer from 0 on, gives the same start. Without one it is a new start each time, the
+   * next of a stream that the last seed began, or, as in Gymnasium, chance if there was none.
+   */
+  reset(seed?: number): Float64Array;
   /** Applies an action, clipped to the bounds. */
   step(action: ArrayLike<number>): StepResult;
   /** Sets positions and velocities, and the step count to 0; the goal stays. */
@@ -76,6 +77,11 @@ export interface Environment extends Disposable {
   readonly qvel: Float64Array;
   /** Where a maze's goal is, `[x, y]`, live; null for a task without. */
   readonly goal: Float64Array | null;
+  /**
+   * What else of the world a reset draws, live, by D4RL's names: an Adroit task's `door_body_pos`, `board_pos`, `desired_orien`,
+   * or `obj_pos` and `target_pos`. To return to a recorded state, write them, then call `setState`.
+   */
+  readonly placement: Readonly<Record<string, Float64Array>>;
   /** Geoms and where they are. */
   readonly scene: Scene;
 }
@@ -120,16 +126,20 @@ export interface TaskDefinition {
   frameSkip: number;
   /** Steps until the time limit. */
   maxEpisodeSteps: number;
+  /** Physics that its name stands for. @default "d4rl" */
+  physics?: Physics;
   /** Control per unit of action. @default 1 */
   actionScale?: number;
   /** Controls of an action, clipped to the bounds. @default `actionScale` times the action */
   control?(action: Float64Array, now: Simulation, out: Float64Array): void;
   /** The model, in MJCF. */
   xml(physics: Physics): string;
-  /** Instead of `xml`, files; their physics are today's MuJoCo's but for the contact margins. */
+  /** The files of the model, of which `xml` is the main one. */
   files?: ModelFiles;
   /** Changes the model once, when it is loaded. */
   configure?(now: Simulation): void;
+  /** See {@linkcode Environment.placement}. */
+  placement?(now: Simulation): Record<string, Float64Array>;
   /** Writes the observation. */
   observe(now: Simulation, out: Float64Array): void;
   /** Changes the state before each step. */
@@ -147,21 +157,25 @@ export interface TaskDefinition {
 }
 
 const shapeTypes: Record<number, Shape["type"]> = { 0: "plane", 2: "sphere", 3: "capsule", 6: "box" }; // mjtGeom
-
-let loading: Promise<MainModule> | undefined;
+const cylinder = 5; // Drawn as a box, as is any other shape.
 
 /**
  * Creates an environment for a task; loads MuJoCo on first use.
  *
  * A goal that is drawn once per environment is the same in every environment of the task; set `goal` for another.
+ *
+ * @param chosen Generation of the physics. @default the task's own, `d4rl` for all but Gymnasium's newer versions
  */
-export async function createEnvironment(
-  given: TaskDefinition | FileTask,
-  physics: Physics = "d4rl",
-): Promise<Environment> {
-  const mujoco = await (loading ??= loadMujoco());
+export async function createEnvironment(given: TaskDefinition | FileTask, chosen?: Physics): Promise<Environment> {
+  const mujoco = await startMujoco();
   const task = "load" in given ? await given.load() : given;
-  const model = loadModel(mujoco, task.name, task.files ?? task.xml(physics), physics);
+  const physics = chosen ?? task.physics ?? "d4rl";
+  if (!physicsModes.includes(physics)) {
+    throw new RangeError(
+      `Cannot create ${task.name}: physics must be one of ${physicsModes.join(", ")}, current value is ${physics}`,
+    );
+  }
+  const model = await loadModel(mujoco, task.name, task.files ?? task.xml(physics), physics);
   const options = model.opt;
   options.disableflags |= mujoco.mjtDisableBit.mjDSBL_ISLAND.value; // The same trajectories, faster.
   const seconds = options.timestep * task.frameSkip;
@@ -194,17 +208,22 @@ export async function createEnvironment(
   };
   const begin = (set: (now: Simulation) => void) => {
     mujoco.mj_resetData(model, data);
-    set(views());
+    const now = views();
+    set(now);
     mujoco.mj_forward(model, data);
+    if (physics !== "stock") mujoco.mj_normalizeQuat(model, now.qpos); // As mj_forward did, once.
     steps = 0;
     return observe();
   };
 
   const [types, sizes] = [model.geom_type as Int32Array, model.geom_size as Float64Array];
-  const shapes = Array.from(types, (type, i): Shape => ({
-    type: shapeTypes[type] ?? "box",
-    size: [sizes[3 * i], sizes[3 * i + 1], sizes[3 * i + 2]],
-  }));
+  const shapes = Array.from(types, (type, i): Shape => {
+    const [a, b, c] = sizes.subarray(3 * i, 3 * i + 3);
+    return { type: shapeTypes[type] ?? "box", size: type === cylinder ? [a, a, b] : [a, b, c] };
+  });
+
+  let stream = [...crypto.getRandomValues(new Uint32Array(4))].join("/"); // Of the starts, until there is a seed.
+  let unseeded = 0;
 
   return {
     name: task.name,
@@ -220,6 +239,9 @@ export async function createEnvironment(
       return views().qvel;
     },
     goal: task.goal ? goal : null,
+    get placement() {
+      return task.placement?.(views()) ?? {};
+    },
     scene: {
       shapes,
       get position() {
@@ -229,13 +251,23 @@ export async function createEnvironment(
         return data.geom_xmat as Float64Array;
       },
     },
-    reset: (seed) =>
-      begin((now) => {
-        const rng = createRng(`reset/${task.name}/${seed}`);
+    reset(seed) {
+      if (seed !== undefined) {
+        if (!Number.isSafeInteger(seed) || seed < 0) {
+          throw new RangeError(
+            `Cannot reset ${task.name}: seed must be an integer from 0 on, current value is ${seed}`,
+          );
+        }
+        stream = `${seed}`;
+        unseeded = 0;
+      }
+      const rng = createRng(`reset/${task.name}/${stream}${seed === undefined ? `/${unseeded++}` : ""}`);
+      return begin((now) => {
         now.qpos.set(initial);
         task.start(now, rng);
         if (task.goal?.drawn === "at reset") goal.set(task.goal.draw(rng.child("goal")));
-      }),
+      });
+    },
     setState: (qpos, qvel) =>
       begin((now) => {
         now.qpos.set(qpos);

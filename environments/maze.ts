@@ -56,8 +56,11 @@ export function shortestPath(maze: Maze, from: Cell, to: Cell): Cell[] {
 
 const u = (marks: string) => createMaze(marks.trim().split(/\s+/));
 
+/** Sizes of mazes. */
+export const mazeSizes = ["umaze", "medium", "large"] as const;
+
 /** Size of a maze. */
-export type MazeSize = "umaze" | "medium" | "large";
+export type MazeSize = typeof mazeSizes[number];
 
 /** The mazes of D4RL's Maze2d, by size. */
 export const pointMazes: Readonly<Record<MazeSize, Maze>> = {

@@ -12,6 +12,7 @@ export * from "./episodes.ts";
 export { evaluate, type EvaluateOptions, type Score } from "./evaluate.ts";
 export * from "./half_cheetah.ts";
 export * from "./hopper.ts";
+export { type Family, type ReadId, readId } from "./ids.ts";
 export * from "./kitchen.ts";
 export * from "./maze.ts";
 export * from "./mjcf.ts";

@@ -4,8 +4,9 @@
  * @module
  */
 
-import type { MainModule, MjData, MjModel } from "@mujoco/mujoco";
-import { geomMargin, type Physics } from "./mjcf.ts";
+import loadMujoco, { type MainModule, type MjData, type MjModel } from "@mujoco/mujoco";
+import { addMargins, collidablePairs, listPair } from "./contacts.ts";
+import type { Physics } from "./mjcf.ts";
 
 /** Live views of what a model has names for; a name it lacks is an error that says so. */
 export interface Named {
@@ -27,50 +28,105 @@ export interface Named {
   actuators(): { gain: Float64Array; bias: Float64Array };
 }
 
-/** A model in files: MuJoCo reads `main`, and what that includes. */
+/** A model in files: MuJoCo reads `main`, and what that names. */
 export interface ModelFiles {
-  /** Where they were found, for messages. */
+  /** Folder that has them. */
   origin: string;
-  /** Path of the model among them. */
+  /** Path of the model in it. */
   main: string;
-  /** Contents by path. */
-  files: ReadonlyMap<string, Uint8Array>;
+  /** Texts of the model and of all that it includes, by path. */
+  texts: ReadonlyMap<string, string>;
+  /** Paths of the other files that these name. */
+  binaries: readonly string[];
 }
 
-const directories = new Map<ModelFiles, string>();
+let loading: Promise<MainModule> | undefined;
 
-/** Loads a task's model; files go into MuJoCo's own file system first, once, and get the contact margins of `physics`. */
-export function loadModel(mujoco: MainModule, task: string, source: string | ModelFiles, physics: Physics): MjModel {
-  let model: MjModel | null;
+/** MuJoCo, loaded once: its memory has every model. */
+export const startMujoco = (): Promise<MainModule> => loading ??= loadMujoco();
+
+const compiled = new WeakMap<ModelFiles, Map<Physics, Promise<MjModel>>>();
+
+/**
+ * Loads a task's model. One in files is compiled once, without what is only to be seen, and is copied for every environment;
+ * but in `stock` physics, its contacts are those of MuJoCo before 3.5.0: each pair of geoms has the larger of their margins,
+ * and shapes without a formula of their own are tested by libccd.
+ */
+export async function loadModel(
+  mujoco: MainModule,
+  task: string,
+  source: string | ModelFiles,
+  physics: Physics,
+): Promise<MjModel> {
+  if (typeof source === "string") return explained(task, "", () => mujoco.MjModel.from_xml_string(source));
+  const known = compiled.get(source) ?? new Map<Physics, Promise<MjModel>>();
+  compiled.set(source, known);
+  const model = known.get(physics) ?? compileFiles(mujoco, task, source, physics);
+  known.set(physics, model);
+  model.catch(() => known.delete(physics)); // Another try may find what was missing.
+  return new mujoco.MjModel(await model);
+}
+
+function explained<T>(task: string, which: string, load: () => T | null): T {
+  let why = "";
   try {
-    model = typeof source === "string"
-      ? mujoco.MjModel.from_xml_string(source)
-      : mujoco.MjModel.from_xml_path(mount(mujoco, source));
+    const loaded = load();
+    if (loaded) return loaded;
   } catch (error) {
-    const why = (error as Error).message.replace(/^MuJoCo Error: (Loading error: )?/, "").trim().replaceAll("\n", "; ");
-    const which = typeof source === "string" ? "" : ` (${source.main} in ${source.origin})`;
-    throw new Error(`Cannot create ${task}: MuJoCo refused its model${which}: ${why}`);
+    why = `: ${
+      (error as Error).message.replace(/^MuJoCo Error: (Could not create Spec from XML string: )?/, "").trim()
+        .replaceAll("\n", "; ")
+    }`;
   }
-  if (!model) throw new Error(`Cannot create ${task}: MuJoCo refused its model`);
-  if (typeof source !== "string") {
-    const margin = model.geom_margin as Float64Array;
-    margin.forEach((m, i) => margin[i] = geomMargin(m, physics));
-  }
-  return model;
+  throw new Error(`Cannot create ${task}: MuJoCo refused its model${which}${why}`);
 }
 
-/** Writes files into MuJoCo's file system. */
-function mount(mujoco: MainModule, source: ModelFiles): string {
-  const directory = directories.get(source) ?? `/models/${directories.size}`;
-  if (!directories.has(source)) {
-    for (const [path, content] of source.files) {
-      const target = `${directory}/${path}`;
+let mounts = 0;
+
+/** Compiles a model from files that are in MuJoCo's own file system for that time alone. */
+async function compileFiles(mujoco: MainModule, task: string, files: ModelFiles, physics: Physics): Promise<MjModel> {
+  const contents: [path: string, content: Uint8Array | string][] = [...files.texts];
+  for (const path of files.binaries) contents.push([path, await Deno.readFile(`${files.origin}/${path}`)]);
+  const root = `/models/${mounts++}`;
+  const main = `${root}/${files.main}`;
+  const [folder, name] = [main.slice(0, main.lastIndexOf("/")), main.slice(main.lastIndexOf("/") + 1)];
+  const parse = () => {
+    const spec = mujoco.parseXMLString(
+      `<mujoco><compiler discardvisual="true"/><include file="${name}"/></mujoco>`,
+    );
+    let geom = mujoco.mjs_firstElement(spec, mujoco.mjtObj.mjOBJ_GEOM);
+    for (let i = 0; geom; i++, geom = mujoco.mjs_nextElement(spec, geom)) {
+      if (mujoco.mjs_getName(geom) === "") mujoco.mjs_setName(geom, `geom ${i}`); // So that pairs can be listed.
+    }
+    return spec;
+  };
+  try {
+    for (const [path, content] of contents) {
+      const target = `${root}/${path}`;
       mujoco.FS.mkdirTree(target.slice(0, target.lastIndexOf("/")), 0o755);
       mujoco.FS.writeFile(target, content);
     }
-    directories.set(source, directory);
+    mujoco.FS.chdir(folder);
+    return explained(task, ` (${files.main} in ${files.origin})`, () => {
+      let model = mujoco.mj_compile(parse());
+      if (physics === "stock") return model;
+      const old = Float64Array.from(model.geom_margin as Float64Array);
+      const { margins, rest } = addMargins(old, collidablePairs(mujoco, model));
+      if (rest.length > 0) {
+        const spec = parse();
+        for (const [i, j] of rest) listPair(mujoco, spec, model, [i, j], Math.max(old[i], old[j]));
+        model.delete();
+        model = mujoco.mj_compile(spec);
+      }
+      (model.geom_margin as Float64Array).set(margins);
+      const { mjDSBL_NATIVECCD, mjDSBL_MULTICCD } = mujoco.mjtDisableBit;
+      model.opt.disableflags |= mjDSBL_NATIVECCD.value | mjDSBL_MULTICCD.value;
+      return model;
+    });
+  } finally {
+    mujoco.FS.chdir("/");
+    for (const [path] of contents) mujoco.FS.unlink(`${root}/${path}`);
   }
-  return `${directory}/${source.main}`;
 }
 
 /** The live views by name of a model and its state. */

@@ -9,10 +9,8 @@
 
 import type { ModelFiles } from "./model.ts";
 
-/** Names of the variable and of what MuJoCo may read below its folder. */
+/** Name of the variable. */
 const variable = "D4RL_MODELS_DIR";
-const readable = /\.(xml|stl|obj|msh|png|skn)$/i;
-const mostBytes = 2 ** 30;
 
 /** The folder of D4RL's model files, if one is named. */
 export const modelsFolder = (): string | undefined => Deno.env.get(variable) || undefined;
@@ -20,12 +18,12 @@ export const modelsFolder = (): string | undefined => Deno.env.get(variable) || 
 const kept = new Map<string, Promise<ModelFiles>>();
 
 /**
- * Finds a model by its file's name, and reads it with everything that MuJoCo could include from the same folder; once per
- * process.
+ * Finds a model by its file's name, and reads it with what it includes; once per process. Other files are found by the names
+ * that it has for them, and read when it is compiled; textures are left out.
  *
  * Two habits of old files that MuJoCo refuses today are mended: `apirate`, and a top-level `<default>` with a name.
  *
- * @throws {Error} If no folder is named, it cannot be read, has no such file, or more than a GiB of models.
+ * @throws {Error} If no folder is named, it cannot be read, or it has no such file.
  */
 export function readModelFiles(task: string, name: string): Promise<ModelFiles> {
   const key = `${modelsFolder()}\n${name}`;
@@ -38,17 +36,23 @@ export function readModelFiles(task: string, name: string): Promise<ModelFiles> 
 async function read(task: string, name: string): Promise<ModelFiles> {
   const { folder, paths } = await list(task);
   const main = find(task, folder, paths, name);
-  const files = new Map<string, Uint8Array>();
-  let bytes = 0;
-  for (const path of paths.filter((path) => readable.test(path))) {
-    const content = await Deno.readFile(`${folder}/${path}`);
-    bytes += content.length;
-    if (bytes > mostBytes) {
-      throw new Error(`Cannot load ${task}: ${folder} has more than 1 GiB of models; name a folder nearer to ${main}`);
+  const byName = Map.groupBy(paths, (path) => path.split("/").at(-1)!);
+  const texts = new Map<string, string>();
+  const binaries = new Set<string>();
+  const toRead = [main];
+  for (const path of toRead) {
+    if (texts.has(path)) continue;
+    const text = mend(await Deno.readTextFile(`${folder}/${path}`));
+    texts.set(path, text);
+    const solid = text.replace(/<!--[^]*?-->|<texture\b[^>]*>/g, "");
+    for (const [, file] of solid.matchAll(/\sfile\s*=\s*["']([^"']+)["']/g)) {
+      for (const found of byName.get(file.split("/").at(-1)!) ?? []) {
+        if (/\.xml$/i.test(found)) toRead.push(found);
+        else binaries.add(found);
+      }
     }
-    files.set(path, path.toLowerCase().endsWith(".xml") ? mend(content) : content);
   }
-  return { origin: folder, main, files };
+  return { origin: folder, main, texts, binaries: [...binaries] };
 }
 
 /** The text of a file by its name, from the same folder. */
@@ -89,10 +93,10 @@ function find(task: string, folder: string, paths: readonly string[], name: stri
 }
 
 /** What MuJoCo 3 needs of files for MuJoCo 2: no `apirate`, and no name on a top-level `<default>`. */
-function mend(content: Uint8Array): Uint8Array {
+function mend(text: string): string {
   let depth = 0; // Of <default> in <default>.
   let wrapped = false;
-  const text = new TextDecoder().decode(content).replace(
+  return text.replace(
     /<!--[^]*?-->|\sapirate\s*=\s*"[^"]*"|<default\b[^>]*>|<\/default\s*>/g,
     (part) => {
       if (part.startsWith("<!--")) return part;
@@ -104,5 +108,4 @@ function mend(content: Uint8Array): Uint8Array {
       return wrapped ? `<default>${part}` : part;
     },
   );
-  return new TextEncoder().encode(text);
 }

@@ -1,9 +1,9 @@
 /**
  * Maze2d: a ball that is rewarded for every step near the goal of a maze. It never terminates.
  *
- * Source: D4RL's maze2d-{umaze,medium,large}, version 1 (Fu et al. 2020, arXiv 2004.07219). Positions are in cells, a cell
- * 1 m wide. Observation: position and velocity. Reward per step: sparse, 1 within 0.5 of the goal; dense,
- * `exp(-distance)`.
+ * Source: D4RL's maze2d-{umaze,medium,large}, of which version 0 has shorter episodes (Fu et al. 2020, arXiv 2004.07219).
+ * Positions are in cells, a cell 1 m wide. Observation: position and velocity. Reward per step: sparse, 1 within 0.5 of the
+ * goal; dense, `exp(-distance)`.
  *
  * @module
  */
@@ -12,7 +12,10 @@ import { addNormal, addUniform, type TaskDefinition } from "./environment.ts";
 import { type MazeSize, pointMazes } from "./maze.ts";
 import { geomMargin } from "./mjcf.ts";
 
-const maxSteps: Record<MazeSize, number> = { umaze: 300, medium: 600, large: 800 };
+const maxSteps = {
+  v0: { umaze: 150, medium: 250, large: 600 },
+  v1: { umaze: 300, medium: 600, large: 800 },
+};
 
 /** Reward of being at `(x, y)` with a goal. */
 export function pointMazeReward(x: number, y: number, goal: ArrayLike<number>, kind: "sparse" | "dense"): number {
@@ -20,8 +23,8 @@ export function pointMazeReward(x: number, y: number, goal: ArrayLike<number>, k
   return kind === "dense" ? Math.exp(-distance) : distance <= 0.5 ? 1 : 0;
 }
 
-/** The Maze2d task of a size and kind of reward. */
-export function pointMaze(size: MazeSize, kind: "sparse" | "dense"): TaskDefinition {
+/** The Maze2d task of a size, kind of reward and version. */
+export function pointMaze(size: MazeSize, kind: "sparse" | "dense", version: "v0" | "v1" = "v1"): TaskDefinition {
   const maze = pointMazes[size];
   const walls = maze.rows.flatMap((row, i) =>
     [...row].flatMap((mark, j) =>
@@ -29,12 +32,12 @@ export function pointMaze(size: MazeSize, kind: "sparse" | "dense"): TaskDefinit
     )
   );
   return {
-    name: `maze2d-${size}${kind === "dense" ? "-dense" : ""}-v1`,
+    name: `maze2d-${size}${kind === "dense" ? "-dense" : ""}-${version}`,
     module: import.meta.url,
     observationDim: 4,
     actionDim: 2,
     frameSkip: 1,
-    maxEpisodeSteps: maxSteps[size],
+    maxEpisodeSteps: maxSteps[version][size],
     xml: (physics) =>
       `<mujoco model="maze2d-${size}">
   <option integrator="Euler" timestep="0.01" gravity="0 0 0" iterations="20"/>

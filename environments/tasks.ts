@@ -4,20 +4,18 @@
  * @module
  */
 
-import { closest } from "fastest-levenshtein";
 import { adroitTasks } from "./adroit.ts";
 import { ant } from "./ant.ts";
 import { antMaze } from "./ant_maze.ts";
 import type { FileTask, TaskDefinition } from "./environment.ts";
 import { halfCheetah } from "./half_cheetah.ts";
 import { hopper } from "./hopper.ts";
+import { readId } from "./ids.ts";
 import { kitchenTasks } from "./kitchen.ts";
-import type { MazeSize } from "./maze.ts";
+import { mazeSizes } from "./maze.ts";
 import { modelsFolder } from "./model_files.ts";
 import { pointMaze } from "./point_maze.ts";
 import { walker2d } from "./walker2d.ts";
-
-const sizes: readonly MazeSize[] = ["umaze", "medium", "large"];
 
 /** Tasks with models of this package, by name. */
 export const tasks: Readonly<Record<string, TaskDefinition>> = Object.fromEntries(
@@ -26,8 +24,12 @@ export const tasks: Readonly<Record<string, TaskDefinition>> = Object.fromEntrie
     hopper,
     walker2d,
     ant,
-    ...sizes.flatMap((size) => (["v0", "v2"] as const).map((version) => antMaze(size, version))),
-    ...sizes.flatMap((size) => (["sparse", "dense"] as const).map((kind) => pointMaze(size, kind))),
+    ...mazeSizes.flatMap((size) => (["v0", "v2"] as const).map((version) => antMaze(size, version))),
+    ...mazeSizes.flatMap((size) =>
+      (["sparse", "dense"] as const).flatMap((kind) =>
+        (["v0", "v1"] as const).map((version) => pointMaze(size, kind, version))
+      )
+    ),
   ].map((task) => [task.name, task]),
 );
 
@@ -37,8 +39,9 @@ export const fileTasks: Readonly<Record<string, FileTask>> = Object.fromEntries(
 );
 
 /**
- * The task of a dataset or environment id: `hopper`, `hopper-medium-v2`, `antmaze-umaze-diverse-v2`, `pen-human-v1`,
- * `maze2d-large-dense-v1`, and all of these with `-local` for their version.
+ * The task of a dataset or environment id, see {@linkcode readId}: `hopper`, `hopper-medium-v2`, `antmaze-umaze-diverse-v2`,
+ * `pen-human-v1`, `maze2d-large-dense-v1`, all of these with `local` for their version, and Gymnasium's `Hopper-v4`, which
+ * stands for that physics too.
  *
  * @throws {RangeError} If there is no such task; for Kitchen and Adroit also if `D4RL_MODELS_DIR` names no folder of their models.
  */
@@ -57,17 +60,7 @@ export function findTask(id: string): TaskDefinition | FileTask {
  * @throws {RangeError} If there is no such task.
  */
 export function knownTask(id: string): TaskDefinition | FileTask {
-  const [family, ...words] = id.split("-");
-  const versioned = (fallback: string) => words.find((word) => /^v\d$/.test(word)) ?? fallback;
-  const name = family === "antmaze"
-    ? `antmaze-${words[0]}-${versioned("v2")}`
-    : family === "maze2d"
-    ? `maze2d-${words[0]}${words.includes("dense") ? "-dense" : ""}-v1`
-    : family === "kitchen"
-    ? `kitchen-${words[0]}`
-    : family;
-  const task = tasks[name] ?? fileTasks[name];
-  if (task) return task;
-  const names = Object.keys({ ...tasks, ...fileTasks });
-  throw new RangeError(`Cannot find task "${id}": unknown task; did you mean "${closest(name, names)}"?`);
+  const { task: name, physics } = readId(id);
+  const task = tasks[name];
+  return task && physics !== "d4rl" ? { ...task, physics } : task ?? fileTasks[name];
 }

@@ -1,6 +1,13 @@
-import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ndarray } from "../../algorithms/engine/array.ts";
-import { createEnvironment, findTask, hopper, normalizedScore, playEpisodes } from "../../environments/mod.ts";
+import {
+  createEnvironment,
+  type Environment,
+  findTask,
+  hopper,
+  type Physics,
+  playEpisodes,
+} from "../../environments/mod.ts";
 
 Deno.test("hopper gives the same episode for the same seed, another for another", async () => {
   using env = await createEnvironment(hopper, "d4rl");
@@ -12,6 +19,29 @@ Deno.test("hopper gives the same episode for the same seed, another for another"
   const first = run(1);
   assertEquals(run(1), first);
   assert(run(2).some((x, i) => x !== first[i]));
+});
+
+Deno.test("reset() without a seed gives a new start each time, a stream of the last seed's", async () => {
+  for (const id of ["hopper", "antmaze-umaze-v2", "maze2d-large-v1"]) {
+    using env = await createEnvironment(findTask(id));
+    using other = await createEnvironment(findTask(id));
+    const starts = (of: Environment, seed?: number) => [`${of.reset(seed)}`, `${of.reset()}`, `${of.reset()}`];
+    const chance = starts(env);
+    assertEquals(new Set([...chance, ...starts(other)]).size, 6); // As in Gymnasium, never seeded: by chance.
+    const stream = starts(env, 3);
+    assertEquals(new Set(stream).size, 3);
+    assertEquals(starts(other, 3), stream);
+    assert(starts(other, 4).every((start) => !stream.includes(start)));
+    assertEquals(`${env.reset(3)}`, stream[0]);
+    for (const seed of [1.5, -1, NaN, 2 ** 53, null as never]) {
+      assertThrows(() => env.reset(seed), RangeError, `seed must be an integer from 0 on, current value is ${seed}`);
+    }
+  }
+});
+
+Deno.test("createEnvironment() knows three physics", async () => {
+  const unknown = createEnvironment(hopper, "D4RL" as Physics);
+  await assertRejects(() => unknown, RangeError, "physics must be one of d4rl, v4, stock, current value is D4RL");
 });
 
 Deno.test("hopper terminates when it falls and truncates at 1000 steps", async () => {
@@ -59,27 +89,4 @@ Deno.test("playEpisodes() sums each episode's rewards until its end", async () =
     }
     assertEquals([sum, steps], [episodeReturn, length]);
   }
-});
-
-Deno.test("normalizedScore() is 0 at random and 100 at expert returns, and names what it knows", () => {
-  assertAlmostEquals(normalizedScore("hopper-medium-v2", -20.272305), 0);
-  assertAlmostEquals(normalizedScore("walker2d-expert-v2", 4592.3), 100);
-  assertAlmostEquals(normalizedScore("maze2d-large-v1", 273.99), 100);
-  assertAlmostEquals(normalizedScore("maze2d-large-dense-v1", 303.4857382709002), 100);
-  assertAlmostEquals(normalizedScore("antmaze-umaze-diverse-v2", 0.5), 50);
-  assertThrows(() => normalizedScore("chess-v0", 1), RangeError, "family must be one of halfcheetah, hopper");
-});
-
-Deno.test("findTask() knows datasets, versions and environments", () => {
-  const names = {
-    "hopper": "hopper",
-    "hopper-medium-expert-v2": "hopper",
-    "halfcheetah-medium-replay-local": "halfcheetah",
-    "antmaze-umaze-diverse-v0": "antmaze-umaze-v0",
-    "antmaze-large-play-v2": "antmaze-large-v2",
-    "maze2d-medium-dense-v1": "maze2d-medium-dense-v1",
-    "maze2d-umaze-local": "maze2d-umaze-v1",
-  };
-  for (const [id, name] of Object.entries(names)) assertEquals(findTask(id).name, name);
-  assertThrows(() => findTask("walker-medium-v2"), RangeError, 'did you mean "walker2d"?');
 });

@@ -7,6 +7,7 @@ import {
   hopper,
   type Physics,
   type TaskDefinition,
+  tasks,
   walker2d,
 } from "../../environments/mod.ts";
 import exactGolden from "../golden/mujoco_2.2.2_steps.json" with { type: "json" };
@@ -111,6 +112,20 @@ Deno.test("robots weigh what they did in each MuJoCo", async () => {
           row(mass.slice(1).map((_, b) => Math.max(...inertia.slice(3 * b + 3, 3 * b + 6))))
         }`,
       );
+    }
+  }
+});
+
+Deno.test("a start's quaternion has length 1, as MuJoCo made it before, but in stock physics", async () => {
+  for (const [task, first] of [[ant, 1], [tasks["antmaze-umaze-v2"], 3]] as const) {
+    for (const physics of ["d4rl", "v4", "stock"] as const) {
+      using env = await createEnvironment(task, physics);
+      const lengths = Array.from(
+        { length: 20 },
+        (_, seed) => Math.hypot(...env.reset(seed).subarray(first, first + 4)),
+      );
+      const off = Math.max(...lengths.map((length) => Math.abs(length - 1)));
+      assert(physics === "stock" ? off > 1e-2 : off < 1e-12, `${physics}: ${off}`);
     }
   }
 });
