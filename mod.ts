@@ -45,6 +45,7 @@ export { evaluate, type Score } from "./environments/evaluate.ts";
 export { bc } from "./algorithms/bc.ts";
 export { diffusionQl } from "./algorithms/diffusion_ql.ts";
 export { dqlKl, dtql } from "./algorithms/dtql/mod.ts";
+export { fql } from "./algorithms/fql.ts";
 export { iql } from "./algorithms/iql.ts";
 export { rebrac } from "./algorithms/rebrac.ts";
 export { behaviourSampling, srpo } from "./algorithms/srpo/mod.ts";

@@ -7,6 +7,7 @@
 export { bc, type BcConfig } from "./bc.ts";
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
+export { fql, type FqlConfig } from "./fql.ts";
 export { iql, type IqlConfig } from "./iql.ts";
 export * from "./core/mod.ts";
 export * from "./engine/mod.ts";

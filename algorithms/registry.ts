@@ -8,6 +8,7 @@ import { bc } from "./bc.ts";
 import type { AnyAlgorithm } from "./core/agent.ts";
 import { diffusionQl } from "./diffusion_ql.ts";
 import { dqlKl, dtql } from "./dtql/mod.ts";
+import { fql } from "./fql.ts";
 import { iql } from "./iql.ts";
 import { avPbc, dbc, pbc, sdwObd } from "./offline_behavior_distillation/mod.ts";
 import { rebrac } from "./rebrac.ts";
@@ -21,6 +22,7 @@ export const registry = {
   diffusion_ql: diffusionQl,
   srpo,
   behaviour_sampling: behaviourSampling,
+  fql,
   iql,
   bc,
   td3_bc: td3Bc,
