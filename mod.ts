@@ -49,6 +49,7 @@ export { fql } from "./algorithms/fql.ts";
 export { iql } from "./algorithms/iql.ts";
 export { rebrac } from "./algorithms/rebrac.ts";
 export { behaviourSampling, srpo } from "./algorithms/srpo/mod.ts";
+export { sscp } from "./algorithms/sscp.ts";
 export { td3Bc } from "./algorithms/td3_bc.ts";
 export { registry } from "./algorithms/registry.ts";
 export type { Agent, AgentState, Algorithm, AnyAlgorithm, Batch, Spec } from "./algorithms/core/agent.ts";

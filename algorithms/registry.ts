@@ -13,6 +13,7 @@ import { iql } from "./iql.ts";
 import { avPbc, dbc, pbc, sdwObd } from "./offline_behavior_distillation/mod.ts";
 import { rebrac } from "./rebrac.ts";
 import { behaviourSampling, srpo } from "./srpo/mod.ts";
+import { sscp } from "./sscp.ts";
 import { td3Bc } from "./td3_bc.ts";
 
 /** Algorithms by the names of the command line and of folders. */
@@ -23,6 +24,7 @@ export const registry = {
   srpo,
   behaviour_sampling: behaviourSampling,
   fql,
+  sscp,
   iql,
   bc,
   td3_bc: td3Bc,
