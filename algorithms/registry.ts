@@ -5,6 +5,7 @@
  */
 
 import { bc } from "./bc.ts";
+import { consistencyAc, cpql } from "./consistency_ac.ts";
 import type { AnyAlgorithm } from "./core/agent.ts";
 import { diffusionQl } from "./diffusion_ql.ts";
 import { dqlKl, dtql } from "./dtql/mod.ts";
@@ -25,6 +26,8 @@ export const registry = {
   behaviour_sampling: behaviourSampling,
   fql,
   sscp,
+  consistency_ac: consistencyAc,
+  cpql,
   iql,
   bc,
   td3_bc: td3Bc,
