@@ -5,6 +5,7 @@
  */
 
 export { bc, type BcConfig } from "./bc.ts";
+export { bfq, type BfqConfig } from "./bfq.ts";
 export { consistencyAc, type ConsistencyAcConfig, cpql } from "./consistency_ac.ts";
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";

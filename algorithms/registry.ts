@@ -5,6 +5,7 @@
  */
 
 import { bc } from "./bc.ts";
+import { bfq } from "./bfq.ts";
 import { consistencyAc, cpql } from "./consistency_ac.ts";
 import type { AnyAlgorithm } from "./core/agent.ts";
 import { diffusionQl } from "./diffusion_ql.ts";
@@ -28,6 +29,7 @@ export const registry = {
   sscp,
   consistency_ac: consistencyAc,
   cpql,
+  bfq,
   iql,
   bc,
   td3_bc: td3Bc,

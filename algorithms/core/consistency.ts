@@ -9,6 +9,7 @@
 
 import { column, type NdArray, ndarray } from "../engine/array.ts";
 import { edmDefaults, edmLevels } from "./edm.ts";
+import { sinusoidalRates } from "./nn.ts";
 
 const { sigmaMin, sigmaData } = edmDefaults;
 
@@ -66,7 +67,6 @@ export function consistencyLevels(
 
 /** {@linkcode sinusoidalEmbedding} of one number in float64. */
 function embed(x: number, dim: number): number[] {
-  const half = dim / 2;
-  const angles = Array.from({ length: half }, (_, i) => x * Math.exp(-i * Math.log(10_000) / (half - 1)));
+  const angles = sinusoidalRates(dim).map((rate) => x * rate);
   return [...angles.map(Math.sin), ...angles.map(Math.cos)];
 }

@@ -56,13 +56,13 @@ export function mish(x: Tensor): Tensor {
   return mishOp(x);
 }
 
-const mishOp = withGradient(
-  ([x]) => mishParts(x).y,
-  (dy, [x]) => {
-    const { s, t, y } = mishParts(x); // The compiler shares these with the forward pass.
-    return tf.mul(dy, tf.add(t, tf.mul(s, tf.sub(x, tf.mul(t, y))))); // t + x (1 - t^2) s
-  },
-);
+/** The derivative of {@linkcode mish}, elementwise. */
+export function mishSlope(x: Tensor): Tensor {
+  const { s, t, y } = mishParts(x); // The compiler shares these with mish itself.
+  return tf.add(t, tf.mul(s, tf.sub(x, tf.mul(t, y)))); // t + x (1 - t^2) s
+}
+
+const mishOp = withGradient(([x]) => mishParts(x).y, (dy, [x]) => tf.mul(dy, mishSlope(x)));
 
 // 2 sqrt(2 / pi) and the weight of the cube.
 const [geluScale, geluCube] = [2 * Math.sqrt(2 / Math.PI), 0.044715];
@@ -131,10 +131,14 @@ export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor
  * @returns `[batch, dim]`.
  */
 export function sinusoidalEmbedding(x: Tensor, dim: number): Tensor {
-  const half = dim / 2;
-  const frequencies = Array.from({ length: half }, (_, i) => Math.exp(-i * Math.log(10000) / (half - 1)));
-  const angles = tf.mul(x, tf.tensor2d(frequencies, [1, half]));
+  const angles = tf.mul(x, tf.tensor2d(sinusoidalRates(dim), [1, dim / 2]));
   return tf.concat([tf.sin(angles), tf.cos(angles)], 1);
+}
+
+/** The frequencies of {@linkcode sinusoidalEmbedding}, half as many as its size. */
+export function sinusoidalRates(dim: number): number[] {
+  const half = dim / 2;
+  return Array.from({ length: half }, (_, i) => Math.exp(-i * Math.log(10000) / (half - 1)));
 }
 
 /**

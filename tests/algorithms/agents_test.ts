@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import type { Agent, AgentState, Spec } from "../../algorithms/core/agent.ts";
+import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
@@ -8,6 +8,7 @@ import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { algorithms } from "../../results/cell.ts";
+import { registry } from "../../algorithms/registry.ts";
 import { hasWebGpu } from "../processes.ts";
 
 const spec: Spec = {
@@ -42,12 +43,12 @@ async function train(agent: Agent, updates: number, from?: AgentState) {
   return { state, metrics };
 }
 
-for (const [name, algorithm] of Object.entries(algorithms)) {
+const all: Record<string, AnyAlgorithm> = { ...algorithms, ...registry };
+for (const [name, algorithm] of Object.entries(all)) {
   const small: Record<string, unknown> = { hidden: 16, batchSize: rows, updates: 100 };
-  if ("pretrainUpdates" in algorithm.defaults) Object.assign(small, { pretrainUpdates: 2, diffusionHidden: 16 });
-  if ("behaviourUpdates" in algorithm.defaults) {
-    Object.assign(small, { behaviourUpdates: 2, criticUpdates: 2, behaviourHidden: 16, blocks: 2 });
-  }
+  for (const phase of algorithm.phases ?? []) small[phase] = 2;
+  if ("pretrainUpdates" in algorithm.defaults) small.diffusionHidden = 16;
+  if ("behaviourUpdates" in algorithm.defaults) Object.assign(small, { behaviourHidden: 16, blocks: 2 });
   if (name === "srpo_toy") small.hidden = 80;
   if (name === "stitching") {
     delete small.hidden;
