@@ -43,11 +43,15 @@ export { evaluate, type Score } from "./environments/evaluate.ts";
 
 // Algorithms.
 export { bc } from "./algorithms/bc.ts";
+export { bfq } from "./algorithms/bfq.ts";
+export { consistencyAc, cpql } from "./algorithms/consistency_ac.ts";
 export { diffusionQl } from "./algorithms/diffusion_ql.ts";
 export { dqlKl, dtql } from "./algorithms/dtql/mod.ts";
+export { fql } from "./algorithms/fql.ts";
 export { iql } from "./algorithms/iql.ts";
 export { rebrac } from "./algorithms/rebrac.ts";
 export { behaviourSampling, srpo } from "./algorithms/srpo/mod.ts";
+export { sscp } from "./algorithms/sscp.ts";
 export { td3Bc } from "./algorithms/td3_bc.ts";
 export { registry } from "./algorithms/registry.ts";
 export type { Agent, AgentState, Algorithm, AnyAlgorithm, Batch, Spec } from "./algorithms/core/agent.ts";

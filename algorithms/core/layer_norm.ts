@@ -17,18 +17,6 @@ export interface LayerNorm<L = Tensor> {
   shift: L;
 }
 
-const layerNormEpsilon = 1e-5; // PyTorch's default.
-
-/** `[normalized scale + shift, mean, inverse standard deviation]` of the rows of `x`. */
-const layerNormParts = ([x, scale, shift]: Tensor[]): Tensor[] => {
-  const traced = tracedLayerNormalization(x, scale, shift, layerNormEpsilon);
-  if (traced) return traced;
-  const mean = tf.mean(x, 1, true);
-  const centred = tf.sub(x, mean);
-  const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), layerNormEpsilon));
-  return [tf.add(tf.mul(tf.mul(centred, inverse), scale), shift), mean, inverse];
-};
-
 const rowMean = (x: Tensor, weight: Tensor) =>
   tf.matMul(x as tf.Tensor2D, tf.reshape(tf.div(weight, x.shape[1]!), [-1, 1]) as tf.Tensor2D);
 
@@ -41,43 +29,66 @@ const rowsScaled = withGradient(
   },
 );
 
-// With z the normalized rows and g = dy scale: dx = inverse (g - mean(g) - z mean(g z)), where means are products. [Ours]
-const layerNormOp = withGradient(
-  (xs) => layerNormParts(xs)[0],
-  (dy, xs) => {
-    const [x, scale] = xs;
-    const inverse = inverseDeviationOp(...xs);
-    const normalized = rowsScaled(x, meanOp(...xs), inverse);
-    const product = tf.mul(dy, normalized);
-    const centred = rowsScaled(tf.mul(dy, scale), rowMean(dy, scale), inverse);
-    const projection = tf.mul(inverse, rowMean(product, scale));
-    const dx = tf.sub(centred, rowsScaled(normalized, tf.zerosLike(projection), projection));
-    return [dx, sumRows(product), sumRows(dy)];
-  },
-);
+type Op = (...xs: Tensor[]) => Tensor;
 
-// The row statistics share the forward pass's operation and have gradients, so that LayerNorm has second derivatives.
-const meanOp = withGradient(
-  (xs) => layerNormParts(xs)[1],
-  (
-    dy,
-    [x, scale, shift],
-  ) => [tf.mul(tf.div(dy, x.shape[1]!), tf.onesLike(x)), tf.zerosLike(scale), tf.zerosLike(shift)],
-);
+/** LayerNorm's operation of `x, scale, shift` at one epsilon. */
+function createLayerNorm(epsilon: number): Op {
+  /** `[normalized scale + shift, mean, inverse standard deviation]` of the rows of `x`. */
+  const parts = ([x, scale, shift]: Tensor[]): Tensor[] => {
+    const traced = tracedLayerNormalization(x, scale, shift, epsilon);
+    if (traced) return traced;
+    const mean = tf.mean(x, 1, true);
+    const centred = tf.sub(x, mean);
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
+    return [tf.add(tf.mul(tf.mul(centred, inverse), scale), shift), mean, inverse];
+  };
 
-const inverseDeviationOp = withGradient(
-  (xs) => layerNormParts(xs)[2],
-  (dy, xs) => {
-    const [x, scale, shift] = xs;
-    const slope = tf.mul(dy, tf.pow(inverseDeviationOp(...xs), 3)); // d(1/sd)/dx = -(x - mean) / (n sd^3)
-    const dx = tf.mul(tf.sub(x, meanOp(...xs)), tf.div(slope, -x.shape[1]!));
-    return [dx, tf.zerosLike(scale), tf.zerosLike(shift)];
-  },
-);
+  // The row statistics share the forward pass's operation and have gradients, so that LayerNorm has second derivatives.
+  const meanOp = withGradient(
+    (xs) => parts(xs)[1],
+    (
+      dy,
+      [x, scale, shift],
+    ) => [tf.mul(tf.div(dy, x.shape[1]!), tf.onesLike(x)), tf.zerosLike(scale), tf.zerosLike(shift)],
+  );
 
-/** LayerNorm over the last axis of `[batch, n]`: biased variance, epsilon 1e-5 (Ba et al. 2016, arXiv 1607.06450). */
-export function layerNorm({ scale, shift }: LayerNorm, x: Tensor): Tensor {
-  return layerNormOp(x, scale, shift);
+  const inverseDeviationOp: Op = withGradient(
+    (xs) => parts(xs)[2],
+    (dy, xs) => {
+      const [x, scale, shift] = xs;
+      const slope = tf.mul(dy, tf.pow(inverseDeviationOp(...xs), 3)); // d(1/sd)/dx = -(x - mean) / (n sd^3)
+      const dx = tf.mul(tf.sub(x, meanOp(...xs)), tf.div(slope, -x.shape[1]!));
+      return [dx, tf.zerosLike(scale), tf.zerosLike(shift)];
+    },
+  );
+
+  // With z the normalized rows and g = dy scale: dx = inverse (g - mean(g) - z mean(g z)), where means are products. [Ours]
+  return withGradient(
+    (xs) => parts(xs)[0],
+    (dy, xs) => {
+      const [x, scale] = xs;
+      const inverse = inverseDeviationOp(...xs);
+      const normalized = rowsScaled(x, meanOp(...xs), inverse);
+      const product = tf.mul(dy, normalized);
+      const centred = rowsScaled(tf.mul(dy, scale), rowMean(dy, scale), inverse);
+      const projection = tf.mul(inverse, rowMean(product, scale));
+      const dx = tf.sub(centred, rowsScaled(normalized, tf.zerosLike(projection), projection));
+      return [dx, sumRows(product), sumRows(dy)];
+    },
+  );
+}
+
+const known = new Map<number, Op>();
+
+/**
+ * LayerNorm over the last axis of `[batch, n]`: biased variance (Ba et al. 2016, arXiv 1607.06450).
+ *
+ * @param epsilon Added to the variance: PyTorch's default, or 1e-6, that of Flax.
+ */
+export function layerNorm({ scale, shift }: LayerNorm, x: Tensor, epsilon = 1e-5): Tensor {
+  let op = known.get(epsilon);
+  if (!op) known.set(epsilon, op = createLayerNorm(epsilon));
+  return op(x, scale, shift);
 }
 
 /** Scale 1, shift 0. */

@@ -3,11 +3,12 @@
  *
  * A call of ONNX Runtime costs about 0.1 ms before it computes anything, ten times what a small network takes. This module writes
  * its own WebAssembly, under 500 bytes of it, so that a call is one function over weights that lie in the order in which they are read.
+ * Activations other than ReLU are loops of JavaScript between the layers.
  *
  * @module
  */
 
-import type { NdArray } from "../engine/array.ts";
+import { type NdArray, ndarray } from "../engine/array.ts";
 import type { Linear } from "./nn.ts";
 import type { Rng } from "./rng.ts";
 
@@ -69,8 +70,88 @@ export function createGaussianActor(
   };
 }
 
-/** A perceptron with ReLU between its layers, as {@linkcode mlp} computes it; its output is overwritten by the next call. */
-function createMlp(layers: readonly Linear<NdArray>[]): Actor {
+/** A policy of one pass that takes noise, for {@linkcode createNoiseActor}. */
+export interface NoisePolicy {
+  /** A perceptron on `[observation, noise]`, `[in, out]` weights; see {@linkcode arrangeInputs}. */
+  layers: readonly Linear<NdArray>[];
+  /** Between its layers. */
+  activation: Activation;
+  /** Factor of the noise in the action. */
+  skip: number;
+  /** Factor of the perceptron in the action. */
+  out: number;
+}
+
+/** One sample per call of a policy of noise `z`, `maxAction clip(skip z + out mlp([observation, z]))`, clipped to [-1, 1]. */
+export function createNoiseActor(
+  { layers, activation, skip, out }: NoisePolicy,
+  maxAction: number,
+  rng: Rng,
+): Actor {
+  const forward = createMlp(layers, activation);
+  const noise = new Float32Array(layers[layers.length - 1].weight.shape[1]);
+  const observationDim = layers[0].weight.shape[0] - noise.length;
+  const input = new Float32Array(observationDim + noise.length);
+  return (observation) => {
+    rng.fillNormal(noise);
+    for (let i = 0; i < observationDim; i++) input[i] = observation[i];
+    input.set(noise, observationDim);
+    const action = forward(input);
+    for (let i = 0; i < action.length; i++) {
+      action[i] = maxAction * Math.min(Math.max(skip * noise[i] + out * action[i], -1), 1);
+    }
+    return action;
+  };
+}
+
+/** Inputs of a layer, from a row of its weights on: `count` that are kept, each times `factor` (1 unless given), or fixed `values`. */
+export type InputPart = { from: number; count: number; factor?: number } | { from: number; values: ArrayLike<number> };
+
+/**
+ * A layer whose kept inputs stand in the order of `parts`, and whose fixed ones are added to its bias.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { arrangeInputs } from "./mlp_actor.ts";
+ * import { ndarray } from "../engine/array.ts";
+ * const layer = { weight: ndarray([1, 2, 3], [3, 1]), bias: ndarray([10], [1]) };
+ * const { weight, bias } = arrangeInputs(layer, [{ from: 2, count: 1 }, { from: 1, values: [5] }, { from: 0, count: 1 }]);
+ * assertEquals([...weight.data, ...bias.data], [3, 1, 20]);
+ * ```
+ */
+export function arrangeInputs({ weight, bias }: Linear<NdArray>, parts: readonly InputPart[]): Linear<NdArray> {
+  const outputs = weight.shape[1];
+  const kept: number[] = [];
+  const sums = Float64Array.from(bias.data);
+  for (const part of parts) {
+    const rows = "values" in part ? part.values.length : part.count;
+    for (let i = 0; i < rows; i++) {
+      const row = weight.data.subarray((part.from + i) * outputs, (part.from + i + 1) * outputs);
+      if ("values" in part) row.forEach((w, o) => sums[o] += part.values[i] * w);
+      else row.forEach((w) => kept.push((part.factor ?? 1) * w));
+    }
+  }
+  return { weight: ndarray(kept, [kept.length / outputs, outputs]), bias: ndarray(Float32Array.from(sums), [outputs]) };
+}
+
+/** What stands between the layers of {@linkcode createMlp}. */
+export type Activation = "relu" | "gelu" | "mish";
+
+const activations: Readonly<Record<Exclude<Activation, "relu">, (x: number) => number>> = {
+  gelu: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * x * (1 + 0.044715 * x * x))),
+  mish: (x) => {
+    const e = Math.exp(Math.min(x, 30)), n = e * (e + 2); // tanh(ln(1 + e)) = n / (n + 2)
+    return x * n / (n + 2);
+  },
+};
+
+/**
+ * A perceptron as {@linkcode mlp} computes it; its output is overwritten by the next call.
+ *
+ * @param activation Between the layers. @default "relu"
+ */
+export function createMlp(layers: readonly Linear<NdArray>[], activation: Activation = "relu"): Actor {
   const padded = (n: number) => Math.ceil(n / width) * width;
   const sizes = [layers[0].weight.shape[0], ...layers.map(({ weight }) => weight.shape[1])];
   let floats = 0;
@@ -98,12 +179,16 @@ function createMlp(layers: readonly Linear<NdArray>[]): Actor {
   const input = new Float32Array(memory.buffer, values[0], sizes[0]);
   const output = new Float32Array(memory.buffer, values[values.length - 1], sizes[sizes.length - 1]);
   const [count, last] = [layers.length, layers.length - 1];
+  const least = activation === "relu" ? 0 : -Infinity;
+  const curve = activation === "relu" ? undefined : activations[activation];
+  const hidden = sizes.slice(1).map((n, i) => new Float32Array(memory.buffer, values[i + 1], n));
   return (observation) => {
     for (let i = 0; i < input.length; i++) input[i] = observation[i];
     for (let i = 0; i < count; i++) {
       const { weights, bias } = places[i];
       const end = values[i + 1] + padded(sizes[i + 1]) * floatBytes;
-      layer(values[i], weights, bias, values[i + 1], sizes[i], end, i < last ? 0 : -Infinity);
+      layer(values[i], weights, bias, values[i + 1], sizes[i], end, i < last ? least : -Infinity);
+      if (curve && i < last) { for (let k = 0, y = hidden[i]; k < y.length; k++) y[k] = curve(y[k]); }
     }
     return output;
   };

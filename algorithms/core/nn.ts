@@ -56,11 +56,46 @@ export function mish(x: Tensor): Tensor {
   return mishOp(x);
 }
 
-const mishOp = withGradient(
-  ([x]) => mishParts(x).y,
+/** The derivative of {@linkcode mish}, elementwise. */
+export function mishSlope(x: Tensor): Tensor {
+  const { s, t, y } = mishParts(x); // The compiler shares these with mish itself.
+  return tf.add(t, tf.mul(s, tf.sub(x, tf.mul(t, y)))); // t + x (1 - t^2) s
+}
+
+const mishOp = withGradient(([x]) => mishParts(x).y, (dy, [x]) => tf.mul(dy, mishSlope(x)));
+
+// 2 sqrt(2 / pi) and the weight of the cube.
+const [geluScale, geluCube] = [2 * Math.sqrt(2 / Math.PI), 0.044715];
+
+/** `sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))`, by which GELU multiplies `x`. */
+const geluGate = (x: Tensor) => {
+  const square = tf.square(x);
+  return { square, gate: tf.sigmoid(tf.mul(x, tf.add(tf.mul(square, geluScale * geluCube), geluScale))) };
+};
+
+/**
+ * GELU in its tanh form, `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2` (Hendrycks & Gimpel 2016, arXiv 1606.08415), elementwise:
+ * JAX's default.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { gelu } from "./nn.ts";
+ * import { tf } from "../engine/tensor.ts";
+ * await tf.setBackend("cpu");
+ * assert(Math.abs(gelu(tf.scalar(1)).dataSync()[0] - 0.841192) < 1e-6);
+ * ```
+ */
+export function gelu(x: Tensor): Tensor {
+  return geluOp(x);
+}
+
+const geluOp = withGradient(
+  ([x]) => tf.mul(x, geluGate(x).gate),
   (dy, [x]) => {
-    const { s, t, y } = mishParts(x); // The compiler shares these with the forward pass.
-    return tf.mul(dy, tf.add(t, tf.mul(s, tf.sub(x, tf.mul(t, y))))); // t + x (1 - t^2) s
+    const { square, gate } = geluGate(x); // The compiler shares these with the forward pass.
+    const slope = tf.add(tf.mul(square, 3 * geluScale * geluCube), geluScale);
+    return tf.mul(dy, tf.mul(gate, tf.add(tf.mul(tf.mul(x, tf.sub(1, gate)), slope), 1))); // g + x g (1 - g) u'
   },
 );
 
@@ -96,10 +131,14 @@ export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor
  * @returns `[batch, dim]`.
  */
 export function sinusoidalEmbedding(x: Tensor, dim: number): Tensor {
-  const half = dim / 2;
-  const frequencies = Array.from({ length: half }, (_, i) => Math.exp(-i * Math.log(10000) / (half - 1)));
-  const angles = tf.mul(x, tf.tensor2d(frequencies, [1, half]));
+  const angles = tf.mul(x, tf.tensor2d(sinusoidalRates(dim), [1, dim / 2]));
   return tf.concat([tf.sin(angles), tf.cos(angles)], 1);
+}
+
+/** The frequencies of {@linkcode sinusoidalEmbedding}, half as many as its size. */
+export function sinusoidalRates(dim: number): number[] {
+  const half = dim / 2;
+  return Array.from({ length: half }, (_, i) => Math.exp(-i * Math.log(10000) / (half - 1)));
 }
 
 /**
@@ -123,6 +162,15 @@ export function initLinear(inputs: number, outputs: number, rng: Rng): Linear<Nd
 /** A stack of default Linears through `sizes`. */
 export function initMlp(sizes: readonly number[], rng: Rng): Linear<NdArray>[] {
   return sizes.slice(1).map((n, i) => initLinear(sizes[i], n, rng.child(`${i}`)));
+}
+
+/** A stack of affine maps through `sizes` with weights uniform in `±sqrt(6 / (inputs + outputs))` and zero biases (Glorot & Bengio 2010). */
+export function initGlorotMlp(sizes: readonly number[], rng: Rng): Linear<NdArray>[] {
+  return sizes.slice(1).map((outputs, i) => {
+    const [inputs, bound] = [sizes[i], Math.sqrt(6 / (sizes[i] + outputs))];
+    const weight = rng.child(`${i}`).fillUniform(new Float32Array(inputs * outputs)).map((u) => bound * (2 * u - 1));
+    return { weight: ndarray(weight, [inputs, outputs]), bias: ndarray(new Float32Array(outputs), [outputs]) };
+  });
 }
 
 /** An affine map with a random orthogonal weight (Saxe et al. 2013, gain 1) and zero bias. */

@@ -51,10 +51,9 @@ async function train(agent: Agent, updates: number, from?: AgentState) {
 
 for (const [name, algorithm] of Object.entries(algorithms)) {
   const small: Record<string, unknown> = { hidden: 16, batchSize: rows, updates: 100 };
-  if ("pretrainUpdates" in algorithm.defaults) Object.assign(small, { pretrainUpdates: 2, diffusionHidden: 16 });
-  if ("behaviourUpdates" in algorithm.defaults) {
-    Object.assign(small, { behaviourUpdates: 2, criticUpdates: 2, behaviourHidden: 16, blocks: 2 });
-  }
+  for (const phase of algorithm.phases ?? []) small[phase] = 2;
+  if ("pretrainUpdates" in algorithm.defaults) small.diffusionHidden = 16;
+  if ("behaviourUpdates" in algorithm.defaults) Object.assign(small, { behaviourHidden: 16, blocks: 2 });
   if (name === "srpo_toy") small.hidden = 80;
   if (name === "stitching") {
     delete small.hidden;
