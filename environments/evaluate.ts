@@ -11,7 +11,7 @@ import { type Progress, startProgress } from "../tools/progress.ts";
 import { createEnvironment } from "./environment.ts";
 import { type BatchPolicy, type Episode, evaluationSeed, playEpisodes } from "./episodes.ts";
 import type { Physics } from "./mjcf.ts";
-import { createPlayers, type Players, type PlayJob } from "./play.ts";
+import { createPlayers, playedBy, type Players, type PlayJob } from "./play.ts";
 import { normalizedScore } from "./scores.ts";
 import { findTask } from "./tasks.ts";
 
@@ -103,7 +103,7 @@ export async function evaluateWith(
     const played = typeof policy === "function"
       ? await playFunction(policy, task, physics, episodes, report)
       : await players.play(
-        playJob(policy, { ...options, task, physics, episodes, candidates }),
+        jobOf(policy, { ...options, task, physics, episodes, candidates }),
         policy.algorithm,
         report,
       );
@@ -123,11 +123,10 @@ export async function evaluateWith(
 
 type Given = Required<Pick<EvaluateOptions, "task" | "physics" | "episodes" | "candidates">>;
 
-function playJob(policy: Policy, given: Given & Pick<EvaluateOptions, "seed">): PlayJob {
+function jobOf(policy: Policy, given: Given & Pick<EvaluateOptions, "seed">): PlayJob {
   const { algorithm, config, spec, state } = policy;
   return {
-    ...(algorithm.module === undefined ? {} : { module: algorithm.module }),
-    name: algorithm.name,
+    ...playedBy(algorithm),
     config,
     spec,
     backend: currentBackend(),

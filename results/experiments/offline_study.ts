@@ -6,12 +6,12 @@
 
 import { ndarray } from "../../algorithms/engine/array.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
+import { playedBy, playJob } from "../../environments/play.ts";
 import { normalizedScore } from "../../environments/scores.ts";
 import { findTask } from "../../environments/tasks.ts";
 import { timeCalls } from "../../tools/timing.ts";
 import type { RuleResult } from "../cells/record.ts";
 import { agentTraining, type Study } from "../cells/study.ts";
-import { evaluateAgent } from "../scores/play.ts";
 import { waysToAct } from "../scores/sampling.ts";
 
 /** The study of algorithms that learn from transitions. */
@@ -39,7 +39,7 @@ export const offlineStudy: Study<null> = {
           const report = (running: number, step: number) =>
             step % 50 === 0 && onProgress(`evaluating, ${rule.label}, step ${step}, ${running} running`);
           const job = {
-            algorithm: way.algorithm.name,
+            ...playedBy(way.algorithm),
             config: way.config,
             spec,
             backend: cell.backend,
@@ -50,7 +50,7 @@ export const offlineStudy: Study<null> = {
             candidates,
             seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`,
           } as const;
-          const episodes = await evaluateAgent(job, report);
+          const episodes = await playJob(job, way.algorithm, report);
           const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
           const acting = rule.sampling ? way.algorithm.create(way.config, spec) : agent;
           const one = ndarray(new Float32Array(observationDim), [1, observationDim]);

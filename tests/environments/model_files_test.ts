@@ -3,7 +3,7 @@ import { createRng } from "../../algorithms/core/rng.ts";
 import { anglesOf, createEnvironment, type Environment, findTask, quaternionOf } from "../../environments/mod.ts";
 import { dtql } from "../../algorithms/dtql/mod.ts";
 import { readModelFiles } from "../../environments/model_files.ts";
-import { evaluateAgent } from "../../results/scores/play.ts";
+import { playedBy, playJob } from "../../environments/play.ts";
 
 // D4RL's own models are not ours to ship: these have their names, joints, actuators and file layout, and plain shapes.
 
@@ -378,9 +378,9 @@ Deno.test("tasks with model files are evaluated as all others, the same by any n
     for (const [task, observationDim, actionDim, count] of tasks) {
       const spec = { observationDim, actionDim, maxAction: 1 };
       const state = dtql.create(config, spec).init(createRng(task));
-      const job = { algorithm: "dtql", config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
+      const job = { ...playedBy(dtql), config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
       const play = (workers: number) =>
-        evaluateAgent({ ...job, episodes: count, candidates: 1, seed: "one" }, () => {}, workers);
+        playJob({ ...job, episodes: count, candidates: 1, seed: "one" }, dtql, () => {}, workers);
       const episodes = await play(2);
       assertEquals(episodes.length, count);
       assertEquals(episodes.every(({ episodeReturn, length }) => Number.isFinite(episodeReturn) && length > 0), true);

@@ -17,13 +17,13 @@ import { loadBehaviours, type MeanPolicy } from "../../../data/behaviours.ts";
 import { loadTransitions, observationStatistics } from "../../../data/d4rl.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
+import { playedBy, playJob } from "../../../environments/play.ts";
 import { normalizedScore } from "../../../environments/scores.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import type { RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
 import type { Study } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
-import { evaluateAgent } from "../../scores/play.ts";
 
 /** A cloned policy after some updates; errors are mean squares over states and action dimensions. */
 export interface DiagnosisPoint {
@@ -126,22 +126,26 @@ export const diagnosisStudy: Study<DiagnosisPoint[]> = {
               pivotalError: await error(state, visited),
               surroundingError: await error(state, beside),
             });
-            const episodes = await evaluateAgent({
-              algorithm: algorithm.name,
-              config,
-              spec,
-              backend: cell.backend,
-              state,
-              task: cell.task,
-              physics: "d4rl",
-              episodes: cell.evaluation.episodes,
-              candidates: 1,
-              seed: `${cell.task}/${cell.seed}/diagnosis`,
-            }, (running, step) => {
-              if (step % 50 === 0) {
-                onProgress(`evaluating ${name}, ${updates} updates, step ${step}, ${running} running`);
-              }
-            });
+            const episodes = await playJob(
+              {
+                ...playedBy(algorithm),
+                config,
+                spec,
+                backend: cell.backend,
+                state,
+                task: cell.task,
+                physics: "d4rl",
+                episodes: cell.evaluation.episodes,
+                candidates: 1,
+                seed: `${cell.task}/${cell.seed}/diagnosis`,
+              },
+              algorithm,
+              (running, step) => {
+                if (step % 50 === 0) {
+                  onProgress(`evaluating ${name}, ${updates} updates, step ${step}, ${running} running`);
+                }
+              },
+            );
             const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
             const rule = { id: name, label: `${stateSets[name]}, ${updates} updates`, setting: updates };
             rules.push({ rule, episodes, scores, actMs: 0 });

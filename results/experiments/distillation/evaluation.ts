@@ -29,12 +29,12 @@ import type { Dataset } from "../../../data/dataset.ts";
 import { writeHdf5 } from "../../../data/hdf5.ts";
 import { pairsArrays, pairsCsv } from "../../../data/pairs.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
+import { playedBy, playJob } from "../../../environments/play.ts";
 import { normalizedScore } from "../../../environments/scores.ts";
 import type { Cell } from "../../cells/cell.ts";
 import type { Rule, RuleResult } from "../../cells/record.ts";
 import type { Training } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
-import { evaluateAgent } from "../../scores/play.ts";
 import type { DistillationResult } from "./result.ts";
 import { writeAtomically } from "../../../tools/files.ts";
 import type { Teacher } from "./teacher.ts";
@@ -91,21 +91,25 @@ export async function evaluateDistillation(
     const name = cell.evaluation.setting as keyof typeof settingWords | undefined;
     return name ? { id, label: `${settingWords[name](config[name])}: ${label}`, setting: config[name] } : { id, label };
   };
-  const play = async (name: string, played: string, state: AgentState, settings: CommonConfig = config) => {
-    const episodes = await evaluateAgent({
-      algorithm: played,
-      config: settings,
-      spec,
-      backend: cell.backend,
-      state,
-      task: cell.task,
-      physics: "d4rl",
-      episodes: cell.evaluation.episodes,
-      candidates: 1,
-      seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${name}`,
-    }, (running, step) => {
-      if (step % 50 === 0) work.onProgress(`evaluating ${name}, step ${step}, ${running} running`);
-    });
+  const play = async (name: string, played: AnyAlgorithm, state: AgentState, settings: CommonConfig = config) => {
+    const episodes = await playJob(
+      {
+        ...playedBy(played),
+        config: settings,
+        spec,
+        backend: cell.backend,
+        state,
+        task: cell.task,
+        physics: "d4rl",
+        episodes: cell.evaluation.episodes,
+        candidates: 1,
+        seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${name}`,
+      },
+      played,
+      (running, step) => {
+        if (step % 50 === 0) work.onProgress(`evaluating ${name}, step ${step}, ${running} running`);
+      },
+    );
     return { episodes, scores: episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn)) };
   };
   const train = async (set: (k: number) => Pairs, name: string) => {
@@ -119,7 +123,7 @@ export async function evaluateDistillation(
   const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
   const addEach = async (id: string, label: string, policies: StudentArrays["policies"], settings = config) => {
     const parts = [];
-    for (const policy of policies) parts.push(await play(label, cell.algorithm, stateOf([policy]), settings));
+    for (const policy of policies) parts.push(await play(label, algorithm, stateOf([policy]), settings));
     const own = algorithm.create(settings, spec);
     const actMs = await timeCalls(() => own.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
     rules.push({
@@ -135,7 +139,7 @@ export async function evaluateDistillation(
   const together = stateOf(students);
   rules.push({
     rule: ruleOf("ensemble", `distilled pairs, ensemble of ${students.length}`),
-    ...await play("ensemble", cell.algorithm, together),
+    ...await play("ensemble", algorithm, together),
     actMs: await timeCalls(() => agent.act(together, one, 1, rng), 50, 200),
   });
   const random = (k: number) =>
@@ -158,7 +162,7 @@ export async function evaluateDistillation(
   const whole = await cloneData(work);
   rules.push({
     rule: ruleOf("whole", "BC of the whole data"),
-    ...await play("whole", "bc", whole.state, whole.config),
+    ...await play("whole", bc, whole.state, whole.config),
     actMs: await timeCalls(() => whole.agent.act(whole.state, one, 1, rng), 50, 200),
   });
   if (teacher) {

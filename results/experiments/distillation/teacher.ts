@@ -5,7 +5,7 @@
  */
 
 import { bc } from "../../../algorithms/bc.ts";
-import type { Agent, AgentState, Spec } from "../../../algorithms/core/agent.ts";
+import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
 import { compile } from "../../../algorithms/engine/compile.ts";
@@ -25,7 +25,7 @@ export interface Teacher {
   agent: Agent;
   state: AgentState;
   /** What an evaluation needs to play it. */
-  algorithm: "iql" | "bc";
+  algorithm: AnyAlgorithm;
   config: CommonConfig;
   value(observation: NdArray, action: NdArray): Promise<NdArray>;
 }
@@ -73,7 +73,7 @@ export async function trainTeacher(
   return {
     agent,
     state: { updates: config.updates, arrays },
-    algorithm: "iql",
+    algorithm: iql,
     config,
     async value(s, a) {
       const { value: { data, shape } } = await criticValue({ critic, s, a });
@@ -139,7 +139,7 @@ export async function importTeacher(path: string, spec: Spec): Promise<Teacher> 
   return {
     agent,
     state: { updates: 0, arrays: { policy: initTrained(policy) } },
-    algorithm: "bc",
+    algorithm: bc,
     config: bc.defaults,
     value: async (s, a) => (await importedValue({ critic, s, a })).value,
   };

@@ -8,9 +8,11 @@ import { bc, type BcConfig } from "../../../algorithms/bc.ts";
 import type { Algorithm } from "../../../algorithms/core/agent.ts";
 import { assertRange, type CommonConfig } from "../../../algorithms/core/config.ts";
 import {
+  createPlanner,
   dynamicsDefaults,
   type PlannerConfig,
   plannerDefaults,
+  type PlannerSpec,
   type StitchingConfig,
   stitchingDefaults,
 } from "../../../algorithms/stitching/mod.ts";
@@ -117,4 +119,32 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
   },
   presets: {},
   create: (config, spec) => bc.create(policyConfig(config), spec),
+};
+
+type PlannerPolicyConfig = PlannerConfig & CommonConfig;
+
+const asPolicy = () => new TypeError("Cannot use the planner as a policy of single steps: it plans over episodes");
+
+/** The planner as what plays: it remembers, so it starts anew with each episode. */
+export const plannerPolicy: Algorithm<PlannerPolicyConfig> = {
+  name: "planner",
+  module: import.meta.url,
+  acts: "one sample",
+  study: "stitching",
+  title: "Planner",
+  source: stitchingStudy.source,
+  defaults: { ...plannerDefaults, candidates: 1, rewardTransform: "none" },
+  presets: {},
+  create(config, spec) {
+    const planner = createPlanner(config, spec as PlannerSpec);
+    return {
+      init: planner.init,
+      update: () => Promise.reject(asPolicy()),
+      act: () => Promise.reject(asPolicy()),
+      startActing: planner.startActing,
+      exportPolicy() {
+        throw asPolicy();
+      },
+    };
+  },
 };

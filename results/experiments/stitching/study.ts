@@ -7,7 +7,9 @@
  */
 
 import { join } from "node:path";
-import type { Agent, AgentState } from "../../../algorithms/core/agent.ts";
+import { bc } from "../../../algorithms/bc.ts";
+import type { Agent, AgentState, AnyAlgorithm } from "../../../algorithms/core/agent.ts";
+import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import { column, type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
 import { sharedRows, takeRows } from "../../../algorithms/core/rows.ts";
@@ -39,6 +41,7 @@ import { loadDataset } from "../../../data/dataset.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
 import type { Episode } from "../../../environments/episodes.ts";
+import { playedBy, playJob } from "../../../environments/play.ts";
 import { normalizedScore } from "../../../environments/scores.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { timeCalls } from "../../../tools/timing.ts";
@@ -47,14 +50,20 @@ import type { Rule, RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
 import type { Study, Training } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
-import { evaluateAgent, type EvaluationJob } from "../../scores/play.ts";
 import {
   type CloningConfig,
+  plannerPolicy,
   policyConfig,
   stitchingStudy,
   type StitchingStudyConfig,
   studySettings,
 } from "./algorithm.ts";
+
+/** An algorithm and its settings. */
+interface Played {
+  algorithm: AnyAlgorithm;
+  config: CommonConfig;
+}
 
 /** What a stitching cell says beside its scores. */
 export interface StitchingResult {
@@ -155,18 +164,18 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
     { id: "both", label: "BC of generated and stitched data", policies: await clones("both", both.data, keptCount) },
   ];
   const rules: RuleResult[] = [];
-  const add = async (rule: Rule, jobs: Pick<EvaluationJob, "state" | "planner">[], actMs: number) => {
+  const add = async (rule: Rule, played: Played, states: readonly AgentState[], actMs: number) => {
     const { task, backend } = cell;
-    const own = { algorithm: "bc", config: policyConfig(config), spec };
-    const common = { ...own, backend, task, physics: "d4rl" as const, candidates: 1 };
+    const { algorithm, ...settings } = played;
+    const own = { ...playedBy(algorithm), ...settings, spec, backend, task, physics: "d4rl", candidates: 1 } as const;
     const episodes: Episode[] = [];
-    for (const [k, job] of jobs.entries()) {
+    for (const [k, state] of states.entries()) {
       const report = (running: number, step: number) =>
         step % 50 === 0 &&
-        onProgress(`evaluating ${rule.label}, ${k + 1} of ${jobs.length}, step ${step}, ${running} running`);
+        onProgress(`evaluating ${rule.label}, ${k + 1} of ${states.length}, step ${step}, ${running} running`);
       const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${rule.label}/${k + 1}`;
       episodes.push(
-        ...await evaluateAgent({ ...common, ...job, episodes: cell.evaluation.episodes, seed }, report),
+        ...await playJob({ ...own, state, episodes: cell.evaluation.episodes, seed }, algorithm, report),
       );
     }
     const scores = episodes.map(({ episodeReturn }) => normalizedScore(task, episodeReturn));
@@ -177,14 +186,16 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
   const plannerState = { updates: state.updates, arrays: { average: (state.arrays as PlannerArrays).average } };
   await add(
     { id: "planner", label: "planner" },
-    [{ state: plannerState, planner: { config: settings.planner, spec } }],
+    { algorithm: plannerPolicy, config: { ...plannerPolicy.defaults, ...settings.planner } },
+    [plannerState],
     await timeCalls(() => acts(one), settings.planner.context + 1, 20),
   );
   for (const { id, label, policies } of students) {
     const own = policies.map((arrays) => ({ updates: 0, arrays }));
     await add(
       { id, label },
-      own.map((state) => ({ state })),
+      { algorithm: bc, config: policyConfig(config) },
+      own,
       await timeCalls(() => agent.act(own[0], one, 1, rng), 50, 200),
     );
   }
