@@ -5,14 +5,19 @@
  */
 
 import { bc, type BcConfig } from "../../../algorithms/bc.ts";
-import type { Algorithm } from "../../../algorithms/core/agent.ts";
+import type { Agent, Algorithm } from "../../../algorithms/core/agent.ts";
 import { assertRange, type CommonConfig } from "../../../algorithms/core/config.ts";
 import {
   createPlanner,
+  createRelativePlanner,
   dynamicsDefaults,
+  type Planner,
   type PlannerConfig,
   plannerDefaults,
   type PlannerSpec,
+  type RelativePlannerConfig,
+  relativePlannerDefaults,
+  type RelativePlannerSpec,
   type StitchingConfig,
   stitchingDefaults,
 } from "../../../algorithms/stitching/mod.ts";
@@ -35,6 +40,8 @@ export interface CloningConfig {
 /** Settings of the study; what `planner`, `stitcher` and `cloning` leave out is the default. */
 export interface StitchingStudyConfig extends CommonConfig {
   planner: Partial<PlannerConfig>;
+  /** Settings of the planner of changes, which then takes the place of the published one; null for that one. */
+  changes: Partial<RelativePlannerConfig> | null;
   stitcher: Partial<StitchingConfig>;
   cloning: Partial<CloningConfig>;
   /** Rows of the dataset that are used, from its start; 0 for all. */
@@ -62,6 +69,7 @@ const radii: Readonly<Record<string, number>> = { hopper: 0.1, halfcheetah: 3, w
 /** The full settings of each part; updates and batches of the planner are the study's own. */
 export function studySettings(config: StitchingStudyConfig, task: string): {
   planner: PlannerConfig;
+  changes: RelativePlannerConfig | null;
   stitcher: StitchingConfig;
   cloning: CloningConfig;
 } {
@@ -79,6 +87,7 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
   }
   return {
     planner: { ...plannerDefaults, ...config.planner, updates, batchSize },
+    changes: config.changes && { ...relativePlannerDefaults, ...config.changes, updates, batchSize },
     stitcher: {
       ...stitchingDefaults,
       radius: radii[robot],
@@ -110,6 +119,7 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
     candidates: 1,
     rewardTransform: "none",
     planner: {},
+    changes: null,
     stitcher: {},
     cloning: {},
     rows: 0,
@@ -121,30 +131,40 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
   create: (config, spec) => bc.create(policyConfig(config), spec),
 };
 
-type PlannerPolicyConfig = PlannerConfig & CommonConfig;
+const asPolicy = () => new TypeError("Cannot use a planner as a policy of single steps: it plans over episodes");
 
-const asPolicy = () => new TypeError("Cannot use the planner as a policy of single steps: it plans over episodes");
+/** A planner as what plays: it remembers, so it starts anew with each episode. */
+function plannerAgent<B>({ init, startActing }: Planner<B>): Agent {
+  return {
+    init,
+    update: () => Promise.reject(asPolicy()),
+    act: () => Promise.reject(asPolicy()),
+    startActing,
+    exportPolicy() {
+      throw asPolicy();
+    },
+  };
+}
 
-/** The planner as what plays: it remembers, so it starts anew with each episode. */
-export const plannerPolicy: Algorithm<PlannerPolicyConfig> = {
+const played = { module: import.meta.url, acts: "one sample", study: "stitching", presets: {} } as const;
+const common = { candidates: 1, rewardTransform: "none" } as const;
+
+/** The published planner. */
+export const plannerPolicy: Algorithm<PlannerConfig & CommonConfig> = {
+  ...played,
   name: "planner",
-  module: import.meta.url,
-  acts: "one sample",
-  study: "stitching",
   title: "Planner",
   source: stitchingStudy.source,
-  defaults: { ...plannerDefaults, candidates: 1, rewardTransform: "none" },
-  presets: {},
-  create(config, spec) {
-    const planner = createPlanner(config, spec as PlannerSpec);
-    return {
-      init: planner.init,
-      update: () => Promise.reject(asPolicy()),
-      act: () => Promise.reject(asPolicy()),
-      startActing: planner.startActing,
-      exportPolicy() {
-        throw asPolicy();
-      },
-    };
-  },
+  defaults: { ...plannerDefaults, ...common },
+  create: (config, spec) => plannerAgent(createPlanner(config, spec as PlannerSpec)),
+};
+
+/** The planner of changes. */
+export const changesPolicy: Algorithm<RelativePlannerConfig & CommonConfig> = {
+  ...played,
+  name: "planner_of_changes",
+  title: "Planner of changes",
+  source: "ours, after Ajay et al. 2023, arXiv 2211.15657",
+  defaults: { ...relativePlannerDefaults, ...common },
+  create: (config, spec) => plannerAgent(createRelativePlanner(config, spec as RelativePlannerSpec)),
 };

@@ -8,7 +8,7 @@
 
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
-import type { Agent, AgentState, AnyAlgorithm } from "../../../algorithms/core/agent.ts";
+import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import { column, type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
@@ -24,8 +24,11 @@ import {
 import { treeLeaves } from "../../../algorithms/engine/tree.ts";
 import {
   createPlanner,
+  createRelativePlanner,
+  createRelativeWindows,
   createWindows,
   fitNormalizers,
+  fitRelative,
   generateTrajectories,
   keepAbove,
   type PassReport,
@@ -33,6 +36,8 @@ import {
   type PlannerArrays,
   plannerDefaults,
   type PlannerSpec,
+  type RelativePlannerArrays,
+  type RelativePlannerSpec,
   stitch,
   trajectoriesOf,
   trajectoryArrays,
@@ -51,6 +56,7 @@ import { keepStages } from "../../cells/stages.ts";
 import type { Study, Training } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
 import {
+  changesPolicy,
   type CloningConfig,
   plannerPolicy,
   policyConfig,
@@ -97,29 +103,78 @@ export const stitching: Study<StitchingResult> = {
     const dataset = await loadDataset(cell.dataset!);
     const offline = datasetTrajectories(dataset, config.rows);
     const { observationDim, actionDim } = offline.data;
-    const normalizers = fitNormalizers(offline.data);
-    const spec: PlannerSpec = { observationDim, actionDim, maxAction: 1, normalizers };
-    const planner = createPlanner(settings.planner, spec);
-    const drawBatch = createWindows(offline.data, offline.terminal, normalizers, settings.planner);
+    const used = preparePlanner(offline, { observationDim, actionDim, maxAction: 1 }, settings);
     return {
       updates: config.updates,
-      init: planner.init,
-      async update(state, batchRng, rng) {
-        const batch = drawBatch(config.batchSize, batchRng);
-        return { ...await planner.update(state, batch, rng), batch };
-      },
+      init: used.init,
+      update: used.update,
       evaluate: (state, rng, onProgress) =>
-        evaluateStitching({ cell, config, offline, spec, planner, state, folder, rng, onProgress }),
+        evaluateStitching({ cell, config, offline, used, state, folder, rng, onProgress }),
     };
   },
 };
+
+/** The planner that a cell uses: its training, its plans, and how it is played. */
+interface UsedPlanner
+  extends Pick<Training<unknown>, "init" | "update">, Pick<Planner, "startPlanning" | "startActing"> {
+  /** With what it knows of the data. */
+  spec: Spec;
+  played: Played;
+  /** What acts, of its arrays. */
+  acting(arrays: unknown): object;
+  /** Steps after which it acts on a full memory. */
+  context: number;
+}
+
+function preparePlanner(
+  { data, terminal }: TrajectorySet,
+  sizes: Spec,
+  { planner: published, changes }: ReturnType<typeof studySettings>,
+): UsedPlanner {
+  const training = <B extends object>(
+    planner: Planner<B>,
+    draw: (rows: number, rng: Rng) => B,
+    { batchSize }: { batchSize: number },
+  ): Pick<Training<unknown>, "update"> => ({
+    async update(state, batchRng, rng) {
+      const batch = draw(batchSize, batchRng);
+      return { ...await planner.update(state, batch, rng), batch };
+    },
+  });
+  if (changes) {
+    const statistics = fitRelative(data, terminal, changes);
+    const spec: RelativePlannerSpec = { ...sizes, statistics };
+    const planner = createRelativePlanner(changes, spec);
+    return {
+      ...planner,
+      ...training(planner, createRelativeWindows(data, terminal, statistics, changes), changes),
+      spec,
+      played: { algorithm: changesPolicy, config: { ...changesPolicy.defaults, ...changes } as CommonConfig },
+      acting(arrays) {
+        const { average, inverse: { params } } = arrays as RelativePlannerArrays;
+        return { average, inverse: { params } };
+      },
+      context: changes.context,
+    };
+  }
+  const normalizers = fitNormalizers(data);
+  const spec: PlannerSpec = { ...sizes, normalizers };
+  const planner = createPlanner(published, spec);
+  return {
+    ...planner,
+    ...training(planner, createWindows(data, terminal, normalizers, published), published),
+    spec,
+    played: { algorithm: plannerPolicy, config: { ...plannerPolicy.defaults, ...published } as CommonConfig },
+    acting: (arrays) => ({ average: (arrays as PlannerArrays).average }),
+    context: published.context,
+  };
+}
 
 interface Work {
   cell: Cell;
   config: StitchingStudyConfig;
   offline: TrajectorySet;
-  spec: PlannerSpec;
-  planner: Planner;
+  used: UsedPlanner;
   state: AgentState;
   folder: string;
   rng: Rng;
@@ -127,7 +182,8 @@ interface Work {
 }
 
 async function evaluateStitching(work: Work): ReturnType<Training<StitchingResult>["evaluate"]> {
-  const { cell, config, offline, state, spec, rng, onProgress } = work;
+  const { cell, config, offline, state, used, rng, onProgress } = work;
+  const { spec } = used;
   const settings = studySettings(config, cell.task);
   const stage = await keepStages(join(work.folder, "stages"), onProgress);
   const made = await generate(work, stage);
@@ -182,13 +238,12 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
     rules.push({ rule, episodes, scores, actMs });
   };
   const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
-  const acts = work.planner.startActing(state, 1, rng.child("time"));
-  const plannerState = { updates: state.updates, arrays: { average: (state.arrays as PlannerArrays).average } };
+  const acts = used.startActing(state, 1, rng.child("time"));
   await add(
     { id: "planner", label: "planner" },
-    { algorithm: plannerPolicy, config: { ...plannerPolicy.defaults, ...settings.planner } },
-    [plannerState],
-    await timeCalls(() => acts(one), settings.planner.context + 1, 20),
+    used.played,
+    [{ updates: state.updates, arrays: used.acting(state.arrays) }],
+    await timeCalls(() => acts(one), used.context + 1, 20),
   );
   for (const { id, label, policies } of students) {
     const own = policies.map((arrays) => ({ updates: 0, arrays }));
@@ -212,7 +267,7 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
     },
     result: {
       parameters: {
-        planner: sizeOf((state.arrays as PlannerArrays).average),
+        planner: sizeOf(used.acting(state.arrays)),
         policy: sizeOf((last as { policy: { params: unknown } }).policy.params),
       },
       passes: { stitched: stitched.passes, both: both.passes },
@@ -235,8 +290,9 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
 const sizeOf = (tree: unknown) => treeLeaves<NdArray>(tree).reduce((sum, { data }) => sum + data.length, 0);
 
 /** Builds the planner with Decision Diffuser's settings, trains it for one step and lets it act once. */
-async function timePublished({ offline, spec, rng, onProgress }: Work): Promise<{ times: NdArray }> {
+async function timePublished({ offline, used, rng, onProgress }: Work): Promise<{ times: NdArray }> {
   const config = { ...plannerDefaults, batchSize: 2 }; // Of 64, whose activations take 14 GiB.
+  const spec: PlannerSpec = { ...used.spec, normalizers: fitNormalizers(offline.data) };
   const planner = createPlanner(config, spec);
   let state = planner.init(rng.child("published"));
   const draw = createWindows(offline.data, offline.terminal, spec.normalizers, config);
@@ -260,7 +316,7 @@ const rounded = (xs: number[]) => xs.map((x) => Number(x.toFixed(1)));
 
 /** The planner's trajectories, some at a time; `trueReturns` are for the report alone. */
 async function generate(
-  { cell, config, planner, state, offline, rng, onProgress }: Work,
+  { cell, config, used: planner, state, offline, rng, onProgress }: Work,
   stage: Stage,
 ): Promise<TrajectorySet & { trueReturns: number[] }> {
   let all = noTrajectories(offline.data);
