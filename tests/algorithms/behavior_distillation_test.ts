@@ -24,7 +24,12 @@ import {
 } from "../../algorithms/offline_behavior_distillation/policy.ts";
 import { trainVariant } from "../../algorithms/offline_behavior_distillation/student.ts";
 import { createUnroll, type Pairs } from "../../algorithms/offline_behavior_distillation/unroll.ts";
-import { effectiveSampleSize, stateDensityWeights } from "../../algorithms/offline_behavior_distillation/weights.ts";
+import {
+  boundedDensityWeights,
+  effectiveSampleSize,
+  stateDensityWeights,
+  stateRankWeights,
+} from "../../algorithms/offline_behavior_distillation/weights.ts";
 
 const near = (got: ArrayLike<number>, wanted: readonly number[], tolerance = 2e-5, scale = 1) => {
   assertEquals(got.length, wanted.length);
@@ -526,10 +531,34 @@ Deno.test("stateDensityWeights() match the specification's table", () => {
   near([1, 0.1, 0.05].map((tau) => effectiveSampleSize(weights(tau))), [2, 2.3713230764, 3.66173690555], 1e-9);
   assertEquals([...weights(0)], [1, 1, 1, 1, 1, 1]);
   const capped = stateDensityWeights(logs, { exponent: 1, cap: 2 });
-  near([capped[0], capped.reduce((a, b) => a + b) / 6], [3, 1], 1e-9); // Both cut to 2, then scaled to a mean of 1 again.
+  near([capped[0], capped.reduce((a, b) => a + b) / 6], [2, 1], 1e-9);
   const clipped = stateDensityWeights([-30, -5, 0, 4, 10], { exponent: 1, clip: [0.05, 0.95] });
   assertAlmostEquals(Math.log(clipped[0] / clipped[4]), 25 + 8.8, 1e-9);
   assertThrows(() => stateDensityWeights([NaN], { exponent: 1 }), RangeError, "no log density is finite");
+});
+
+Deno.test("stateDensityWeights() keep to their cap and to a mean of 1 at once, so that a tenth of the rows stays effective", () => {
+  const rng = createRng("density");
+  const logs = rng.fillNormal(new Float64Array(20_000)).map((z) => 8 * z - Math.abs(z) ** 3);
+  for (const exponent of [0.05, 0.2, 0.5, 1]) {
+    const weights = stateDensityWeights(logs, { exponent, clip: [0.001, 0.999], cap: 10 });
+    assertAlmostEquals(weights.reduce((a, b) => a + b) / weights.length, 1, 1e-9);
+    assert(weights.every((w) => w <= 10), `${exponent}`);
+    assert(effectiveSampleSize(weights) >= weights.length / 10, `${exponent}`);
+  }
+  assertThrows(() => stateDensityWeights(logs, { exponent: 1, cap: 0.5 }), RangeError, "cap must be at least 1");
+});
+
+Deno.test("stateRankWeights() and boundedDensityWeights() fall with density, within bounds, whatever its scale", () => {
+  const logs = [-300, -5, 0, 0, 4, -Infinity];
+  const rank = stateRankWeights(logs);
+  assertAlmostEquals(rank.reduce((a, b) => a + b), 6, 1e-9);
+  assertEquals([rank[0], rank[2]], [rank[5], rank[3]]);
+  assertEquals([...stateRankWeights(logs.map((x) => 3 * x))], [...rank]);
+  const spread = stateRankWeights(Float64Array.from({ length: 101 }, (_, i) => i));
+  assertAlmostEquals(spread[0] / spread[100], 10, 1e-9);
+  const bounded = boundedDensityWeights([-1000, 0, 1000]);
+  near(bounded, [2, 1, 0], 1e-9);
 });
 
 Deno.test("distillation of a linear teacher cuts the outer loss of fresh policies more than fivefold (golden G10)", async () => {
