@@ -11,6 +11,7 @@ import { normalizedScore } from "../environments/mod.ts";
 import { datasetCard } from "./card.ts";
 import { catalog, datasetFolder, datasetPath, unknownDataset } from "./catalog.ts";
 import { runCommand } from "../tools/command.ts";
+import { onStop } from "../tools/processes.ts";
 import { loadDataset } from "./dataset.ts";
 import { fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
 import { renderFigure } from "./show/figure.ts";
@@ -130,7 +131,7 @@ async function fetchOne(id: string, folder: string, mirror: string | undefined) 
     throw new RangeError(`Cannot fetch "${id}": it is made here; run \`deno task dataset make ${id}\``);
   }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const bar = progressBar("{text}");
   const onProgress = ({ received, total, bytesPerSecond, note }: FetchProgress) => {
     const left = total && bytesPerSecond > 0 ? `, ${duration((total - received) / bytesPerSecond)} left` : "";

@@ -14,6 +14,7 @@ import { ensureDataset } from "./datasets.ts";
 import { runCells } from "./executor.ts";
 import { type Failure, readFailure } from "./failure.ts";
 import { makeFolder, readJson } from "../tools/files.ts";
+import { onStop } from "../tools/processes.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
 import { estimateCell, planCells } from "./plan.ts";
 import { formatSeconds, showProgress } from "./progress.ts";
@@ -169,13 +170,7 @@ async function main(): Promise<number> {
   }
 
   const stop = new AbortController();
-  let interrupted = 0;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, () => {
-      if (interrupted++ > 0) Deno.exit(130);
-      stop.abort();
-    });
-  }
+  onStop(() => stop.abort());
 
   const { waiting, finished } = await divide(cells, flags.out);
   if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);

@@ -10,8 +10,9 @@
 import type { Cell } from "./cell.ts";
 import { keepFailure } from "./failure.ts";
 import { trainCell } from "./train.ts";
+import { onStop } from "../tools/processes.ts";
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
+onStop(() => Deno.exit(130));
 
 const [root, source, position] = Deno.args;
 /** A file keeps what is said, so there is less of it. */
