@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { runCommand } from "../tools/command.ts";
 import { type Table, toText } from "../data/show/table.ts";
 import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
-import { describeMachine, largePages } from "../tools/machine.ts";
+import { describeMachine } from "../tools/machine.ts";
+import { childEnvironment } from "../tools/processes.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchRun, compareRuns, latestRun, type Measurement, parseBenches } from "./record.ts";
@@ -32,7 +33,7 @@ async function runFile(name: string): Promise<Measurement[]> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["bench", "--json", "--no-prompt", "-A", here(`${name}_bench.ts`)],
     cwd: here("../"),
-    env: largePages(),
+    env: childEnvironment(),
     stdout: "piped",
     stderr: "piped",
   }).output();

@@ -23,7 +23,8 @@ import {
 } from "../algorithms/dtql/mod.ts";
 import { writeFigure } from "../data/show/write_figure.ts";
 import { makeFolder, writeAtomically } from "../tools/files.ts";
-import { describeMachine, largePages } from "../tools/machine.ts";
+import { describeMachine } from "../tools/machine.ts";
+import { childEnvironment } from "../tools/processes.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
 import { timeCalls } from "../tools/timing.ts";
 import { drawTransitions, spec } from "./dtql_workload.ts";
@@ -68,7 +69,7 @@ async function measureTogether({ processes, threads }: Cores, rows: number, widt
   const rates = await Promise.all(Array.from({ length: processes }, async () => {
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "-A", fromFileUrl(new URL(import.meta.url)), ...[threads, rows, width].map(String)],
-      env: largePages(),
+      env: childEnvironment(),
       stderr: "inherit",
     }).output();
     if (!success) throw new Error(`Cannot measure batch ${rows}, width ${width}: its process failed`);

@@ -36,12 +36,18 @@ const networks = ["halfcheetah", "walker2d"];
 
 /** Loads the behaviours of a task. */
 export async function loadBehaviours(task: string): Promise<Behaviours> {
-  const at = (name: string) => new URL(`./behaviour/${name}`, import.meta.url);
+  const read = async (name: string) => { // Beside this module, wherever that came from.
+    const response = await fetch(new URL(`./behaviour/${name}`, import.meta.url));
+    if (!response.ok) {
+      throw new Error(`Cannot load behaviours: ${response.url} must exist, status is ${response.status}`);
+    }
+    return await response.bytes();
+  };
   if (!networks.includes(task)) {
-    const { recipe, snapshots } = JSON.parse(await Deno.readTextFile(at(`${task}.json`)));
+    const { recipe, snapshots } = JSON.parse(new TextDecoder().decode(await read(`${task}.json`)));
     return { origin: JSON.stringify(recipe), snapshots: snapshots.map(linearSnapshot) };
   }
-  const { tensors, metadata } = decodeCheckpoint(await Deno.readFile(at(`${task}.safetensors`)));
+  const { tensors, metadata } = decodeCheckpoint(await read(`${task}.safetensors`));
   const returns = Object.entries<number>(JSON.parse(metadata.returns));
   return {
     origin: metadata.settings,

@@ -12,6 +12,7 @@ import { runCommand } from "../tools/command.ts";
 import { formatSeconds, startProgress } from "../tools/progress.ts";
 import { cachePath } from "./cache.ts";
 import { catalog, datasetFolder, datasetPath, findEntry, unknownDataset } from "./catalog.ts";
+import { onStop } from "../tools/processes.ts";
 import { loadDataset } from "./dataset.ts";
 import { type Compared, fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
 import { renderFigure } from "./show/figure.ts";
@@ -117,7 +118,7 @@ async function fetchOne(id: string, folder: string, mirror: string | undefined) 
     throw new RangeError(`Cannot fetch "${id}": it is made here; run \`deno task dataset make ${id}\``);
   }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const progress = startProgress(`Fetching ${id}`);
   const onProgress = ({ received, total, bytesPerSecond, note }: FetchProgress) => {
     const speed = bytesPerSecond > 0 ? ` at ${(bytesPerSecond / 1e6).toFixed(1)} MB/s` : "";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import "@uwdata/flechette"; // The version for Arquero: 2.7.0 needs a package that does not exist.
 import { type ColumnTable, table } from "arquero";
 import { sequenceDataset } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";

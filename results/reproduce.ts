@@ -17,6 +17,7 @@ import { runCells } from "./executors/local.ts";
 import { formatSeconds, showProgress } from "./executors/progress.ts";
 import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
 import { experimentOf } from "./experiments/mod.ts";
+import { onStop } from "../tools/processes.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
 import { planCells } from "./plan.ts";
 import { claimLines } from "./report/claims.ts";
@@ -173,13 +174,7 @@ async function main(): Promise<number> {
   }
 
   const stop = new AbortController();
-  let interrupted = 0;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, () => {
-      if (interrupted++ > 0) Deno.exit(130);
-      stop.abort();
-    });
-  }
+  onStop(() => stop.abort());
 
   const { waiting, finished } = await divide(cells, flags.out);
   if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);

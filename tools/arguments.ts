@@ -6,7 +6,8 @@
 
 import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
-import { join, resolve } from "node:path";
+
+export { userFolder, userPath } from "./paths.ts";
 
 /** What a command takes. */
 export interface CommandLine<Text extends string, Switch extends string, List extends string> {
@@ -109,14 +110,4 @@ export function readSeeds(verb: string, text: string): number[] {
   const twice = seeds.find((seed, i) => seeds.indexOf(seed) !== i);
   if (twice !== undefined) throw new RangeError(`Cannot ${verb}: --seeds must differ, ${twice} is given twice`);
   return seeds;
-}
-
-/** Where the user stands, who may have started a task in a subfolder. */
-export const userFolder = (): string => Deno.env.get("INIT_CWD") ?? Deno.cwd();
-
-/** A path as the user means it: from where they stand, `~` for the home folder. */
-export function userPath(text: string): string {
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
-  if (home && (text === "~" || /^~[\\/]/.test(text))) return join(home, text.slice(1));
-  return resolve(userFolder(), text);
 }

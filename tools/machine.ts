@@ -5,8 +5,8 @@
  */
 
 import { cpus, release, totalmem, type } from "node:os";
-import { join } from "node:path";
-import { fromFileUrl } from "./paths.ts";
+import { join, resolve } from "node:path";
+import { workspaceFolder } from "./paths.ts";
 
 /** A machine and the versions on it. */
 export interface Provenance {
@@ -15,37 +15,41 @@ export interface Provenance {
   versions: { deno: string; onestep: string; commit: string | null };
 }
 
-const workspace = fromFileUrl(new URL("../", import.meta.url));
-
-async function readText(path: string): Promise<string | null> {
+function readText(path: string): string | null {
   try {
-    return (await Deno.readTextFile(join(workspace, path))).trim();
+    return Deno.readTextFileSync(path).trim();
   } catch {
     return null;
   }
 }
 
-/** The commit that is checked out; changes that are not committed do not show. */
-async function currentCommit(): Promise<string | null> {
-  const head = await readText(".git/HEAD");
+/** Where Git keeps what a checkout has: its folder, and that of all worktrees of the clone. */
+export function gitFolders(workspace: string = workspaceFolder): { own: string; common: string } {
+  const plain = join(workspace, ".git");
+  const link = readText(plain)?.match(/^gitdir: (.*)$/)?.[1];
+  const own = link === undefined ? plain : resolve(workspace, link); // A worktree or a submodule has a file there.
+  return { own, common: resolve(own, readText(join(own, "commondir")) ?? ".") };
+}
+
+/** The commit that is checked out, null outside a checkout; changes that are not committed do not show. */
+export function currentCommit(workspace: string = workspaceFolder): string | null {
+  const { own, common } = gitFolders(workspace);
+  const head = readText(join(own, "HEAD"));
   const branch = head?.match(/^ref: (.*)$/)?.[1];
   if (!branch) return head;
-  const packed = await readText(".git/packed-refs");
-  return await readText(`.git/${branch}`) ?? packed?.match(new RegExp(`^(\\w+) ${branch}$`, "m"))?.[1] ?? null;
+  const packed = readText(join(common, "packed-refs"))?.split(/\r?\n/).map((line) => line.split(" "));
+  return readText(join(common, branch)) ?? packed?.find(([, name]) => name === branch)?.[0] ?? null;
 }
 
 /** Cores that this process may use: those of its Slurm job, or all. */
 export const coresHere = (): number => Number(Deno.env.get("SLURM_CPUS_PER_TASK")) || navigator.hardwareConcurrency;
 
-/** The environment in which a new process keeps its arrays in large pages, 3 % of an update's time; only glibc reads it. */
-export const largePages = (): Record<string, string> => ({
-  GLIBC_TUNABLES: Deno.env.get("GLIBC_TUNABLES") ?? "glibc.malloc.hugetlb=1",
-});
-
-/** This machine and this workspace. */
+/** This machine and this workspace, or the version of the package that these modules come from. */
 export async function describeMachine(): Promise<Provenance> {
-  const { version } = JSON.parse(await Deno.readTextFile(join(workspace, "deno.json")));
-  const commit = await currentCommit();
+  const address = new URL("../", import.meta.url);
+  const onestep = address.protocol === "file:"
+    ? { onestep: JSON.parse(await Deno.readTextFile(new URL("deno.json", address))).version, commit: currentCommit() }
+    : { onestep: address.pathname.split("/").at(-2)!, commit: null };
   return {
     machine: {
       processor: cpus()[0]?.model.trim() ?? Deno.build.arch,
@@ -53,6 +57,6 @@ export async function describeMachine(): Promise<Provenance> {
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       system: `${type()} ${release()}`,
     },
-    versions: { deno: Deno.version.deno, onestep: version, commit: commit?.slice(0, 12) ?? null },
+    versions: { deno: Deno.version.deno, ...onestep, commit: onestep.commit?.slice(0, 12) ?? null },
   };
 }

@@ -7,8 +7,7 @@
  * @module
  */
 
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import util from "node:util";
 import { closest } from "fastest-levenshtein";
 import { tf } from "./tensor.ts";
 
@@ -78,28 +77,43 @@ const remedies = {
   cpu: "TF.js could not start it",
 };
 
-const require = createRequire(import.meta.url);
+/** What is fetched from npm when its backend is first used, and the lock file of this workspace that knows it. */
+export const fetched = {
+  tensorflow: { package: "npm:@tensorflow/tfjs-node-gpu@4.22.0", lock: "tools/gpu.lock (after `deno task setup:gpu`)" },
+  webgpu: { package: "npm:@tensorflow/tfjs-backend-webgpu@4.22.0", lock: "tools/develop.lock" },
+} as const;
+
+async function fetchBackend(name: keyof typeof fetched): Promise<void> {
+  const { package: specifier, lock } = fetched[name];
+  const isKnown = import.meta.resolve(specifier).startsWith("file:");
+  if (!isKnown && import.meta.url.startsWith("file:")) { // A checkout's lock file is frozen.
+    throw new Error(
+      `Cannot use backend "${name}": its package is not in the lock file in use; scripts of this workspace run with ` +
+        `--lock=${lock}, others import "${specifier}" first`,
+    );
+  }
+  try {
+    await import(specifier); // Not a literal, which Deno would install with the rest.
+  } catch (cause) {
+    throw new Error(`Cannot use backend "${name}": ${remedies[name]}`, { cause });
+  }
+}
+
 let adapter: Promise<unknown> | undefined;
 
 const loaders = {
   async tensorflow() {
     // The addon's package still calls a function that Node has removed since.
-    const util = require("node:util");
-    util.isNullOrUndefined ??= (x: unknown) => x === null || x === undefined;
-    try {
-      await import("@tensorflow/tfjs-node-gpu");
-    } catch (cause) {
-      throw new Error(`Cannot use backend "tensorflow": ${remedies.tensorflow}`, { cause });
-    }
+    (util as unknown as Record<string, unknown>).isNullOrUndefined ??= (x: unknown) => x === null || x === undefined;
+    await fetchBackend("tensorflow");
   },
   async webgpu() {
-    await import("@tensorflow/tfjs-backend-webgpu");
+    await fetchBackend("webgpu");
     adapter ??= (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu?.requestAdapter();
     if (!await adapter) throw new Error(`Cannot use backend "webgpu": ${remedies.webgpu}`);
   },
   async wasm() {
-    const { setThreadsCount, setWasmPaths } = await import("@tensorflow/tfjs-backend-wasm");
-    setWasmPaths(join(dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json")), "dist/"));
+    const { setThreadsCount } = await import("@tensorflow/tfjs-backend-wasm");
     setThreadsCount(1); // As many cells run as there are cores.
   },
   cpu() {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import * as ort from "onnxruntime-node";
+import type * as Ort from "onnxruntime-node";
 import type { NdArray } from "./array.ts";
 import { currentThreads } from "./backend.ts";
 import { encodeOnnx, type OnnxGraph, type OnnxValue } from "./onnx.ts";
@@ -15,9 +15,29 @@ export interface Session {
   run(inputs: readonly NdArray[], outputs: readonly NdArray[]): Promise<void>;
 }
 
-const bound = new WeakMap<NdArray["data"], ort.Tensor>();
+type Runtime = typeof Ort;
 
-function bind({ data, shape }: NdArray): ort.Tensor {
+/** The runtime, loaded when it is first used: some platforms have no binary of it, and can do all else. */
+let loading: Promise<Runtime> | undefined;
+
+async function loadRuntime(): Promise<Runtime> {
+  refuseTelemetry();
+  try {
+    return await (loading ??= import("onnxruntime-node"));
+  } catch (cause) {
+    loading = undefined;
+    const { os, arch } = Deno.build;
+    throw new Error(
+      `Cannot load ONNX Runtime on ${os} ${arch}: it has binaries for Linux and Windows (x64, arm64) and macOS (arm64), ` +
+        `installed by npm; use another backend, such as --backend wasm`,
+      { cause },
+    );
+  }
+}
+
+const bound = new WeakMap<NdArray["data"], Ort.Tensor>();
+
+function bind(ort: Runtime, { data, shape }: NdArray): Ort.Tensor {
   const known = bound.get(data);
   if (known?.dims.length === shape.length && shape.every((n, i) => known.dims[i] === n)) return known;
   const tensor = data instanceof Float32Array
@@ -54,11 +74,11 @@ function refuseTelemetry() {
 /** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */
 export async function createSession(
   graph: OnnxGraph,
-  options: ort.InferenceSession.SessionOptions = {},
+  options: Ort.InferenceSession.SessionOptions = {},
 ): Promise<Session> {
   const sizes = graph.outputs.map(({ shape }) => (shape as readonly number[]).reduce((a, b) => a * b, 1));
   const isDear = sizes.reduce((a, b) => a + b, 0) >= dearSize;
-  refuseTelemetry();
+  const ort = await loadRuntime();
   const session = await ort.InferenceSession.create(encodeOnnx(isDear ? withoutCopies(graph) : graph), {
     executionProviders: ["cpu"],
     intraOpNumThreads: currentThreads(),
@@ -71,10 +91,10 @@ export async function createSession(
   const [inputNames, outputNames] = [graph.inputs.map((v) => v.name), graph.outputs.map((v) => v.name)];
   return {
     async run(inputs, outputs) {
-      const feeds: Record<string, ort.Tensor> = {};
-      const fetches: Record<string, ort.Tensor | null> = isDear ? { [refused.name]: null } : {};
-      for (let i = 0; i < inputNames.length; i++) feeds[inputNames[i]] = bind(inputs[i]);
-      for (let i = 0; i < outputNames.length; i++) fetches[outputNames[i]] = bind(outputs[i]);
+      const feeds: Record<string, Ort.Tensor> = {};
+      const fetches: Record<string, Ort.Tensor | null> = isDear ? { [refused.name]: null } : {};
+      for (let i = 0; i < inputNames.length; i++) feeds[inputNames[i]] = bind(ort, inputs[i]);
+      for (let i = 0; i < outputNames.length; i++) fetches[outputNames[i]] = bind(ort, outputs[i]);
       try {
         await session.run(feeds, fetches);
       } catch (error) {
@@ -98,7 +118,7 @@ export interface OpenPolicy {
  * @throws {Error} If the bytes are no model that gives `action`.
  */
 export async function openPolicy(bytes: Uint8Array): Promise<OpenPolicy> {
-  refuseTelemetry();
+  const ort = await loadRuntime();
   const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   if (!session.outputNames.includes("action")) {
     throw new Error(`Cannot open policy: it must give "action", current outputs are ${session.outputNames.join(", ")}`);

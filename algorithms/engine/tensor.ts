@@ -7,9 +7,12 @@
  * @module
  */
 
-import * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs-core";
+import "@tensorflow/tfjs-backend-cpu";
+import { registerGradients } from "./gradients.ts";
 import { type Tree, treeLeaves, treeLike } from "./tree.ts";
 
+registerGradients();
 tf.enableProdMode(); // Drops a console banner and per-op checks that this workspace makes itself.
 
 export { tf };

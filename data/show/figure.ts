@@ -4,17 +4,18 @@
  * @module
  */
 
-import { Resvg } from "@resvg/resvg-js";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import "dejavu-fonts-ttf/package.json" with { type: "json" }; // So that the fonts are installed.
+import { dirname } from "node:path";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
+import { fromFileUrl } from "../../tools/paths.ts";
 
 /** A Vega-Lite specification. */
 export type FigureSpec = TopLevelSpec;
 
-const require = createRequire(import.meta.url);
-const fontFolder = () => join(dirname(require.resolve("dejavu-fonts-ttf/package.json")), "ttf");
+/** Told in full, for a registry rewrites no such call; the version is that of `deno.json`. */
+const fontFile = "npm:dejavu-fonts-ttf@2.37.3/ttf/DejaVuSans.ttf";
+const fontFolder = () => dirname(fromFileUrl(new URL(import.meta.resolve(fontFile))));
 
 const look = {
   background: "white",
@@ -52,6 +53,7 @@ export async function renderFigure(spec: FigureSpec): Promise<Figure> {
   const view = new vega.View(vega.parse(compile(full).spec), { renderer: "none" });
   const svg = await view.toSVG();
   view.finalize();
+  const { Resvg } = await import("@resvg/resvg-js"); // Native: loaded when something is drawn.
   const font = { fontDirs: [fontFolder()], loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
   const png = new Resvg(svg, { font, fitTo: { mode: "zoom", value: 2 }, background: "white" }).render().asPng();
   return { spec: full, svg, png };

@@ -5,7 +5,9 @@
  */
 
 import { readJson } from "../../tools/files.ts";
+import { lockFlags, permissionFlags, type Rights } from "../../tools/flags.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
+import { childEnvironment, stopChild } from "../../tools/processes.ts";
 import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { Progress } from "../cells/train.ts";
@@ -16,8 +18,6 @@ export interface Watcher {
   progress(cell: Cell, progress: Progress): void;
   ended(cell: Cell, outcome: Evaluation | Error): void | Promise<void>;
 }
-
-const workspace = fromFileUrl(new URL("../../", import.meta.url));
 
 /**
  * Runs cells, `jobs` at a time, in order.
@@ -53,7 +53,7 @@ async function runCell(cell: Cell, root: string, watcher: Watcher, signal: Abort
   const error = await runScript(
     "run_cell.ts",
     [root, JSON.stringify(cell)],
-    { writable: root, network: "none" },
+    { writable: root, network: "none", backend: cell.backend },
     report,
     signal,
   );
@@ -67,6 +67,8 @@ export interface ScriptPermissions {
   /** The one folder it may write to. */
   writable: string;
   network: "none" | "any";
+  /** What it computes with, if it does. */
+  backend?: string;
 }
 
 /**
@@ -77,26 +79,20 @@ export interface ScriptPermissions {
 export async function runScript(
   name: string,
   args: string[],
-  { writable, network }: ScriptPermissions,
+  { writable, network, backend }: ScriptPermissions,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const permissions = ["--allow-read", `--allow-write=${writable}`, "--allow-env", "--allow-ffi", "--allow-sys"];
-  if (network === "any") permissions.push("--allow-net");
+  const rights: Rights = { write: [writable], net: network === "any" ? "any" : [], native: "runtime" };
   const script = fromFileUrl(new URL(name, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...permissions, script, ...args],
-    cwd: workspace,
+    args: ["run", "--quiet", ...lockFlags(backend), ...permissionFlags(rights, writable), script, ...args],
+    cwd: writable,
+    env: childEnvironment(),
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const stop = () => {
-    try {
-      child.kill("SIGTERM");
-    } catch {
-      // It ended first.
-    }
-  };
+  const stop = () => stopChild(child);
   signal.addEventListener("abort", stop);
   const stderr = new Response(child.stderr).text();
   let message = "";

@@ -10,8 +10,9 @@ import { fetchDataset } from "../../data/fetch.ts";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { writeError } from "../../tools/files.ts";
+import { onStop } from "../../tools/processes.ts";
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
+onStop(() => Deno.exit(130));
 
 const [id, path] = Deno.args;
 let lastSaid = 0;

@@ -12,8 +12,9 @@ import { keepFailure } from "../cells/failure.ts";
 import { cellHash } from "../cells/fingerprint.ts";
 import { trainCell } from "../cells/train.ts";
 import { codeOf } from "../experiments/mod.ts";
+import { onStop } from "../../tools/processes.ts";
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => Deno.exit(130));
+onStop(() => Deno.exit(130));
 
 const [root, source, position] = Deno.args;
 /** A file keeps what is said, so there is less of it. */

@@ -6,7 +6,8 @@
 
 import { join } from "node:path";
 import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
-import { fromFileUrl } from "../../tools/paths.ts";
+import { lockFlags, permissionFlags } from "../../tools/flags.ts";
+import { workspaceFolder } from "../../tools/paths.ts";
 import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { Estimate } from "../experiments/experiment.ts";
@@ -45,7 +46,6 @@ const mostRestarts = 5;
 /** Seconds before its time limit at which a job ends itself, to go on in another. */
 const noticeSeconds = 60;
 
-const workspace = fromFileUrl(new URL("../../", import.meta.url));
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 async function slurm(command: string, args: readonly string[]): Promise<string> {
@@ -67,8 +67,11 @@ const submissionPath = (root: string, profile: string) => join(folderOf(root, pr
  * The script of an array job. A cell that is killed, or whose time is up, is queued again and goes on from its checkpoint; one
  * that ends with an error is not, and neither is one that was cancelled.
  */
-function arrayScript(cells: string, root: string): string {
-  const permissions = `--allow-read --allow-write=${quote(root)} --allow-env --allow-ffi --allow-sys`;
+function arrayScript(cells: string, root: string, backend: string): string {
+  const flags = [...lockFlags(backend), ...permissionFlags({ write: [root], native: "runtime" }, root)].map(quote).join(
+    " ",
+  );
+  const script = join(workspaceFolder, "results/executors/run_cell.ts");
   return `#!/bin/bash
 again() {
   [ "\${SLURM_RESTART_COUNT:-0}" -lt ${mostRestarts} ] || return
@@ -76,10 +79,9 @@ again() {
   scontrol requeue "$SLURM_JOB_ID"
 }
 trap 'kill -TERM $cell; wait $cell; again; exit 143' TERM
-cd ${quote(workspace)}
-${quote(Deno.execPath())} run --quiet --no-prompt ${permissions} results/executors/run_cell.ts ${quote(root)} ${
-    quote(cells)
-  } "$SLURM_ARRAY_TASK_ID" &
+export DENO_NO_UPDATE_CHECK=1 ORT_DISABLE_TELEMETRY=1
+cd ${quote(root)}
+${quote(Deno.execPath())} run --quiet ${flags} ${quote(script)} ${quote(root)} ${quote(cells)} "$SLURM_ARRAY_TASK_ID" &
 cell=$!
 wait $cell
 code=$?
@@ -126,14 +128,14 @@ export async function submitCells(
     const part = cells.slice(start, start + longestArray);
     const [list, script] = [`cells_${start}.json`, `cells_${start}.sh`].map((name) => join(folder, name));
     await writeAtomically(list, JSON.stringify(part));
-    await writeAtomically(script, arrayScript(list, root));
+    await writeAtomically(script, arrayScript(list, root, part[0].backend));
     const array = `--array=0-${part.length - 1}${jobs ? `%${jobs}` : ""}`;
     const log = `--output=${join(folder, `cells_${start}_%a.log`)}`;
     arrays.push({ job: await slurm("sbatch", [...common, ...own, array, log, script]), start, count: part.length });
   }
   const script = join(folder, "report.sh");
   const line = [Deno.execPath(), "task", "reproduce", "--report", ...reportArguments].map(quote).join(" ");
-  await writeAtomically(script, `#!/bin/bash\ncd ${quote(workspace)}\n${line}\n`);
+  await writeAtomically(script, `#!/bin/bash\nexport DENO_NO_UPDATE_CHECK=1\ncd ${quote(workspaceFolder)}\n${line}\n`);
   const reportJob = await slurm("sbatch", [
     ...common,
     `--dependency=afterany:${arrays.map(({ job }) => job).join(":")}`,

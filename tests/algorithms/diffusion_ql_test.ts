@@ -68,7 +68,8 @@ Deno.test("ancestralStep() matches the reference posterior means and samples (9.
         const { mean, sigma } = ancestralStep(x, tf.clipByValue(clean(x, now), -1, 1), now, next);
         return { mean, sample: tf.add(mean, tf.mul(noise, sigma)), i };
       });
-      const rowsOf = (name: "mean" | "sample") => tf.stack(steps.map((step) => step[name].slice([step.i, 0], [1, 2])));
+      const rowsOf = (name: "mean" | "sample") =>
+        tf.stack(steps.map((step) => tf.slice(step[name], [step.i, 0], [1, 2])));
       return { mean: rowsOf("mean"), sample: rowsOf("sample") };
     },
   );

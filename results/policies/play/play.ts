@@ -7,6 +7,7 @@
 import { parseArgs } from "@std/cli";
 import { resolve } from "node:path";
 import { runCommand } from "../../../tools/command.ts";
+import { onStop } from "../../../tools/processes.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
 
 const help = `Watches two policies side by side in the browser: physics, networks and drawing run there.
@@ -57,7 +58,7 @@ async function main(): Promise<number> {
     server = serveSite(site, 0);
   }
   console.log(`Open http://127.0.0.1:${server.addr.port}/ (Ctrl-C ends it)`);
-  Deno.addSignalListener("SIGINT", () => Deno.exit(0));
+  onStop(() => Deno.exit(0));
   await server.finished;
   return 0;
 }

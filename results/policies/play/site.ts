@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Plugin } from "esbuild";
 import { basename, dirname, extname, join } from "node:path";
 import type { PolicyCard } from "../export.ts";
 import { makeFolder, readJson, writeAtomically } from "../../../tools/files.ts";
@@ -20,24 +21,36 @@ const encode = (text: string) => new TextEncoder().encode(text);
 export const policyFolders =
   (): string[] => [join(resultsFolder, "gallery", "policies"), join(resultsFolder, "exports")];
 
-/** A module of the browser with all that it imports, by Deno's own bundler. */
-async function bundle(name: string): Promise<Uint8Array<ArrayBuffer>> {
-  const folder = await Deno.makeTempDir();
+/** Packages lie where Deno put them; what Node has by itself stays out. */
+const packages: Plugin = {
+  name: "packages",
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      if (kind === "entry-point") return;
+      const url = new URL(import.meta.resolve(path));
+      return url.protocol === "file:" ? { path: fromFileUrl(url) } : { path, external: true };
+    });
+  },
+};
+
+/** Modules of the browser, each with all that it imports, by name. */
+async function bundle(...names: string[]): Promise<Uint8Array<ArrayBuffer>[]> {
+  const { build, stop } = await import("esbuild");
   try {
-    const out = join(folder, "bundle.js");
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["bundle", "--quiet", "--platform=browser", "--minify", "-o", out, here(name)],
-      cwd: here("../../../"),
-      stdout: "null",
-      stderr: "piped",
-    }).output();
-    if (!success) {
-      const text = new TextDecoder().decode(stderr).trim();
-      throw new Error(`Cannot bundle ${name}: ${text}; deno bundle takes esbuild from the npm registry once`);
-    }
-    return await Deno.readFile(out);
+    const { outputFiles } = await build({
+      entryPoints: names.map(here),
+      outdir: "/", // Nothing is written.
+      write: false,
+      bundle: true,
+      format: "esm",
+      platform: "browser",
+      minify: true,
+      logLevel: "silent",
+      plugins: [packages],
+    });
+    return outputFiles.map(({ contents }) => contents as Uint8Array<ArrayBuffer>);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await stop();
   }
 }
 
@@ -86,7 +99,7 @@ export function offers(id: string, card: PolicyCard): PlayPolicy[] {
  * The whole site.
  *
  * @param folders Folders of exports (see `deno task export`), or exports themselves.
- * @throws {Error} If there is no policy in them, or Deno cannot bundle.
+ * @throws {Error} If there is no policy in them.
  */
 export async function buildSite(folders: readonly string[]): Promise<Site> {
   const site = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -105,9 +118,8 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   if (policies.length === 0) {
     throw new Error(`Cannot play: no exported policy in ${folders.join(", ")}; make one with deno task export <run>`);
   }
-  const [page, worker, ort, mujoco] = await Promise.all([
-    bundle("page.ts"),
-    bundle("worker.ts"),
+  const [[page, worker], ort, mujoco] = await Promise.all([
+    bundle("page.ts", "worker.ts"),
     fileOf("onnxruntime-web/wasm", "ort-wasm-simd-threaded.wasm"),
     fileOf("@mujoco/mujoco", "mujoco.wasm"),
   ]);

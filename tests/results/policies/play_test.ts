@@ -197,7 +197,7 @@ Deno.test("deno task play: a folder without policies, an unknown flag and a bad 
       ] as const
     ) {
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--quiet", "-A", "tools/deno.ts", "run", "-A", "results/policies/play/play.ts", ...args],
+        args: ["run", "--quiet", "-A", "tools/task.ts", "play", ...args],
         cwd: dirname(resultsFolder),
         stderr: "piped",
       }).output();

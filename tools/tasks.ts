@@ -1,0 +1,118 @@
+/**
+ * What each task runs and what it may do: the one list of both.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Rights } from "./flags.ts";
+import { workspaceFolder } from "./paths.ts";
+
+/** A script that gets the user's arguments, and may read what they name. */
+export interface ScriptTask {
+  script: string;
+  /** Arguments before the user's. */
+  before?: readonly string[];
+  /** Beside reading the workspace and the datasets; paths are relative to the workspace. */
+  rights: Rights | ((args: readonly string[]) => Rights);
+  /** Flags that name what is written: a folder, or files beside a name. */
+  writes?: Readonly<Record<string, "folder" | "beside">>;
+  /** Whether it knows arguments, `--help` among them. */
+  takes: "arguments" | "nothing";
+  /** Packages beside those of `deno.lock`. */
+  lock?: string;
+}
+
+/** Commands of Deno's, one after the other until one fails; the user's arguments go to the last. */
+export interface DenoTask {
+  steps: (args: readonly string[]) => readonly (readonly string[])[];
+  takes: "arguments" | "nothing";
+}
+
+const deno = Deno.execPath();
+const slurm = ["sbatch", "squeue", "scancel", "scontrol", "sacct", "sinfo"];
+
+/** The bundler's own program, where Deno puts it. */
+function esbuild(): string {
+  const { scopes } = JSON.parse(Deno.readTextFileSync(join(workspaceFolder, "deno.json")));
+  const { os, arch } = Deno.build;
+  const name = `@esbuild/${os === "windows" ? "win32" : os}-${arch === "x86_64" ? "x64" : "arm64"}`;
+  const folder = `${name.replace("/", "+")}@${scopes["./results/"].esbuild.split("@").at(-1)}`;
+  const program = os === "windows" ? "esbuild.exe" : "bin/esbuild";
+  return join(workspaceFolder, "node_modules/.deno", folder, "node_modules", name, program);
+}
+
+const develop = "tools/develop.lock";
+const modules = ["mod.ts", "algorithms", "data", "environments", "examples", "results", "bench", "tests", "tools"];
+/** Where tests are; those in documentation too. */
+const tested = ["mod.ts", "algorithms", "data", "environments", "tests"];
+const testRights = ["--allow-read", "--allow-write", "--allow-env", "--allow-ffi", "--allow-sys", "--allow-run"];
+const bench: ScriptTask = {
+  script: "bench/run.ts",
+  rights: { write: ["results/bench"], run: [deno, "python3"], native: "runtime" },
+  takes: "arguments",
+};
+
+const fmt = (args: readonly string[]) => [["fmt", ...args]];
+const lint = (args: readonly string[]) => [["lint", ...args]];
+const check = (args: readonly string[]) => [["check", `--lock=${develop}`, ...(args.length > 0 ? args : modules)]];
+/** Whether the package could be published: its types are quick to find, and nothing is missing. */
+const publish = ["publish", "--dry-run", "--allow-dirty"];
+const test = (args: readonly string[]) => {
+  const flags = args.filter((arg) => arg.startsWith("-"));
+  const paths = args.filter((arg) => !arg.startsWith("-"));
+  const fixed = ["--no-prompt", ...testRights, "--allow-net=127.0.0.1", "--parallel", "--doc", `--lock=${develop}`];
+  return [["test", ...fixed, ...flags, ...(paths.length > 0 ? paths : tested)]];
+};
+
+/** All tasks. */
+export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
+  reproduce: {
+    script: "results/reproduce.ts",
+    rights: { write: ["results"], run: [deno, ...slurm], native: "figures" },
+    writes: { "--out": "folder" },
+    takes: "arguments",
+  },
+  train: {
+    script: "results/train/train_cli.ts",
+    rights: { read: "any", write: ["results"], data: "write", net: "any", native: "runtime" },
+    writes: { "--folder": "folder" },
+    takes: "arguments",
+  },
+  compare: { script: "results/train/compare_cli.ts", rights: {}, takes: "arguments" },
+  export: {
+    script: "results/policies/export_cli.ts",
+    rights: { write: ["results/exports"], native: "runtime" },
+    writes: { "--out": "folder" },
+    takes: "arguments",
+  },
+  play: {
+    script: "results/policies/play/play.ts",
+    rights: () => ({ net: ["127.0.0.1"], run: [esbuild()] }),
+    writes: { "--static": "folder" },
+    takes: "arguments",
+    lock: develop,
+  },
+  dataset: {
+    script: "data/cli.ts",
+    rights: (args) => ({ data: "write", native: "figures", net: args.includes("fetch") ? "any" : [] }),
+    writes: { "--folder": "folder", "--figure": "beside" },
+    takes: "arguments",
+  },
+  settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },
+  bench: { ...bench, before: ["quick"] },
+  "bench:full": { ...bench, before: ["full"] },
+  "bench:compare": { ...bench, before: ["compare"] },
+  "bench:profile": { script: "bench/profile.ts", rights: { temporary: true, native: "runtime" }, takes: "nothing" },
+  "bench:scaling": {
+    script: "bench/scaling.ts",
+    rights: { write: ["results/bench"], run: [deno], native: "figures" },
+    takes: "nothing",
+  },
+  lock: { script: "tools/lock.ts", rights: { write: ["."], temporary: true, run: [deno] }, takes: "nothing" },
+  fmt: { steps: fmt, takes: "arguments" },
+  lint: { steps: lint, takes: "arguments" },
+  check: { steps: check, takes: "arguments" },
+  test: { steps: test, takes: "arguments" },
+  ok: { steps: () => [...fmt(["--check"]), ...lint([]), ...check([]), publish, ...test([])], takes: "nothing" },
+};
