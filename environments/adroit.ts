@@ -4,7 +4,7 @@
  * Source: D4RL's `hand_manipulation_suite` (Fu et al. 2020, arXiv 2004.07219), after Rajeswaran et al. 2018, arXiv 1709.10087:
  * versions 0 and 1, which are the same environments; `longhorizon` has longer episodes. An action is a position for every
  * actuator, 0 the middle of its range; five steps of 0.002 s each. The models are D4RL's own files (see `model_files.ts`).
- * Human demonstrations of the door that were recorded in mujoco-py replay to 4e-6 in every observation.
+ * Human demonstrations of the door replay to 1e-5 of their recorded observations, through grasp and turn.
  *
  * @module
  */

@@ -8,11 +8,13 @@ import { closest } from "fastest-levenshtein";
 import { type MazeSize, mazeSizes } from "./maze.ts";
 import type { Physics } from "./mjcf.ts";
 
-const robots = ["halfcheetah", "hopper", "walker2d", "ant"] as const;
-const hands = ["pen", "hammer", "door", "relocate"] as const;
-
 /** What an id begins with: the robot, or what it is to do. */
-export type Family = typeof robots[number] | typeof hands[number] | "antmaze" | "maze2d" | "kitchen";
+export type Family =
+  | ("halfcheetah" | "hopper" | "walker2d" | "ant" | "antmaze" | "maze2d")
+  | ("pen" | "hammer" | "door" | "relocate" | "kitchen");
+
+const robots: readonly Family[] = ["halfcheetah", "hopper", "walker2d", "ant"];
+const hands: readonly Family[] = ["pen", "hammer", "door", "relocate"];
 
 /** What an id says. */
 export interface ReadId {
