@@ -7,8 +7,10 @@
  */
 
 import { join } from "node:path";
-import type { Agent, AgentState } from "../../../algorithms/core/agent.ts";
+import { bc } from "../../../algorithms/bc.ts";
+import type { Agent, AgentState, AnyAlgorithm } from "../../../algorithms/core/agent.ts";
 import { column, type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
+import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
 import { sharedRows, takeRows } from "../../../algorithms/core/rows.ts";
 import type { Stage } from "../../../algorithms/core/stage.ts";
@@ -38,16 +40,15 @@ import {
 import { loadDataset } from "../../../data/dataset.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
-import type { Episode } from "../../../environments/episodes.ts";
-import { normalizedScore } from "../../../environments/scores.ts";
+import { createPlayers } from "../../../environments/play.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { timeCalls } from "../../../tools/timing.ts";
 import type { Cell } from "../../cells/cell.ts";
 import type { Rule, RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
-import type { Study, Training } from "../../cells/study.ts";
+import type { Study, StudyTraining } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
-import { evaluateAgent, type EvaluationJob } from "../../scores/play.ts";
+import { physics, playCell } from "../../scores/play.ts";
 import {
   type CloningConfig,
   policyConfig,
@@ -55,6 +56,7 @@ import {
   type StitchingStudyConfig,
   studySettings,
 } from "./algorithm.ts";
+import { plannerPolicy } from "./planner_policy.ts";
 
 /** What a stitching cell says beside its scores. */
 export interface StitchingResult {
@@ -117,7 +119,7 @@ interface Work {
   onProgress: (note: string) => void;
 }
 
-async function evaluateStitching(work: Work): ReturnType<Training<StitchingResult>["evaluate"]> {
+async function evaluateStitching(work: Work): ReturnType<StudyTraining<StitchingResult>["evaluate"]> {
   const { cell, config, offline, state, spec, rng, onProgress } = work;
   const settings = studySettings(config, cell.task);
   const stage = await keepStages(join(work.folder, "stages"), onProgress);
@@ -155,21 +157,21 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
     { id: "both", label: "BC of generated and stitched data", policies: await clones("both", both.data, keptCount) },
   ];
   const rules: RuleResult[] = [];
-  const add = async (rule: Rule, jobs: Pick<EvaluationJob, "state" | "planner">[], actMs: number) => {
-    const { task, backend } = cell;
-    const own = { algorithm: "bc", config: policyConfig(config), spec };
-    const common = { ...own, backend, task, physics: "d4rl" as const, candidates: 1 };
-    const episodes: Episode[] = [];
-    for (const [k, job] of jobs.entries()) {
-      const report = (running: number, step: number) =>
-        step % 50 === 0 &&
-        onProgress(`evaluating ${rule.label}, ${k + 1} of ${jobs.length}, step ${step}, ${running} running`);
-      const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${rule.label}/${k + 1}`;
-      episodes.push(
-        ...await evaluateAgent({ ...common, ...job, episodes: cell.evaluation.episodes, seed }, report),
-      );
+  using players = createPlayers();
+  /** Plays several policies of a rule, one after the other. */
+  const add = async (
+    rule: Rule,
+    [algorithm, settings]: readonly [AnyAlgorithm, CommonConfig],
+    states: readonly AgentState[],
+    actMs: number,
+  ) => {
+    const parts = [];
+    for (const [k, state] of states.entries()) {
+      const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${rule.label}/${k + 1}`;
+      const label = `${rule.label}, ${k + 1} of ${states.length}`;
+      parts.push(await playCell(players, cell, { algorithm, config: settings, spec, state, seed, label }, onProgress));
     }
-    const scores = episodes.map(({ episodeReturn }) => normalizedScore(task, episodeReturn));
+    const [episodes, scores] = [parts.flatMap((part) => part.episodes), parts.flatMap((part) => part.scores)];
     rules.push({ rule, episodes, scores, actMs });
   };
   const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
@@ -177,14 +179,16 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
   const plannerState = { updates: state.updates, arrays: { average: (state.arrays as PlannerArrays).average } };
   await add(
     { id: "planner", label: "planner" },
-    [{ state: plannerState, planner: { config: settings.planner, spec } }],
+    [plannerPolicy as unknown as AnyAlgorithm, { ...plannerPolicy.defaults, ...settings.planner }],
+    [plannerState],
     await timeCalls(() => acts(one), settings.planner.context + 1, 20),
   );
   for (const { id, label, policies } of students) {
     const own = policies.map((arrays) => ({ updates: 0, arrays }));
     await add(
       { id, label },
-      own.map((state) => ({ state })),
+      [bc as unknown as AnyAlgorithm, policyConfig(config)],
+      own,
       await timeCalls(() => agent.act(own[0], one, 1, rng), 50, 200),
     );
   }
@@ -194,7 +198,7 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
   const [last] = students[2].policies;
   return {
     environment: {
-      physics: "d4rl",
+      physics,
       datasetMean: mean(trajectoryReturns(offline.data)),
       datasetTransitions: offline.data.count,
       rules,
