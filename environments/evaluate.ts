@@ -11,7 +11,8 @@ import { type Progress, startProgress } from "../tools/progress.ts";
 import { createEnvironment } from "./environment.ts";
 import { type BatchPolicy, type Episode, evaluationSeed, playEpisodes } from "./episodes.ts";
 import type { Physics } from "./mjcf.ts";
-import { createPlayers, playedBy, type Players, type PlayJob } from "./play.ts";
+import { readId } from "./ids.ts";
+import { createPlayers, type Players, type PlayJob } from "./play.ts";
 import { normalizedScore } from "./scores.ts";
 import { findTask } from "./tasks.ts";
 
@@ -23,7 +24,7 @@ export interface EvaluateOptions {
   candidates?: number;
   /** Id of a task or dataset. @default the one that the policy was trained on */
   task?: string;
-  /** Generation of the physics. @default "d4rl" */
+  /** Generation of the physics. @default what the task's id says (`Hopper-v4`), else "d4rl" */
   physics?: Physics;
   /** Seed of the policy's noise. @default the policy's own */
   seed?: string;
@@ -80,7 +81,7 @@ export async function evaluateWith(
   options: EvaluateOptions = {},
   progress?: Progress,
 ): Promise<Score> {
-  const { episodes = 10, candidates = 1, physics = "d4rl" } = options;
+  const { episodes = 10, candidates = 1 } = options;
   const unknown = Object.keys(options).find((name) => !optionNames.includes(name));
   if (unknown !== undefined) {
     throw new RangeError(
@@ -97,6 +98,7 @@ export async function evaluateWith(
     throw new RangeError('Cannot evaluate: the data named no task, so it must be given, such as { task: "hopper" }');
   }
   findTask(task); // What it lacks is said at once.
+  const physics = options.physics ?? readId(task).physics ?? "d4rl";
   const shown = progress ?? startProgress(`evaluating on ${task}`);
   const report = (running: number, step: number) => shown.update(0, `step ${step}, ${running} running`);
   try {
@@ -126,7 +128,8 @@ type Given = Required<Pick<EvaluateOptions, "task" | "physics" | "episodes" | "c
 function jobOf(policy: Policy, given: Given & Pick<EvaluateOptions, "seed">): PlayJob {
   const { algorithm, config, spec, state } = policy;
   return {
-    ...playedBy(algorithm),
+    module: algorithm.module,
+    name: algorithm.name,
     config,
     spec,
     backend: currentBackend(),

@@ -150,23 +150,6 @@ export function createPlayers(workers: number = coresHere()): Players {
   };
 }
 
-/** Plays all episodes of one job; see {@linkcode createPlayers}. */
-export async function playJob(
-  job: PlayJob,
-  algorithm: AnyAlgorithm,
-  onProgress?: PlayProgress,
-  workers?: number,
-): Promise<Episode[]> {
-  using players = createPlayers(workers);
-  return await players.play(job, algorithm, onProgress);
-}
-
-/** Who plays in a job: the parts of a {@linkcode PlayJob} that an algorithm says. */
-export const playedBy = ({ name, module }: AnyAlgorithm): Pick<PlayJob, "name" | "module"> => ({
-  name,
-  ...(module === undefined ? {} : { module }),
-});
-
 interface PlayWorker {
   worker: Worker;
   play(job: PlayJob, block: number, onProgress: PlayProgress): Promise<Episode[]>;

@@ -5,4 +5,5 @@
  */
 
 export * from "./train/mod.ts";
+export * from "./scores/mean.ts";
 export * from "./scores/statistics.ts";

@@ -6,6 +6,7 @@
 
 import { join } from "node:path";
 import { resolveConfig } from "../algorithms/core/config.ts";
+import { presetTask } from "../algorithms/core/train.ts";
 import type { Backend } from "../algorithms/engine/backend.ts";
 import { catalog, datasetPath } from "../data/catalog.ts";
 import type { Cell } from "./cells/cell.ts";
@@ -41,9 +42,6 @@ export const profileTasks = (profile: ProfileName): string[] => [
 export const trainedAlgorithms = (): string[] => [
   ...new Set(experiments.flatMap((experiment) => runsOf(experiment).map(({ algorithm }) => algorithm.name))),
 ];
-
-/** The preset whose task a local dataset stands in for. */
-const presetTask = (task: string) => task.replace(/-local$/, "-v2");
 
 /** The cells of a profile, experiment by experiment; local datasets are looked for in `datasets`. */
 export function planCells(profile: ProfileName, selection: Selection, backend: Backend, datasets: string): Cell[] {

@@ -21,6 +21,9 @@ import type { Study } from "./study.ts";
 
 const workspace = new URL("../../", import.meta.url);
 
+/** What names the streams of a cell's randomness. */
+const driver = ["algorithms/core/train.ts", "results/cells/study.ts"].map((path) => new URL(path, workspace).href);
+
 /** Lists; what a cell takes from them stands in its settings, its data's fingerprint or among its own modules. */
 export const registries: readonly string[] = [
   "algorithms/registry.ts",
@@ -54,7 +57,7 @@ function packageHash(specifier: string): string {
   return packageVersion(specifier, packages);
 }
 
-const isScript = (url: URL) => /\.[cm]?[jt]sx?$/.test(url.pathname);
+const isScript = (path: string) => /\.[cm]?[jt]sx?$/.test(path);
 
 /**
  * The hash of a file with all that it takes in.
@@ -73,7 +76,7 @@ function hashFile(url: URL, above: readonly string[]): { hash: string; cut: numb
   const path = fromFileUrl(url);
   let first = Infinity;
   let hash: string;
-  if (isScript(url)) {
+  if (isScript(path)) {
     const parts = codeParts(Deno.readTextFileSync(path)).map((part) => {
       if (typeof part === "string") return part;
       if (!/^(\.|file:)/.test(part.path)) return packageHash(part.path);
@@ -113,12 +116,12 @@ export function dataHash(id: string): string {
   if (!recipe) return catalog.get(id)?.sha256 ?? id;
   return remember(`data of ${id}`, () => {
     const folder = fromFileUrl(new URL("data/behaviour/", workspace));
-    const files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    const weights = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => !isScript(name)).sort();
     const maker = new URL("data/local.ts", workspace).href;
     return digest(JSON.stringify([
       recipe,
       codeHash([maker, ...taskModules(recipe.task)]),
-      files.map((name) => digest(Deno.readFileSync(join(folder, name)))),
+      weights.map((name) => digest(Deno.readFileSync(join(folder, name)))),
     ]));
   });
 }
@@ -150,7 +153,7 @@ export interface CellCode {
 }
 
 /** `import.meta.url` of an algorithm. */
-export function moduleOf({ name, module }: AnyAlgorithm): string {
+export function moduleOf({ name, module }: Pick<AnyAlgorithm, "name" | "module">): string {
   if (module) return module;
   throw new TypeError(
     `Cannot plan ${name}: an algorithm's module must be the import.meta.url of its file, current is undefined`,
@@ -159,10 +162,9 @@ export function moduleOf({ name, module }: AnyAlgorithm): string {
 
 /** The hashes of a cell's code and data; `data` is null without a dataset. */
 export function partHashes(cell: Omit<Cell, "hash">, { study, algorithm, sampled }: CellCode) {
-  const loop = new URL("./loop.ts", import.meta.url).href;
   const own = [algorithm, ...(sampled && cell.evaluation.sampling ? [sampled] : [])].map(moduleOf);
   return {
-    code: codeHash([loop, study.module, ...own, ...taskModules(cell.task)]),
+    code: codeHash([...driver, study.module, ...own, ...taskModules(cell.task)]),
     data: cell.dataset === null ? null : dataHash(cell.task),
   };
 }

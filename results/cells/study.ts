@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Agent, AgentState, AnyAlgorithm, Batch } from "../../algorithms/core/agent.ts";
+import type { AgentState, AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Rng } from "../../algorithms/core/rng.ts";
+import type { Training } from "../../algorithms/core/train.ts";
 import type { Cell } from "./cell.ts";
 import type { Scores } from "./record.ts";
 
@@ -18,7 +19,7 @@ export interface Tools {
   /** The cell's folder. */
   folder: string;
   /** A folder for work that cells of one task and seed share: those with the same settings for it, code of it and data. */
-  sharedFolder(settings: unknown, code: readonly AnyAlgorithm[]): string;
+  sharedFolder(settings: unknown, code: readonly Pick<AnyAlgorithm, "name" | "module">[]): string;
   /** The cell's own stream. */
   rng: Rng;
   /** Says what is being made. */
@@ -26,16 +27,7 @@ export interface Tools {
 }
 
 /** A cell's training and evaluation. */
-export interface Training<R> {
-  /** Gradient steps. */
-  updates: number;
-  init(rng: Rng): AgentState;
-  /** One gradient step; `state` is spent by the call. The batch comes back for messages. */
-  update(
-    state: AgentState,
-    batchRng: Rng,
-    rng: Rng,
-  ): Promise<{ state: AgentState; metrics: Record<string, number>; batch: object }>;
+export interface StudyTraining<R> extends Training<object> {
   /** What the finished cell says, and its policy. */
   evaluate(
     state: AgentState,
@@ -52,21 +44,8 @@ export interface Study<R> {
   data: "dataset" | "none";
   /** Files that settings name. */
   files?(config: CommonConfig): string[];
-  prepare(cell: Cell, tools: Tools): Promise<Training<R>>;
+  prepare(cell: Cell, tools: Tools): Promise<StudyTraining<R>>;
 }
 
-/** The training of an agent from minibatches of transitions. */
-export function agentTraining(
-  agent: Agent,
-  { updates, batchSize }: CommonConfig,
-  draw: (rows: number, rng: Rng) => Batch,
-): Pick<Training<unknown>, "updates" | "init" | "update"> {
-  return {
-    updates,
-    init: agent.init,
-    async update(state, batchRng, rng) {
-      const batch = draw(agent.batchRows?.(state.updates) ?? batchSize, batchRng);
-      return { ...await agent.update(state, batch, rng), batch };
-    },
-  };
-}
+/** The stream of an evaluation. */
+export const evaluationStream = (rng: Rng): Rng => rng.child("evaluation");

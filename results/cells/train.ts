@@ -6,17 +6,18 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { runStream } from "../../algorithms/core/policy.ts";
+import { presetTask } from "../../algorithms/core/train.ts";
 import { useBackend, useThreads } from "../../algorithms/engine/backend.ts";
-import type { NdArray } from "../../algorithms/engine/array.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
-import { resume, save } from "./checkpoints.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
-import { lockFolder } from "./lock.ts";
-import { cellRng, evaluationRng, initRng, nextUpdate } from "./loop.ts";
+import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
 import type { Evaluation } from "./record.ts";
+import { type Identity, lockFolder } from "./run_folder.ts";
+import { evaluationStream } from "./study.ts";
 
 /** Where a cell's training stands, for a progress bar. */
 export interface Progress {
@@ -25,7 +26,15 @@ export interface Progress {
   note: string;
 }
 
-const logsPerRun = 100;
+const lockPollMs = 500;
+
+/** What a cell's checkpoints are of. */
+export const cellIdentity = ({ task, algorithm, seed, hash }: Cell): Identity => ({
+  task,
+  algorithm,
+  seed: `${seed}`,
+  hash,
+});
 
 /**
  * Trains and evaluates a cell, from its last checkpoint if there is one; returns at once if it is done.
@@ -43,7 +52,7 @@ export async function trainCell(
 ): Promise<Evaluation> {
   const folder = cellFolder(root, cell);
   await makeFolder(folder);
-  using _lock = await lockFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
+  using _lock = await waitForFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
   await removeParts(folder);
   const at = (name: string) => join(folder, name);
   const done = await readJson<Evaluation>(at("evaluation.json"));
@@ -51,10 +60,11 @@ export async function trainCell(
 
   await useBackend(cell.backend);
   useThreads(cell.threads ?? 1);
-  const rng = cellRng(cell);
+  const { algorithm } = code;
+  const rng = runStream({ task: cell.task, algorithm, seed: cell.seed });
   const hashes = partHashes(cell, code);
   const training = await code.study.prepare(cell, {
-    algorithm: code.algorithm,
+    algorithm,
     sampled: code.sampled,
     folder,
     sharedFolder(settings, algorithms) {
@@ -66,56 +76,37 @@ export async function trainCell(
     onProgress: (note) => onProgress({ done: 0, total: 1, note }),
   });
   const madeWith = await describeMachine();
-  const { presets, source } = code.algorithm;
-  const preset = presets[cell.task]?.source ?? "defaults";
+  const { presets, source } = algorithm;
+  const preset = presets[presetTask(cell.task)]?.source ?? "defaults";
   await writeAtomically(at("run.json"), JSON.stringify({ cell, preset, source, ...hashes, madeWith }, null, 2));
 
-  let { state, trainingMs } = await resume(folder, training.init(initRng(rng)));
-  const metrics = await openMetrics(folder, state.updates, cell.logs);
   const total = training.updates;
-  const every = Math.max(Math.floor(total / logsPerRun), 1);
-  let sums: Record<string, number> = {};
-  let [last, lastSave] = [performance.now(), performance.now()];
-  while (state.updates < total) {
-    const k = state.updates;
-    const result = await nextUpdate(training, state, rng);
-    for (const [name, value] of Object.entries(result.metrics)) {
-      if (!Number.isFinite(value)) throw divergenceError(cell, k, name, value, result.batch);
-      sums[name] = (sums[name] ?? 0) + value;
-    }
-    state = result.state;
-    const now = performance.now();
-    trainingMs += now - last;
-    last = now;
-    if (state.updates % every !== 0 && state.updates < total) continue;
-    onProgress({ done: state.updates, total, note: "training" });
-    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / every]));
-    await metrics.append(state.updates, means);
-    sums = {};
-    if (now - lastSave < cell.checkpointMs && state.updates < total) continue;
-    await save(folder, cell, state, trainingMs);
-    lastSave = last = performance.now();
-  }
-
+  const { state, trainingMs } = await runLoop({
+    training,
+    rng,
+    label: cellLabel(cell),
+    kept: {
+      folder,
+      identity: cellIdentity(cell),
+      openMetrics: (updates) => openMetrics(folder, updates, cell.logs),
+      checkpointMs: cell.checkpointMs,
+    },
+    onMetrics: (update) => onProgress({ done: update, total, note: "training" }),
+  });
   const note = (text: string) => onProgress({ done: total, total, note: text });
-  const { policy, environment, result } = await training.evaluate(state, evaluationRng(rng), note);
+  const { policy, environment, result } = await training.evaluate(state, evaluationStream(rng), note);
   await writeAtomically(at("policy.onnx"), policy);
   const evaluation: Evaluation = { cell, trainingMs, updates: state.updates, madeWith, environment, result };
   await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
   return evaluation;
 }
 
-/** Why training stopped at a metric that is not finite: the batch's tensor that holds such a value, or the loss itself. */
-export function divergenceError(
-  cell: Cell,
-  update: number,
-  name: string,
-  value: number,
-  batch: object,
-): Error {
-  const bad = Object.entries<NdArray>({ ...batch }).find(([, { data }]) => data.some((x) => !Number.isFinite(x)));
-  const cause = bad ? `the batch's ${bad[0]} must be finite` : "the loss diverged; a lower learning rate may help";
-  return new Error(
-    `Cannot train ${cellLabel(cell)}: at update ${update} ${name} is ${value}: ${cause}; the last checkpoint is kept`,
-  );
+/** Holds a folder as soon as no other process does. */
+async function waitForFolder(folder: string, onWait: () => void): Promise<Disposable> {
+  for (;;) {
+    const held = await lockFolder(folder);
+    if (held) return held;
+    onWait();
+    await new Promise((done) => setTimeout(done, lockPollMs));
+  }
 }

@@ -5,13 +5,14 @@
  */
 
 import { ndarray } from "../../algorithms/engine/array.ts";
+import { agentTraining } from "../../algorithms/core/train.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
-import { playedBy, playJob } from "../../environments/play.ts";
-import { normalizedScore } from "../../environments/scores.ts";
+import { createPlayers } from "../../environments/play.ts";
 import { findTask } from "../../environments/tasks.ts";
 import { timeCalls } from "../../tools/timing.ts";
 import type { RuleResult } from "../cells/record.ts";
-import { agentTraining, type Study } from "../cells/study.ts";
+import type { Study } from "../cells/study.ts";
+import { physics, playCell } from "../scores/play.ts";
 import { waysToAct } from "../scores/sampling.ts";
 
 /** The study of algorithms that learn from transitions. */
@@ -22,40 +23,26 @@ export const offlineStudy: Study<null> = {
     const { config } = cell;
     findTask(cell.task); // What it lacks is said before the training, not after.
     const data = await loadTransitions(cell.dataset!);
-    const { observationDim, actionDim } = data;
-    const spec = { observationDim, actionDim, maxAction: 1, observationStatistics: data.observationStatistics };
+    const { observationDim, actionDim, observationStatistics } = data;
+    const spec = { observationDim, actionDim, maxAction: 1, observationStatistics };
     const agent = algorithm.create(config, spec);
     const draw = data.batches({
       rewardTransform: config.rewardTransform,
       nextAction: algorithm.needs?.nextAction ?? false,
     });
-    const physics = "d4rl";
     return {
       ...agentTraining(agent, config, draw),
       async evaluate(state, rng, onProgress) {
         const rules: RuleResult[] = [];
+        using players = createPlayers();
         for (const way of waysToAct(cell, algorithm, sampled)) {
           const { candidates, rule } = way;
-          const report = (running: number, step: number) =>
-            step % 50 === 0 && onProgress(`evaluating, ${rule.label}, step ${step}, ${running} running`);
-          const job = {
-            ...playedBy(way.algorithm),
-            config: way.config,
-            spec,
-            backend: cell.backend,
-            state,
-            task: cell.task,
-            physics,
-            episodes: cell.evaluation.episodes,
-            candidates,
-            seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`,
-          } as const;
-          const episodes = await playJob(job, way.algorithm, report);
-          const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
+          const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${candidates}`;
+          const played = await playCell(players, cell, { ...way, spec, state, seed, label: rule.label }, onProgress);
           const acting = rule.sampling ? way.algorithm.create(way.config, spec) : agent;
           const one = ndarray(new Float32Array(observationDim), [1, observationDim]);
           const actMs = await timeCalls((i) => acting.act(state, one, candidates, rng.child(`time/${i}`)), 50, 200);
-          rules.push({ rule, episodes, scores, actMs });
+          rules.push({ rule, ...played, actMs });
         }
         const datasetMean = data.episodeReturns.reduce((a, b) => a + b, 0) / data.episodeReturns.length;
         return {

@@ -16,7 +16,8 @@ import { createEnvironment } from "../../environments/environment.ts";
 import { findTask } from "../../environments/tasks.ts";
 import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
 import type { Cell } from "../cells/cell.ts";
-import { readState } from "../cells/checkpoints.ts";
+import { resume } from "../cells/run_folder.ts";
+import { cellIdentity } from "../cells/train.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
@@ -114,7 +115,7 @@ export type LevelTable = Record<string, NoiseLevel[]>;
 async function denoiserOf(run: string, cell: Cell, spec: Spec) {
   const agent = codeOf(cell).algorithm.create(cell.config, spec);
   if (!agent.exportDenoiser) return null;
-  const state = await readState(run, agent.init(createRng("any")));
+  const { state } = await resume(run, agent.init(createRng("any")), cellIdentity(cell));
   const { bytes, levels, mostNfe } = agent.exportDenoiser(state);
   const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostNfe);
   const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));

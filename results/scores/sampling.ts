@@ -39,11 +39,11 @@ export function waysToAct(
       : [{ rule: { id: "softmax", label: `softmax of ${candidates}` }, algorithm, config, candidates }]),
     ...sampling.map((sampling): WayToAct => {
       const name = samplingName(sampling);
-      const { sampler, calls, choice } = sampling;
+      const { sampler, calls: nfe, choice } = sampling;
       return {
         rule: { id: name, label: name, sampling },
         algorithm: sampled!,
-        config: { ...config, sampler, nfe: calls, choice } as CommonConfig,
+        config: { ...config, sampler, nfe, choice } as CommonConfig,
         candidates: sampling.candidates,
       };
     }),

@@ -13,7 +13,7 @@ import { registry } from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { closest } from "fastest-levenshtein";
-import { type Identity, resume, saveCheckpoint } from "./run_folder.ts";
+import { type Identity, resume, saveCheckpoint } from "../cells/run_folder.ts";
 
 /** What a policy is, as JSON. */
 export interface PolicyRecord {

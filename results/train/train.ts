@@ -24,9 +24,9 @@ import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, startProgress } from "../../tools/progress.ts";
 import { openMetrics } from "../cells/metrics.ts";
-import { runLoop } from "./loop.ts";
+import { runLoop } from "../cells/loop.ts";
 import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
-import { type Identity, lockFolder } from "./run_folder.ts";
+import { type Identity, lockFolder } from "../cells/run_folder.ts";
 import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
 
 /** Where a training says how far it is. */

@@ -1,9 +1,10 @@
 import { assertAlmostEquals, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { anglesOf, createEnvironment, type Environment, findTask, quaternionOf } from "../../environments/mod.ts";
+import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { dtql } from "../../algorithms/dtql/mod.ts";
 import { readModelFiles } from "../../environments/model_files.ts";
-import { playedBy, playJob } from "../../environments/play.ts";
+import { createPlayers } from "../../environments/play.ts";
 
 // D4RL's own models are not ours to ship: these have their names, joints, actuators and file layout, and plain shapes.
 
@@ -378,9 +379,12 @@ Deno.test("tasks with model files are evaluated as all others, the same by any n
     for (const [task, observationDim, actionDim, count] of tasks) {
       const spec = { observationDim, actionDim, maxAction: 1 };
       const state = dtql.create(config, spec).init(createRng(task));
-      const job = { ...playedBy(dtql), config, spec, backend: "onnx", state, task, physics: "d4rl" } as const;
-      const play = (workers: number) =>
-        playJob({ ...job, episodes: count, candidates: 1, seed: "one" }, dtql, () => {}, workers);
+      const own = { module: dtql.module, name: "dtql", config, spec, state, seed: "one" };
+      const job = { ...own, backend: "onnx", task, physics: "d4rl", episodes: count, candidates: 1 } as const;
+      const play = async (workers: number) => {
+        using players = createPlayers(workers);
+        return await players.play(job, dtql as unknown as AnyAlgorithm);
+      };
       const episodes = await play(2);
       assertEquals(episodes.length, count);
       assertEquals(episodes.every(({ episodeReturn, length }) => Number.isFinite(episodeReturn) && length > 0), true);

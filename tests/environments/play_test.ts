@@ -1,14 +1,21 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { currentThreads, useThreads } from "../../algorithms/engine/backend.ts";
+import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { dtql } from "../../algorithms/dtql/mod.ts";
-import { playedBy, type PlayJob, playJob } from "../../environments/play.ts";
+import { currentThreads, useThreads } from "../../algorithms/engine/backend.ts";
+import { createPlayers, type PlayJob, type PlayProgress } from "../../environments/play.ts";
 
 const config = { ...dtql.defaults, hidden: 16, diffusionHidden: 16 };
 const spec = { observationDim: 11, actionDim: 3, maxAction: 1 };
 
+async function play(job: PlayJob, workers: number, onProgress?: PlayProgress) {
+  using players = createPlayers(workers);
+  return await players.play(job, dtql as unknown as AnyAlgorithm, onProgress);
+}
+
 const jobOf = (seed: string): PlayJob => ({
-  ...playedBy(dtql),
+  module: dtql.module,
+  name: "dtql",
   config,
   spec,
   backend: "onnx",
@@ -20,29 +27,29 @@ const jobOf = (seed: string): PlayJob => ({
   seed,
 });
 
-Deno.test("playJob() gives the same episodes with any number of workers, from the same starts for any seed", async () => {
+Deno.test("play() gives the same episodes with any number of workers, from the same starts for any seed", async () => {
   const job = jobOf("one");
-  const alone = await playJob(job, dtql, () => {}, 1);
+  const alone = await play(job, 1);
   assertEquals(alone.length, 12);
-  assertEquals(await playJob(job, dtql, () => {}, 2), alone);
-  const other = await playJob(jobOf("two"), dtql, () => {}, 1);
+  assertEquals(await play(job, 2), alone);
+  const other = await play(jobOf("two"), 1);
   assertEquals(other.map(({ seed }) => seed), alone.map(({ seed }) => seed));
 });
 
-Deno.test("playJob() acts on one thread, whatever training uses", async () => {
+Deno.test("play() acts on one thread, whatever training uses", async () => {
   useThreads(2);
   try {
     const seen = new Set<number>();
-    await playJob(jobOf("one"), dtql, () => seen.add(currentThreads()), 1);
+    await play(jobOf("one"), 1, () => seen.add(currentThreads()));
     assertEquals([...seen, currentThreads()], [1, 2]);
   } finally {
     useThreads(1);
   }
 });
 
-Deno.test("playJob() passes on what goes wrong in a worker", async () => {
+Deno.test("play() passes on what goes wrong in a worker", async () => {
   await assertRejects(
-    () => playJob({ ...jobOf("one"), task: "kitchen-mixed-v0" }, dtql, () => {}, 2),
+    () => play({ ...jobOf("one"), task: "kitchen-mixed-v0" }, 2),
     Error,
     "model files",
   );

@@ -5,6 +5,7 @@
  */
 
 import { createRng } from "../../../algorithms/core/rng.ts";
+import { agentTraining } from "../../../algorithms/core/train.ts";
 import { ndarray } from "../../../algorithms/engine/array.ts";
 import {
   banditMetrics,
@@ -14,7 +15,7 @@ import {
   makeBandit,
   shareNearModes,
 } from "../../../data/bandits.ts";
-import { agentTraining, type Study } from "../../cells/study.ts";
+import type { Study } from "../../cells/study.ts";
 
 /** What a bandit's cell says. */
 export interface BanditResult {

@@ -17,13 +17,13 @@ import { loadBehaviours, type MeanPolicy } from "../../../data/behaviours.ts";
 import { loadTransitions, observationStatistics } from "../../../data/d4rl.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
-import { playedBy, playJob } from "../../../environments/play.ts";
-import { normalizedScore } from "../../../environments/scores.ts";
+import { createPlayers } from "../../../environments/play.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import type { RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
 import type { Study } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
+import { physics, playCell } from "../../scores/play.ts";
 
 /** A cloned policy after some updates; errors are mean squares over states and action dimensions. */
 export interface DiagnosisPoint {
@@ -94,6 +94,7 @@ export const diagnosisStudy: Study<DiagnosisPoint[]> = {
         };
         const points: DiagnosisPoint[] = [];
         const rules: RuleResult[] = [];
+        using players = createPlayers();
         let last = first;
         for (const [name, observations] of Object.entries(sets) as [keyof typeof sets, Float32Array][]) {
           const action = label(observations);
@@ -126,36 +127,17 @@ export const diagnosisStudy: Study<DiagnosisPoint[]> = {
               pivotalError: await error(state, visited),
               surroundingError: await error(state, beside),
             });
-            const episodes = await playJob(
-              {
-                ...playedBy(algorithm),
-                config,
-                spec,
-                backend: cell.backend,
-                state,
-                task: cell.task,
-                physics: "d4rl",
-                episodes: cell.evaluation.episodes,
-                candidates: 1,
-                seed: `${cell.task}/${cell.seed}/diagnosis`,
-              },
-              algorithm,
-              (running, step) => {
-                if (step % 50 === 0) {
-                  onProgress(`evaluating ${name}, ${updates} updates, step ${step}, ${running} running`);
-                }
-              },
-            );
-            const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
             const rule = { id: name, label: `${stateSets[name]}, ${updates} updates`, setting: updates };
-            rules.push({ rule, episodes, scores, actMs: 0 });
+            const player = { algorithm, config, spec, state, seed: `${cell.task}/${cell.seed}/diagnosis` };
+            const played = await playCell(players, cell, { ...player, label: rule.label }, onProgress);
+            rules.push({ rule, ...played, actMs: 0 });
           }
           last = state;
         }
         const datasetMean = mean(Float64Array.from(data.episodeReturns));
         return {
           result: points,
-          environment: { physics: "d4rl", datasetMean, datasetTransitions: data.count, rules },
+          environment: { physics, datasetMean, datasetTransitions: data.count, rules },
           policy: agent.exportPolicy(last),
         };
       },

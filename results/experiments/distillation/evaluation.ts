@@ -29,12 +29,12 @@ import type { Dataset } from "../../../data/dataset.ts";
 import { writeHdf5 } from "../../../data/hdf5.ts";
 import { pairsArrays, pairsCsv } from "../../../data/pairs.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
-import { playedBy, playJob } from "../../../environments/play.ts";
-import { normalizedScore } from "../../../environments/scores.ts";
+import { createPlayers } from "../../../environments/play.ts";
 import type { Cell } from "../../cells/cell.ts";
 import type { Rule, RuleResult } from "../../cells/record.ts";
-import type { Training } from "../../cells/study.ts";
+import type { StudyTraining } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
+import { physics, playCell } from "../../scores/play.ts";
 import type { DistillationResult } from "./result.ts";
 import { writeAtomically } from "../../../tools/files.ts";
 import type { Teacher } from "./teacher.ts";
@@ -80,7 +80,7 @@ export interface DistillationWork {
 /** Scores policies of the distilled pairs, of random ones and of the best episodes', and the teacher. */
 export async function evaluateDistillation(
   work: DistillationWork,
-): ReturnType<Training<DistillationResult>["evaluate"]> {
+): ReturnType<StudyTraining<DistillationResult>["evaluate"]> {
   const { cell, algorithm, config, data, spec, teacher, weights, distillation, rng, first } = work;
   const { pairs } = work.state.arrays as DistillationArrays;
   const agent = algorithm.create(config, spec);
@@ -91,26 +91,10 @@ export async function evaluateDistillation(
     const name = cell.evaluation.setting as keyof typeof settingWords | undefined;
     return name ? { id, label: `${settingWords[name](config[name])}: ${label}`, setting: config[name] } : { id, label };
   };
-  const play = async (name: string, played: AnyAlgorithm, state: AgentState, settings: CommonConfig = config) => {
-    const episodes = await playJob(
-      {
-        ...playedBy(played),
-        config: settings,
-        spec,
-        backend: cell.backend,
-        state,
-        task: cell.task,
-        physics: "d4rl",
-        episodes: cell.evaluation.episodes,
-        candidates: 1,
-        seed: `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${name}`,
-      },
-      played,
-      (running, step) => {
-        if (step % 50 === 0) work.onProgress(`evaluating ${name}, step ${step}, ${running} running`);
-      },
-    );
-    return { episodes, scores: episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn)) };
+  using players = createPlayers();
+  const play = (label: string, state: AgentState, played = algorithm, settings: CommonConfig = config) => {
+    const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${label}`;
+    return playCell(players, cell, { algorithm: played, config: settings, spec, state, seed, label }, work.onProgress);
   };
   const train = async (set: (k: number) => Pairs, name: string) => {
     const policies: StudentArrays["policies"] = [];
@@ -123,7 +107,7 @@ export async function evaluateDistillation(
   const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
   const addEach = async (id: string, label: string, policies: StudentArrays["policies"], settings = config) => {
     const parts = [];
-    for (const policy of policies) parts.push(await play(label, algorithm, stateOf([policy]), settings));
+    for (const policy of policies) parts.push(await play(label, stateOf([policy]), algorithm, settings));
     const own = algorithm.create(settings, spec);
     const actMs = await timeCalls(() => own.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
     rules.push({
@@ -139,7 +123,7 @@ export async function evaluateDistillation(
   const together = stateOf(students);
   rules.push({
     rule: ruleOf("ensemble", `distilled pairs, ensemble of ${students.length}`),
-    ...await play("ensemble", algorithm, together),
+    ...await play("ensemble", together),
     actMs: await timeCalls(() => agent.act(together, one, 1, rng), 50, 200),
   });
   const random = (k: number) =>
@@ -162,19 +146,19 @@ export async function evaluateDistillation(
   const whole = await cloneData(work);
   rules.push({
     rule: ruleOf("whole", "BC of the whole data"),
-    ...await play("whole", bc, whole.state, whole.config),
+    ...await play("whole", whole.state, bc as unknown as AnyAlgorithm, whole.config),
     actMs: await timeCalls(() => whole.agent.act(whole.state, one, 1, rng), 50, 200),
   });
   if (teacher) {
     rules.push({
       rule: ruleOf("teacher", "teacher"),
-      ...await play("teacher", teacher.algorithm, teacher.state, teacher.config),
+      ...await play("teacher", teacher.state, teacher.algorithm, teacher.config),
       actMs: await timeCalls(() => teacher.agent.act(teacher.state, one, 1, rng), 50, 200),
     });
   }
   return {
     environment: {
-      physics: "d4rl",
+      physics,
       datasetMean: mean(data.episodeReturns),
       datasetTransitions: data.count,
       rules,

@@ -24,7 +24,6 @@ import {
 } from "../../../algorithms/offline_behavior_distillation/mod.ts";
 import { observationStatistics, qlearningDataset } from "../../../data/d4rl.ts";
 import { loadDataset } from "../../../data/dataset.ts";
-import { initRng } from "../../cells/loop.ts";
 import { keepStages } from "../../cells/stages.ts";
 import type { Study } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
@@ -111,7 +110,7 @@ export const distillationStudy: Study<DistillationResult> = {
           state,
           rng: stream,
           stage,
-          first: firstPairs(initRng(cellRng)),
+          first: firstPairs(cellRng.child("init")),
           onProgress: report,
         }),
     };

@@ -5,6 +5,8 @@
  */
 
 import { bc } from "../../../algorithms/bc.ts";
+import { iql } from "../../../algorithms/iql.ts";
+import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
@@ -13,8 +15,6 @@ import type { IqlArrays } from "../../../algorithms/core/iql.ts";
 import { type TwinCritic, twinValues } from "../../../algorithms/core/twin_critic.ts";
 import { type Linear, mlp, relu } from "../../../algorithms/core/nn.ts";
 import { initTrained } from "../../../algorithms/core/optim.ts";
-import type { CommonConfig } from "../../../algorithms/core/config.ts";
-import { iql } from "../../../algorithms/iql.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
 import type { Stage } from "../../../algorithms/core/stage.ts";
 import { type Tensor, tf } from "../../../algorithms/engine/tensor.ts";
@@ -73,7 +73,7 @@ export async function trainTeacher(
   return {
     agent,
     state: { updates: config.updates, arrays },
-    algorithm: iql,
+    algorithm: iql as unknown as AnyAlgorithm,
     config,
     async value(s, a) {
       const { value: { data, shape } } = await criticValue({ critic, s, a });
@@ -139,7 +139,7 @@ export async function importTeacher(path: string, spec: Spec): Promise<Teacher> 
   return {
     agent,
     state: { updates: 0, arrays: { policy: initTrained(policy) } },
-    algorithm: bc,
+    algorithm: bc as unknown as AnyAlgorithm,
     config: bc.defaults,
     value: async (s, a) => (await importedValue({ critic, s, a })).value,
   };

@@ -9,8 +9,8 @@
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
 import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
-import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import { column, type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
+import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
 import { sharedRows, takeRows } from "../../../algorithms/core/rows.ts";
 import type { Stage } from "../../../algorithms/core/stage.ts";
@@ -45,16 +45,15 @@ import {
 import { loadDataset } from "../../../data/dataset.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
-import type { Episode } from "../../../environments/episodes.ts";
-import { playedBy, playJob } from "../../../environments/play.ts";
-import { normalizedScore } from "../../../environments/scores.ts";
+import { createPlayers } from "../../../environments/play.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { timeCalls } from "../../../tools/timing.ts";
 import type { Cell } from "../../cells/cell.ts";
 import type { Rule, RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
-import type { Study, Training } from "../../cells/study.ts";
+import type { Study, StudyTraining } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
+import { physics, playCell } from "../../scores/play.ts";
 import {
   changesPolicy,
   type CloningConfig,
@@ -116,7 +115,7 @@ export const stitching: Study<StitchingResult> = {
 
 /** The planner that a cell uses: its training, its plans, and how it is played. */
 interface UsedPlanner
-  extends Pick<Training<unknown>, "init" | "update">, Pick<Planner, "startPlanning" | "startActing"> {
+  extends Pick<StudyTraining<unknown>, "init" | "update">, Pick<Planner, "startPlanning" | "startActing"> {
   /** With what it knows of the data. */
   spec: Spec;
   played: Played;
@@ -135,7 +134,7 @@ function preparePlanner(
     planner: Planner<B>,
     draw: (rows: number, rng: Rng) => B,
     { batchSize }: { batchSize: number },
-  ): Pick<Training<unknown>, "update"> => ({
+  ): Pick<StudyTraining<unknown>, "update"> => ({
     async update(state, batchRng, rng) {
       const batch = draw(batchSize, batchRng);
       return { ...await planner.update(state, batch, rng), batch };
@@ -181,7 +180,7 @@ interface Work {
   onProgress: (note: string) => void;
 }
 
-async function evaluateStitching(work: Work): ReturnType<Training<StitchingResult>["evaluate"]> {
+async function evaluateStitching(work: Work): ReturnType<StudyTraining<StitchingResult>["evaluate"]> {
   const { cell, config, offline, state, used, rng, onProgress } = work;
   const { spec } = used;
   const settings = studySettings(config, cell.task);
@@ -220,21 +219,21 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
     { id: "both", label: "BC of generated and stitched data", policies: await clones("both", both.data, keptCount) },
   ];
   const rules: RuleResult[] = [];
-  const add = async (rule: Rule, played: Played, states: readonly AgentState[], actMs: number) => {
-    const { task, backend } = cell;
-    const { algorithm, ...settings } = played;
-    const own = { ...playedBy(algorithm), ...settings, spec, backend, task, physics: "d4rl", candidates: 1 } as const;
-    const episodes: Episode[] = [];
+  using players = createPlayers();
+  /** Plays several policies of a rule, one after the other. */
+  const add = async (
+    rule: Rule,
+    { algorithm, config: settings }: Played,
+    states: readonly AgentState[],
+    actMs: number,
+  ) => {
+    const parts = [];
     for (const [k, state] of states.entries()) {
-      const report = (running: number, step: number) =>
-        step % 50 === 0 &&
-        onProgress(`evaluating ${rule.label}, ${k + 1} of ${states.length}, step ${step}, ${running} running`);
-      const seed = `${task}/${cell.algorithm}/${cell.seed}/evaluation/${rule.label}/${k + 1}`;
-      episodes.push(
-        ...await playJob({ ...own, state, episodes: cell.evaluation.episodes, seed }, algorithm, report),
-      );
+      const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/evaluation/${rule.label}/${k + 1}`;
+      const label = `${rule.label}, ${k + 1} of ${states.length}`;
+      parts.push(await playCell(players, cell, { algorithm, config: settings, spec, state, seed, label }, onProgress));
     }
-    const scores = episodes.map(({ episodeReturn }) => normalizedScore(task, episodeReturn));
+    const [episodes, scores] = [parts.flatMap((part) => part.episodes), parts.flatMap((part) => part.scores)];
     rules.push({ rule, episodes, scores, actMs });
   };
   const one = ndarray(new Float32Array(spec.observationDim), [1, spec.observationDim]);
@@ -260,7 +259,7 @@ async function evaluateStitching(work: Work): ReturnType<Training<StitchingResul
   const [last] = students[2].policies;
   return {
     environment: {
-      physics: "d4rl",
+      physics,
       datasetMean: mean(trajectoryReturns(offline.data)),
       datasetTransitions: offline.data.count,
       rules,

@@ -6,9 +6,10 @@
 
 import type { Agent, AgentState, Batch } from "../../../algorithms/core/agent.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
+import { agentTraining } from "../../../algorithms/core/train.ts";
 import { ndarray } from "../../../algorithms/engine/array.ts";
 import { banditSets, mixtureDensity, pointMixtures } from "../../../data/bandits.ts";
-import { agentTraining, type Study } from "../../cells/study.ts";
+import type { Study } from "../../cells/study.ts";
 import { exactNoise, learnedNoise, type NoiseModel, regularizeActions } from "./model.ts";
 
 /** The sets of the study. */

@@ -81,7 +81,7 @@ const cases: Case[] = [
   }],
   ["a dataset in the catalog", "none", (copy) => edit(copy, "data/catalog.ts", /$/, line)],
   ["a line of Kitchen", /kitchen/, (copy) => edit(copy, "environments/kitchen.ts", /$/, line)],
-  ["a word of an error", "none", (copy) => edit(copy, "algorithms/core/agent.ts", /"?Cannot create/, "$& an")],
+  ["a word of an error", "none", (copy) => edit(copy, "algorithms/core/config.ts", /Cannot create/, "$& an")],
   ["a comment", "none", (copy) => edit(copy, "algorithms/core/nn.ts", /\n\n/, "\n\n// A better sentence.\n\n\n")],
   ["the end of lines", "none", (copy) => edit(copy, "algorithms/core/nn.ts", /\n/g, "\r\n")],
   [
@@ -117,6 +117,9 @@ const cases: Case[] = [
     (copy) => edit(copy, "algorithms/bc.ts", /$/, line),
   ],
   ["a study's code", /^toy /, (copy) => edit(copy, "results/experiments/toy/study.ts", /$/, line)],
+  ["a planner's code", /^stitching /, (copy) => edit(copy, "algorithms/stitching/planner.ts", /$/, line)],
+  ["a script that trained behaviours", "none", (copy) => edit(copy, "data/behaviour/train_ppo.ts", /$/, line)],
+  ["code that keeps runs", "none", (copy) => edit(copy, "results/cells/run_folder.ts", /$/, line)],
   ["code that all share", "all", (copy) => edit(copy, "algorithms/core/nn.ts", /$/, line)],
   ["a package of random numbers", "all", version("pure-rand")],
   ["a package of hashes", "all", version("@noble/hashes")],

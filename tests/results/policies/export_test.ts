@@ -7,7 +7,8 @@ import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { createEnvironment, evaluationSeed, findTask, normalizedScore } from "../../../environments/mod.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
-import { readState } from "../../../results/cells/checkpoints.ts";
+import { resume } from "../../../results/cells/run_folder.ts";
+import { cellIdentity } from "../../../results/cells/train.ts";
 import { codeOf } from "../../../results/experiments/mod.ts";
 import { planCells } from "../../../results/plan.ts";
 import { exportRun, type PolicyCard } from "../../../results/policies/export.ts";
@@ -41,7 +42,7 @@ Deno.test.afterAll(async () => {
 async function trainedActions(cell: Cell, root: string): Promise<Float32Array> {
   const spec = { observationDim: dim, actionDim: 3, maxAction: 1 };
   const agent = codeOf(cell).algorithm.create(cell.config, spec);
-  const state = await readState(cellFolder(root, cell), agent.init(createRng("any")));
+  const { state } = await resume(cellFolder(root, cell), agent.init(createRng("any")), cellIdentity(cell));
   return (await agent.act(state, ndarray(observations, [rows, dim]), 1, createRng("act"))).data as Float32Array;
 }
 
