@@ -4,11 +4,11 @@
  * @module
  */
 
-import * as ort from "onnxruntime-node";
 import { join } from "node:path";
 import type { Agent } from "../algorithms/core/agent.ts";
 import { useBackend } from "../algorithms/engine/backend.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
+import { profileSessions } from "../algorithms/engine/runtime.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { createDiffusionQl, diffusionQlDefaults } from "../algorithms/diffusion_ql.ts";
 import { createDtql, dtqlDefaults } from "../algorithms/dtql/mod.ts";
@@ -26,29 +26,15 @@ interface Event {
 }
 
 const folder = await Deno.makeTempDir();
-const sessions: ort.InferenceSession[] = [];
-const create = ort.InferenceSession.create.bind(ort.InferenceSession) as (
-  model: Uint8Array,
-  options: ort.InferenceSession.SessionOptions,
-) => Promise<ort.InferenceSession>;
-Object.assign(ort.InferenceSession, {
-  async create(model: Uint8Array, options: ort.InferenceSession.SessionOptions) {
-    const profileFilePrefix = join(folder, `${sessions.length}`);
-    const session = await create(model, { ...options, enableProfiling: true, profileFilePrefix });
-    sessions.push(session);
-    return session;
-  },
-});
-
 const warmUp = 3;
 const runs = 20;
 
 /** Milliseconds per update and number of nodes, by operation, of all sessions that `update` used; medians over the runs. */
 async function profile(update: () => Promise<unknown>): Promise<Map<string, { ms: number; nodes: number }>> {
-  sessions.length = 0;
   for await (const { name } of Deno.readDir(folder)) await Deno.remove(join(folder, name));
+  const end = profileSessions(join(folder, "profile"));
   for (let i = 0; i < warmUp + runs; i++) await update();
-  for (const session of sessions) session.endProfiling();
+  end();
   const total = new Map<string, { ms: number; nodes: number }>();
   for await (const { name } of Deno.readDir(folder)) {
     const events = (JSON.parse(await Deno.readTextFile(join(folder, name))) as Event[])

@@ -9,7 +9,7 @@
 
 import type { NdArray } from "./array.ts";
 import { type Backend, currentBackend } from "./backend.ts";
-import { sizeOf } from "./graph.ts";
+import { sizeOf } from "./shape.ts";
 import type { DType } from "./onnx.ts";
 import { createSession, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";

@@ -10,9 +10,7 @@
 import { createHash } from "node:crypto";
 import { tf } from "./tensor.ts";
 import type { Attribute, DType, OnnxConstant, OnnxNode } from "./onnx.ts";
-
-/** Lengths of axes. */
-export type Shape = readonly number[];
+import { sameShape, type Shape, sizeOf } from "./shape.ts";
 
 /** A value of the graph. */
 export interface Value {
@@ -31,12 +29,6 @@ interface Handle {
 export type Info = tf.TensorInfo;
 
 type Data = Float32Array | Int32Array | BigInt64Array | Uint8Array;
-
-/** Elements of a shape. */
-export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
-
-/** Whether two shapes are equal. */
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i]);
 
 let current: Graph | null = null;
 

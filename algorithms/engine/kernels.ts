@@ -6,8 +6,9 @@
  * @module
  */
 
-import { type Graph, type Info, sameShape, type Shape, sizeOf, tensorOf, tracing, type Value } from "./graph.ts";
+import { type Graph, type Info, tensorOf, tracing, type Value } from "./graph.ts";
 import type { Attribute, DType } from "./onnx.ts";
+import { sameShape, type Shape, sizeOf } from "./shape.ts";
 import { tf } from "./tensor.ts";
 
 // deno-lint-ignore no-explicit-any -- TF.js types the attributes of each kernel as its own interface

@@ -1,31 +1,53 @@
 /**
  * Running ONNX models: the one module that names the inference runtime.
  *
+ * ONNX Runtime is reached by its C API (`engine/ort.ts`) or, where that fails, by its package's binding for Node, which computes the
+ * same bits and copies every result.
+ *
  * @module
  */
 
 import type * as Ort from "onnxruntime-node";
+import { setImmediate } from "node:timers/promises";
 import type { NdArray } from "./array.ts";
 import { currentThreads } from "./backend.ts";
-import { encodeOnnx, type OnnxGraph, type OnnxValue } from "./onnx.ts";
+import { sizeOf } from "./shape.ts";
+import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
+import { openOrt, type OrtSessionOptions, type Port } from "./ort.ts";
+import { flushDenormals } from "./system_library.ts";
 
 /** A model ready to run. */
 export interface Session {
-  /** Runs the model; results are written into `outputs`, nothing is copied. */
+  /**
+   * Runs the model; results are written into `outputs`.
+   *
+   * @throws {TypeError} If an array has another shape or type than the model wants.
+   */
   run(inputs: readonly NdArray[], outputs: readonly NdArray[]): Promise<void>;
 }
 
-type Runtime = typeof Ort;
+interface Model extends Session {
+  inputs: readonly Port[];
+  outputs: readonly Port[];
+  endProfile(): void;
+}
 
-/** The runtime, loaded when it is first used: some platforms have no binary of it, and can do all else. */
-let loading: Promise<Runtime> | undefined;
+type Load = (model: Uint8Array, options: OrtSessionOptions) => Promise<Model>;
 
-async function loadRuntime(): Promise<Runtime> {
-  refuseTelemetry();
+let turn = performance.now();
+
+/** Lets timers, signals and messages have their turn every few milliseconds, which promises alone would not. */
+async function giveTurn(): Promise<void> {
+  if (performance.now() - turn < 5) return;
+  await setImmediate();
+  turn = performance.now();
+}
+
+/** The binding of the package for Node, loaded when it is first needed. */
+async function loadPackage(): Promise<typeof Ort> {
   try {
-    return await (loading ??= import("onnxruntime-node"));
+    return await import("onnxruntime-node");
   } catch (cause) {
-    loading = undefined;
     const { os, arch } = Deno.build;
     throw new Error(
       `Cannot load ONNX Runtime on ${os} ${arch}: it has binaries for Linux and Windows (x64, arm64) and macOS (arm64), ` +
@@ -35,32 +57,65 @@ async function loadRuntime(): Promise<Runtime> {
   }
 }
 
-const bound = new WeakMap<NdArray["data"], Ort.Tensor>();
+const port = (found: Ort.InferenceSession.ValueMetadata): Port => {
+  const isKnown = found.isTensor && (found.type === "float32" || found.type === "int32");
+  const shape = found.isTensor ? found.shape.map((n) => typeof n === "number" ? n : -1) : [];
+  return { name: found.name, shape, dtype: isKnown ? found.type as Port["dtype"] : undefined };
+};
 
-function bind(ort: Runtime, { data, shape }: NdArray): Ort.Tensor {
-  const known = bound.get(data);
-  if (known?.dims.length === shape.length && shape.every((n, i) => known.dims[i] === n)) return known;
-  const tensor = data instanceof Float32Array
-    ? new ort.Tensor("float32", data, shape)
-    : new ort.Tensor("int32", data, shape);
-  bound.set(data, tensor);
-  return tensor;
-}
+const routes = {
+  library(): Promise<Load> {
+    const ort = openOrt();
+    return Promise.resolve((bytes, options) => {
+      const session = ort.createSession(bytes, options);
+      return Promise.resolve({
+        inputs: session.inputs,
+        outputs: session.outputs,
+        async run(inputs, outputs) {
+          await giveTurn();
+          session.run(inputs, outputs);
+        },
+        endProfile: () => session.endProfile(),
+      });
+    });
+  },
+  async package(): Promise<Load> {
+    const { InferenceSession, Tensor } = await loadPackage();
+    const tensor = ({ data, shape }: NdArray) =>
+      data instanceof Float32Array ? new Tensor("float32", data, shape) : new Tensor("int32", data, shape);
+    return async (bytes, { threads, settings, profile }) => {
+      const session = await InferenceSession.create(bytes, {
+        executionProviders: ["cpu"],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        executionMode: "sequential",
+        graphOptimizationLevel: "all",
+        extra: settings,
+        ...profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile },
+      });
+      const { inputNames, outputNames } = session;
+      return {
+        inputs: session.inputMetadata.map(port),
+        outputs: session.outputMetadata.map(port),
+        async run(inputs, outputs) {
+          const named = (names: readonly string[], arrays: readonly NdArray[]) =>
+            Object.fromEntries(names.map((name, i) => [name, tensor(arrays[i])]));
+          await session.run(named(inputNames, inputs), named(outputNames, outputs));
+        },
+        endProfile: () => session.endProfiling(),
+      };
+    };
+  },
+};
 
-/**
- * The binding for Node copies every result into a new array after the run, though the run wrote it where it should be. It
- * copies them in the model's order and refuses one that is no tensor, so an empty sequence in front saves the copies: of
- * 10 MB in an update of DTQL, 5 % of its time. [Ours]
- */
-const refused: OnnxValue = { name: "refused", shape: "sequence", dtype: "float32" };
-const refusal = "Non tensor type is temporarily not supported.";
+/** How ONNX Runtime is reached: by its library's C API, or by its package for Node. */
+export type Route = keyof typeof routes;
 
-/** Results of so many values take longer to copy than an error takes. */
-const dearSize = 8192;
+let loading: Promise<Load> | undefined;
 
-function withoutCopies(graph: OnnxGraph): OnnxGraph {
-  const node = { op: "SequenceEmpty", inputs: [], outputs: [refused.name], attributes: {} };
-  return { ...graph, nodes: [...graph.nodes, node], outputs: [refused, ...graph.outputs] };
+/** Sessions made from now on take this way; @default the library, and the package if that fails */
+export function useRoute(route: Route): void {
+  loading = start(route);
 }
 
 /**
@@ -71,37 +126,72 @@ function refuseTelemetry() {
   Deno.env.set("ORT_DISABLE_TELEMETRY", "1");
 }
 
-/** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */
-export async function createSession(
-  graph: OnnxGraph,
-  options: Ort.InferenceSession.SessionOptions = {},
-): Promise<Session> {
-  const sizes = graph.outputs.map(({ shape }) => (shape as readonly number[]).reduce((a, b) => a * b, 1));
-  const isDear = sizes.reduce((a, b) => a + b, 0) >= dearSize;
-  const ort = await loadRuntime();
-  const session = await ort.InferenceSession.create(encodeOnnx(isDear ? withoutCopies(graph) : graph), {
-    executionProviders: ["cpu"],
-    intraOpNumThreads: currentThreads(),
-    interOpNumThreads: 1,
-    executionMode: "sequential",
-    graphOptimizationLevel: "all",
-    extra: { session: { set_denormal_as_zero: "1" } }, // Tiny moments of Adam would be slow.
-    ...options,
-  });
-  const [inputNames, outputNames] = [graph.inputs.map((v) => v.name), graph.outputs.map((v) => v.name)];
-  return {
-    async run(inputs, outputs) {
-      const feeds: Record<string, Ort.Tensor> = {};
-      const fetches: Record<string, Ort.Tensor | null> = isDear ? { [refused.name]: null } : {};
-      for (let i = 0; i < inputNames.length; i++) feeds[inputNames[i]] = bind(ort, inputs[i]);
-      for (let i = 0; i < outputNames.length; i++) fetches[outputNames[i]] = bind(ort, outputs[i]);
-      try {
-        await session.run(feeds, fetches);
-      } catch (error) {
-        if (!isDear || (error as Error).message !== refusal) throw error;
-      }
-    },
+async function start(route: Route): Promise<Load> {
+  refuseTelemetry();
+  return await routes[route]();
+}
+
+async function startAny(): Promise<Load> {
+  try {
+    return await start("library");
+  } catch (error) {
+    const [why] = (error as Error).message.split("\n");
+    console.warn(`ONNX Runtime is used by its package for Node, a few percent slower: ${why}`);
+    return await start("package");
+  }
+}
+
+let said = false;
+
+/** In this thread, which is going to run sessions. */
+function flushDenormalsHere() {
+  if (flushDenormals() || said) return;
+  said = true;
+  console.warn(
+    "Denormal numbers are not flushed to zero in this thread, so that results may differ in their last bits from those of others; " +
+      "Deno's permission --allow-ffi, for all paths, mends it",
+  );
+}
+
+let profiling: { prefix: string; models: Model[] } | undefined;
+
+/**
+ * Profiles every operation of the sessions made from now on.
+ *
+ * @param prefix Start of the paths that profiles are written to.
+ * @returns Ends the profiles: their files are whole then.
+ */
+export function profileSessions(prefix: string): () => void {
+  const models: Model[] = [];
+  profiling = { prefix, models };
+  return () => {
+    profiling = undefined;
+    for (const model of models) model.endProfile();
   };
+}
+
+async function load(bytes: Uint8Array, name: string, threads: number): Promise<Model> {
+  const route = await (loading ??= startAny().catch((error) => {
+    loading = undefined; // Another try may fare better.
+    throw error;
+  }));
+  const model = await route(bytes, {
+    name,
+    threads,
+    settings: {
+      "session.set_denormal_as_zero": "1", // Tiny moments of Adam would be slow.
+      "session.intra_op.spin_duration_us": "100", // A thread that waits for work longer gives its core to others; see bench/README.md.
+    },
+    ...profiling && { profile: `${profiling.prefix}${profiling.models.length}` },
+  });
+  profiling?.models.push(model);
+  flushDenormalsHere();
+  return model;
+}
+
+/** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */
+export async function createSession(graph: OnnxGraph): Promise<Session> {
+  return await load(encodeOnnx(graph), graph.name, currentThreads());
 }
 
 /** An exported policy ready to act, one observation at a time. */
@@ -115,26 +205,31 @@ export interface OpenPolicy {
 /**
  * Opens a `policy.onnx`.
  *
- * @throws {Error} If the bytes are no model that gives `action`.
+ * @throws {Error} If the bytes are no model that gives `action` of a fixed shape for arrays of fixed shapes.
  */
 export async function openPolicy(bytes: Uint8Array): Promise<OpenPolicy> {
-  const ort = await loadRuntime();
-  const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1 });
-  if (!session.outputNames.includes("action")) {
-    throw new Error(`Cannot open policy: it must give "action", current outputs are ${session.outputNames.join(", ")}`);
+  const model = await load(bytes, "policy", 1);
+  const fixed = ({ name, shape, dtype }: Port, kind: string) => {
+    if (dtype === "float32" && shape.every((n) => n >= 0)) return;
+    throw new Error(
+      `Cannot open policy: ${kind} "${name}" must be float32 of a fixed shape, current is ${
+        dtype ?? "of another type"
+      } ` +
+        `[${shape.map((n) => n < 0 ? "?" : n).join(", ")}]`,
+    );
+  };
+  if (!model.outputs.some(({ name }) => name === "action")) {
+    const names = model.outputs.map(({ name }) => name).join(", ");
+    throw new Error(`Cannot open policy: it must give "action", current outputs are ${names}`);
   }
-  const inputs = Object.fromEntries(session.inputMetadata.map((input) => {
-    if (!input.isTensor) throw new Error(`Cannot open policy: input "${input.name}" must be a tensor`);
-    return [input.name, input.shape.map(Number)];
-  }));
+  model.inputs.forEach((port) => fixed(port, "input"));
+  model.outputs.forEach((port) => fixed(port, "output"));
   return {
-    inputs,
+    inputs: Object.fromEntries(model.inputs.map(({ name, shape }) => [name, [...shape]])),
     async act(feeds) {
-      const tensors = Object.entries(inputs).map(([name, shape]) =>
-        [name, new ort.Tensor("float32", feeds[name], shape)] as const
-      );
-      const { action } = await session.run(Object.fromEntries(tensors));
-      return action.data as Float32Array;
+      const outputs = model.outputs.map(({ shape }) => ({ shape, data: new Float32Array(sizeOf(shape)) }));
+      await model.run(model.inputs.map(({ name, shape }) => ({ shape, data: feeds[name] })), outputs);
+      return outputs[model.outputs.findIndex(({ name }) => name === "action")].data;
     },
   };
 }

@@ -5,7 +5,7 @@
  */
 
 import { type NdArray, ndarray } from "./array.ts";
-import { sizeOf } from "./graph.ts";
+import { sizeOf } from "./shape.ts";
 import { isSmall } from "./join.ts";
 import type { DType } from "./onnx.ts";
 

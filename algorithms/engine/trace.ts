@@ -10,7 +10,6 @@ import {
   currentGraph,
   Graph,
   type Info,
-  type Shape,
   tensorOf,
   tracing,
   type Value,
@@ -18,6 +17,7 @@ import {
 } from "./graph.ts";
 import { kernels } from "./kernels.ts";
 import type { DType, OnnxGraph, OnnxNode } from "./onnx.ts";
+import type { Shape } from "./shape.ts";
 import { tf } from "./tensor.ts";
 
 function registerOnce() {

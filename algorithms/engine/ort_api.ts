@@ -1,0 +1,165 @@
+/**
+ * ONNX Runtime's C API by Deno's FFI, on the library that the npm package `onnxruntime-node` brings.
+ *
+ * The API is `struct OrtApi` of `onnxruntime_c_api.h`: a table of functions that a release may only append to.
+ *
+ * @module
+ */
+
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { cString, keepLoaded, mayUseLibraries } from "./system_library.ts";
+
+const handle = "u64"; // A pointer as a bigint, which takes no object.
+const status = "pointer"; // Null if all went well.
+
+/** The functions used here, by their places in the table. All are as old as version 1.0 where no other is given. */
+const functions = {
+  GetErrorMessage: { slot: 2, parameters: ["pointer"], result: "pointer" },
+  CreateEnv: { slot: 3, parameters: ["i32", "buffer", "buffer"], result: status },
+  CreateSessionFromArray: { slot: 8, parameters: [handle, "buffer", "usize", handle, "buffer"], result: status },
+  Run: {
+    slot: 9,
+    parameters: [handle, handle, "buffer", "buffer", "usize", "buffer", "usize", "buffer"],
+    result: status,
+  },
+  CreateSessionOptions: { slot: 10, parameters: ["buffer"], result: status },
+  EnableProfiling: { slot: 14, parameters: [handle, "buffer"], result: status },
+  SetSessionGraphOptimizationLevel: { slot: 23, parameters: [handle, "i32"], result: status },
+  SetIntraOpNumThreads: { slot: 24, parameters: [handle, "i32"], result: status },
+  SetInterOpNumThreads: { slot: 25, parameters: [handle, "i32"], result: status },
+  SessionGetInputCount: { slot: 30, parameters: [handle, "buffer"], result: status },
+  SessionGetOutputCount: { slot: 31, parameters: [handle, "buffer"], result: status },
+  SessionGetInputTypeInfo: { slot: 33, parameters: [handle, "usize", "buffer"], result: status },
+  SessionGetOutputTypeInfo: { slot: 34, parameters: [handle, "usize", "buffer"], result: status },
+  SessionGetInputName: { slot: 36, parameters: [handle, "usize", handle, "buffer"], result: status },
+  SessionGetOutputName: { slot: 37, parameters: [handle, "usize", handle, "buffer"], result: status },
+  CreateTensorWithDataAsOrtValue: {
+    slot: 49,
+    parameters: [handle, "buffer", "usize", "buffer", "usize", "i32", "buffer"],
+    result: status,
+  },
+  CastTypeInfoToTensorInfo: { slot: 55, parameters: [handle, "buffer"], result: status },
+  GetTensorElementType: { slot: 60, parameters: [handle, "buffer"], result: status },
+  GetDimensionsCount: { slot: 61, parameters: [handle, "buffer"], result: status },
+  GetDimensions: { slot: 62, parameters: [handle, "buffer", "usize"], result: status },
+  CreateCpuMemoryInfo: { slot: 69, parameters: ["i32", "i32", "buffer"], result: status },
+  AllocatorFree: { slot: 76, parameters: [handle, handle], result: status },
+  GetAllocatorWithDefaultOptions: { slot: 78, parameters: ["buffer"], result: status },
+  ReleaseStatus: { slot: 93, parameters: ["pointer"], result: "void" },
+  ReleaseSession: { slot: 95, parameters: [handle], result: "void" },
+  ReleaseValue: { slot: 96, parameters: [handle], result: "void" },
+  ReleaseTypeInfo: { slot: 98, parameters: [handle], result: "void" },
+  ReleaseSessionOptions: { slot: 100, parameters: [handle], result: "void" },
+  SessionEndProfiling: { slot: 110, parameters: [handle, handle, "buffer"], result: status }, // 1.1
+  AddSessionConfigEntry: { slot: 130, parameters: [handle, "buffer", "buffer"], result: status }, // 1.4
+} as const satisfies Record<string, Deno.ForeignFunction & { slot: number }>;
+
+type Functions = typeof functions;
+
+/** The version of the table that is asked for, by the minor number of the release that made it. */
+const apiVersion = 24;
+
+/** The library's functions, and what every use of them needs. */
+export interface OrtApi {
+  /** The library's release. */
+  version: string;
+  call: { readonly [K in keyof Functions]: Deno.UnsafeFnPointer<Functions[K]>["call"] };
+  /** @throws {Error} With the library's message, after what failed, if a function gave one. */
+  check(status: Deno.PointerValue, what?: string): void;
+  /** Where functions write their result, their last parameter. */
+  out: BigUint64Array<ArrayBuffer>;
+  /** The result, a pointer or a number. */
+  made(status: Deno.PointerValue, what?: string): bigint;
+  /** The allocator of what the library gives away, such as names. */
+  allocator: bigint;
+  /** A C string that the library gave away. */
+  text(address: bigint): string;
+}
+
+/** Room for addresses that never lies on V8's heap, where a small typed array may and be moved. */
+export const addresses = (count: number): BigUint64Array<ArrayBuffer> => new BigUint64Array(new ArrayBuffer(8 * count));
+
+/** An array of C strings; they live as long as `strings` is held. */
+export function cStrings(names: readonly string[]): { strings: ArrayBuffer[]; list: BigUint64Array<ArrayBuffer> } {
+  const strings = names.map(cString);
+  const list = addresses(names.length);
+  strings.forEach((string, i) =>
+    list[i] = BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(new Uint8Array(string))))
+  );
+  return { strings, list };
+}
+
+/** A path as the library takes it. */
+export const cPath = (path: string): ArrayBuffer =>
+  Deno.build.os === "windows" ? Uint16Array.from(`${path}\0`, (letter) => letter.charCodeAt(0)).buffer : cString(path);
+
+/** The npm package's folder and version. */
+function findPackage(): { folder: string; version: string } {
+  const here = import.meta.url.startsWith("file:") ? import.meta.url : pathToFileURL(join(Deno.cwd(), "here"));
+  const require = createRequire(here);
+  const folder = dirname(dirname(require.resolve("onnxruntime-node")));
+  return { folder, version: require(join(folder, "package.json")).version };
+}
+
+/** Where the package keeps its library for this system. */
+function libraryPath(folder: string): string {
+  const { os, arch } = Deno.build;
+  const places: Record<string, [folder: string, file: string]> = {
+    linux: ["linux", "libonnxruntime.so.1"],
+    darwin: ["darwin", "libonnxruntime.1.dylib"],
+    windows: ["win32", "onnxruntime.dll"],
+  };
+  if (!(os in places)) throw new Error(`the package has no library for ${os}`);
+  const [system, file] = places[os];
+  return join(folder, "bin/napi-v6", system, arch === "aarch64" ? "arm64" : "x64", file);
+}
+
+/**
+ * Opens the library.
+ *
+ * @throws {Error} If it is missing or another than it should be; the message says which.
+ */
+export function openApi(): OrtApi {
+  if (!mayUseLibraries()) throw new Error("its library needs Deno's permission --allow-ffi, for all paths");
+  const { folder, version } = findPackage();
+  const path = libraryPath(folder);
+  const library = Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
+  keepLoaded(path);
+  const base = new Deno.UnsafePointerView(library.symbols.OrtGetApiBase()!);
+  const getApi = new Deno.UnsafeFnPointer(base.getPointer(0)!, { parameters: ["u32"], result: "pointer" });
+  const getVersion = new Deno.UnsafeFnPointer(base.getPointer(8)!, { parameters: [], result: "pointer" });
+  const found = Deno.UnsafePointerView.getCString(getVersion.call()!);
+  if (found !== version) throw new Error(`the library must be of version ${version}, current version is ${found}`);
+  const table = getApi.call(apiVersion);
+  if (table === null) throw new Error(`version ${found} of the library has no API of version ${apiVersion}`);
+  return bindApi(new Deno.UnsafePointerView(table), version);
+}
+
+function bindApi(table: Deno.UnsafePointerView, version: string): OrtApi {
+  const call = Object.fromEntries(
+    Object.entries(functions).map(([name, { slot, ...signature }]) => {
+      const fn = new Deno.UnsafeFnPointer(table.getPointer(8 * slot)!, signature as Deno.ForeignFunction);
+      return [name, fn.call.bind(fn)];
+    }),
+  ) as unknown as OrtApi["call"];
+  const check = (status: Deno.PointerValue, what = "Cannot use ONNX Runtime") => {
+    if (status === null) return;
+    const message = Deno.UnsafePointerView.getCString(call.GetErrorMessage(status)!);
+    call.ReleaseStatus(status);
+    throw new Error(`${what}: ${message}`);
+  };
+  const out = addresses(1);
+  const made = (status: Deno.PointerValue, what?: string) => {
+    check(status, what);
+    return out[0];
+  };
+  const allocator = made(call.GetAllocatorWithDefaultOptions(out));
+  const text = (address: bigint) => {
+    const found = Deno.UnsafePointerView.getCString(Deno.UnsafePointer.create(address)!);
+    check(call.AllocatorFree(allocator, address));
+    return found;
+  };
+  return { version, call, check, out, made, text, allocator };
+}
