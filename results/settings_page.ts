@@ -6,8 +6,6 @@
 
 import { registry } from "../algorithms/registry.ts";
 import type { AnyAlgorithm } from "../algorithms/core/agent.ts";
-import { readArguments } from "../tools/arguments.ts";
-import { runCommand } from "../tools/command.ts";
 import { writeAtomically } from "../tools/files.ts";
 import { fromFileUrl } from "../tools/paths.ts";
 import { experiments, runsOf } from "./experiments/mod.ts";
@@ -54,16 +52,4 @@ export function settingsPage(): string {
   ].join("\n");
 }
 
-const help = `Writes algorithms/SETTINGS.md, all algorithms' settings, from the code.
-
-Usage: deno task settings
-
-  -h, --help  this text`;
-
-if (import.meta.main) {
-  await runCommand(async () => {
-    if (readArguments(Deno.args, { verb: "write settings", texts: [] }).switches.help) console.log(help);
-    else await writeAtomically(settingsPath, settingsPage());
-    return 0;
-  });
-}
+if (import.meta.main) await writeAtomically(settingsPath, settingsPage());
