@@ -8,10 +8,10 @@ import { join } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
 import { curveText, jupyterDisplay, showFigure, type Shown, shown, showTable } from "../data/show/display.ts";
 import { type Table, toText } from "../data/show/table.ts";
-import { readJson } from "../tools/files.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
+import { readRecord } from "../tools/records.ts";
 import { readMetrics } from "./cells/metrics.ts";
-import type { Evaluation } from "./cells/record.ts";
+import { cellShape, type Evaluation, readEvaluation } from "./cells/record.ts";
 import { lines } from "./executors/local.ts";
 import type { Experiment } from "./experiments/experiment.ts";
 import { type Answer, claimsTable } from "./report/claims.ts";
@@ -37,7 +37,10 @@ export async function loadEvaluations<R = unknown>(
     for (const { name, isDirectory } of entries) {
       if (isDirectory) await visit(join(folder, name));
       else if (name === "evaluation.json") {
-        const evaluation = await readJson<Evaluation<R>>(join(folder, name));
+        const evaluation = await readEvaluation<R>(folder, experiment?.study.result).catch((error: Error) => {
+          console.error(`${error.message}; it is passed over`);
+          return null;
+        });
         if (evaluation && (!experiment || evaluation.cell.experiment === experiment.name)) found.push(evaluation);
       }
     }
@@ -52,16 +55,14 @@ export async function loadEvaluations<R = unknown>(
  * @throws {Error} If the folder holds no run.
  */
 export async function showRun(folder: string): Promise<Shown> {
-  const run = await readJson<{ cell: Evaluation["cell"]; preset: string; madeWith: Evaluation["madeWith"] }>(
-    join(folder, "run.json"),
-  );
+  const run = await readRecord<Pick<Evaluation, "cell">>(join(folder, "run.json"), { cell: cellShape });
   if (!run) {
     throw new Error(
       `Cannot show "${folder}": it must hold a run.json; each row of the report's cells names such a folder`,
     );
   }
   const metrics = await readMetrics(folder);
-  const evaluation = await readJson<Evaluation>(join(folder, "evaluation.json"));
+  const evaluation = await readEvaluation(folder);
   const { task, algorithm, seed, overridesSource } = run.cell;
   const table: Table = {
     title: `${algorithm} on ${task}, seed ${seed}`,
@@ -74,8 +75,8 @@ export async function showRun(folder: string): Promise<Shown> {
     ],
     notes: [],
   };
-  const names = Object.keys(metrics[0] ?? {}).filter((name) => name !== "update");
-  const curve = (name: string) => curveText(metrics.map((record) => record[name]));
+  const names = [...new Set(metrics.flatMap(Object.keys))].filter((name) => name !== "update");
+  const curve = (name: string) => curveText(metrics.flatMap((record) => record[name] ?? [])); // Phases have their own.
   const width = Math.max(0, ...names.map((name) => name.length));
   const text = () => [toText(table), ...names.map((name) => `${name.padEnd(width)} ${curve(name)}`)].join("\n");
   const figure = await showFigure(curvesFigure(metrics, names));
@@ -97,7 +98,9 @@ function curvesFigure(metrics: readonly Record<string, number>[], names: readonl
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: "Learning curves",
     data: {
-      values: metrics.flatMap((record) => names.map((name) => ({ update: record.update, name, value: record[name] }))),
+      values: metrics.flatMap(({ update, ...values }) =>
+        names.filter((name) => name in values).map((name) => ({ update, name, value: values[name] }))
+      ),
     },
     facet: { field: "name", type: "nominal", title: null, sort: null },
     columns: 3,

@@ -8,15 +8,16 @@ import { join } from "node:path";
 import { useBackend } from "../algorithms/engine/backend.ts";
 import { runCommand } from "../tools/command.ts";
 import { toText } from "../data/show/table.ts";
-import { makeFolder, readJson } from "../tools/files.ts";
+import { makeFolder } from "../tools/files.ts";
 import { type Cell, cellFolder, cellLabel } from "./cells/cell.ts";
 import { type Failure, readFailure } from "./cells/failure.ts";
-import type { Evaluation } from "./cells/record.ts";
+import { putAside } from "./cells/put_aside.ts";
+import { type Evaluation, findEvaluation } from "./cells/record.ts";
 import { ensureDataset } from "./executors/datasets.ts";
 import { runCells } from "./executors/local.ts";
 import { formatSeconds } from "../tools/progress.ts";
 import { showProgress } from "./executors/progress.ts";
-import { cancelSubmission, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
+import { cancelSubmissions, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
 import { experimentOf } from "./experiments/mod.ts";
 import { onStop } from "../tools/processes.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
@@ -26,20 +27,24 @@ import { type Report, writeReport } from "./report/report.ts";
 
 const estimateCell = (cell: Cell) => experimentOf(cell).estimate(cell);
 
-/** Cells whose evaluation is there, in the order of the plan, and the others; of these, how the last try failed. */
+/**
+ * Cells whose evaluation is there, in the order of the plan, and the others; of these, how the last try failed, and what is wrong
+ * with a file that is there.
+ */
 async function divide(cells: readonly Cell[], root: string) {
-  const [finished, waiting, failures]: [Evaluation[], Cell[], Failure[]] = [[], [], []];
+  const [finished, waiting, failures, problems]: [Evaluation[], Cell[], Failure[], string[]] = [[], [], [], []];
   for (const cell of cells) {
-    const evaluation = await readJson<Evaluation>(join(cellFolder(root, cell), "evaluation.json"));
+    const { evaluation, problem } = await findEvaluation(root, cell, experimentOf(cell).study.result);
+    if (problem) problems.push(problem);
     if (evaluation) {
-      finished.push({ ...evaluation, cell }); // What is said of the cell may be newer.
+      finished.push(evaluation);
       continue;
     }
     waiting.push(cell);
     const failure = await readFailure(root, cell);
     if (failure) failures.push(failure);
   }
-  return { finished, waiting, failures };
+  return { finished, waiting, failures, problems };
 }
 
 const listed = 300;
@@ -88,6 +93,7 @@ async function runLocally(
   const errors: Error[] = [];
   const run = async (part: readonly Cell[]) => {
     if (part.length === 0 || signal.aborted) return;
+    if (flags.fresh) await putAside(flags.out, part);
     const bars = showProgress(part);
     const watcher = {
       ...bars,
@@ -127,6 +133,7 @@ async function submit(flags: Options, waiting: readonly Cell[], signal: AbortSig
   const { arrays, reportJob } = await submitCells(waiting, flags.out, flags.profile, most, selectionArguments(flags), {
     ...flags.slurm,
     jobs: flags.jobs,
+    ...(flags.fresh ? { whileHeld: () => putAside(flags.out, waiting) } : {}),
   });
   console.log(
     `Submitted ${waiting.length} cells as ${arrays.map(({ job }) => job).join(", ")}, report as ${reportJob}`,
@@ -140,11 +147,11 @@ async function showSubmission(flags: Options): Promise<number> {
     throw new Error(`Cannot find submitted cells of profile ${flags.profile}: submit them with --executor slurm first`);
   }
   if (flags.cancel) {
-    await cancelSubmission(submission);
+    await cancelSubmissions(flags.out, flags.profile);
     console.log("Cancelled; submit again to go on");
     return 0;
   }
-  const status = await submissionStatus(submission, flags.out, flags.profile);
+  const status = await submissionStatus(submission, flags.out);
   for (const line of statusLines(status)) console.log(line);
   return status.failed.length > 0 ? 1 : 0;
 }
@@ -170,15 +177,17 @@ async function main(): Promise<number> {
   }
   const start = performance.now();
   await makeFolder(flags.out);
-  if (flags.fresh) {
-    for (const cell of cells) await Deno.remove(cellFolder(flags.out, cell), { recursive: true }).catch(() => {});
-  }
 
   const stop = new AbortController();
   onStop(() => stop.abort());
 
-  const { waiting, finished } = await divide(cells, flags.out);
-  if (finished.length > 0) console.log(`${finished.length} of ${cells.length} cells are done already`);
+  const { waiting: unfinished, finished, problems } = await divide(cells, flags.out);
+  for (const problem of problems) console.error(`${problem}; its cell counts as not done`);
+  if (finished.length > 0) {
+    const then = flags.fresh ? "; they are put aside and trained again" : "";
+    console.log(`${finished.length} of ${cells.length} cells are done already${then}`);
+  }
+  const waiting = flags.fresh ? cells : unfinished;
   const report = async () => {
     const { finished, failures } = await divide(cells, flags.out);
     const source = { root: flags.out, profile: flags.profile, evaluations: finished, failures, planned: cells.length };

@@ -6,7 +6,8 @@
 
 import { join } from "node:path";
 import { type Cell, cellFolder } from "./cell.ts";
-import { readJson, writeAtomically } from "../../tools/files.ts";
+import { writeAtomically } from "../../tools/files.ts";
+import { readRecord } from "../../tools/records.ts";
 
 /** A cell whose last try failed. */
 export interface Failure {
@@ -31,6 +32,10 @@ export async function keepFailure<T>(root: string, cell: Cell, run: () => Promis
 
 /** How the cell's last try failed; null if it did not. */
 export async function readFailure(root: string, cell: Cell): Promise<Failure | null> {
-  const kept = await readJson<{ message: string }>(pathOf(root, cell));
-  return kept && { cell, message: kept.message };
+  try {
+    const kept = await readRecord<{ message: string }>(pathOf(root, cell), { message: "string" });
+    return kept && { cell, message: kept.message };
+  } catch (error) {
+    return { cell, message: (error as Error).message };
+  }
 }

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { writeAtomically, writeError } from "../../tools/files.ts";
-import { eventFile, scalarRecord } from "./tensorboard.ts";
+import { eventFile, keepEvents, scalarRecord } from "./tensorboard.ts";
 
 /** An open log of a cell. */
 export interface MetricsLog {
@@ -26,7 +26,9 @@ export async function openMetrics(folder: string, updates: number, logs?: "tenso
   const lines = kept.map((record) => `${JSON.stringify(record)}\n`).join("");
   await writeAtomically(join(folder, linesName), lines);
   if (logs) {
-    await writeAtomically(join(folder, eventsName), eventFile(kept));
+    const path = join(folder, eventsName);
+    const old = await Deno.readFile(path).catch(() => null); // There is none at the start.
+    await writeAtomically(path, (old && keepEvents(old, kept.map(({ update }) => update))) ?? eventFile(kept));
   }
   return {
     async append(update, values) {

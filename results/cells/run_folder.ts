@@ -7,22 +7,28 @@
 import { join } from "node:path";
 import type { AgentState } from "../../algorithms/core/agent.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
-import { writeAtomically, writeError } from "../../tools/files.ts";
+import { makeFolder, writeAtomically, writeError } from "../../tools/files.ts";
 
 /** What a checkpoint is of; one of another identity is refused. */
 export type Identity = Readonly<Record<"task" | "algorithm" | "seed" | "hash", string>>;
 
 /** Holds the folder for this process; the lock ends with it, however it ends. Null while another process holds it. */
 export async function lockFolder(folder: string): Promise<Disposable | null> {
-  let file: Deno.FsFile;
-  try {
-    file = await Deno.open(join(folder, "lock"), { create: true, write: true });
-  } catch (error) {
-    throw writeError(join(folder, "lock"), error);
+  const path = join(folder, "lock");
+  for (;;) {
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path, { create: true, write: true });
+    } catch (error) {
+      throw writeError(path, error);
+    }
+    const locked = await file.tryLock(true);
+    const [own, there] = [await file.stat(), await Deno.stat(path).catch(() => null)];
+    if (locked && there?.ino === own.ino && there.dev === own.dev) return file;
+    file.close();
+    if (!locked) return null;
+    await makeFolder(folder); // The folder was put aside meanwhile.
   }
-  if (await file.tryLock(true)) return file;
-  file.close();
-  return null;
 }
 
 const checkpointName = "checkpoint.safetensors";

@@ -18,21 +18,34 @@ export async function keepStages(folder: string, onProgress: (note: string) => v
   await makeFolder(folder);
   return async (name, compute) => {
     const path = join(folder, `${name.replaceAll(/[^a-z0-9]+/gi, "_")}.safetensors`);
-    let bytes: Uint8Array | null = null;
-    try {
-      bytes = await Deno.readFile(path);
-    } catch {
-      // Computed below.
-    }
-    if (bytes) return nestTensors(decodeCheckpoint(bytes)) as never;
+    const kept = await readStage(path, name);
+    if (kept !== null) return kept as never;
     onProgress(name);
     const result = await compute((share) => onProgress(`${name}, ${Math.round(100 * share)} %`));
+    let bytes: Uint8Array;
     try {
-      bytes = encodeCheckpoint(result);
+      bytes = encodeCheckpoint(result, { stage: name });
     } catch (cause) {
       throw new Error(`Cannot go on after "${name}": ${(cause as Error).message}; it diverged`, { cause });
     }
     await writeAtomically(path, bytes);
     return result;
   };
+}
+
+/** A stage's result; null if there is none, or what is there is damaged or another stage's, so that it is computed again. */
+async function readStage(path: string, name: string): Promise<unknown> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
+  try {
+    const checkpoint = decodeCheckpoint(bytes);
+    return checkpoint.metadata.stage === name ? nestTensors(checkpoint) : null;
+  } catch {
+    return null;
+  }
 }

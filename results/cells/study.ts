@@ -8,6 +8,7 @@ import type { AgentState, AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Rng } from "../../algorithms/core/rng.ts";
 import type { Training } from "../../algorithms/core/train.ts";
+import type { Shape } from "../../tools/records.ts";
 import type { Cell } from "./cell.ts";
 import type { Scores } from "./record.ts";
 
@@ -42,6 +43,8 @@ export interface Study<R> {
   module: string;
   /** What it is trained on. */
   data: "dataset" | "none";
+  /** What must be found where its result is read back. */
+  result: Shape;
   /** Files that settings name. */
   files?(config: CommonConfig): string[];
   prepare(cell: Cell, tools: Tools): Promise<StudyTraining<R>>;

@@ -4,11 +4,45 @@
  * @module
  */
 
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 /** A file of the given records, each with its update. */
 export const eventFile = (records: readonly ({ update: number } & Record<string, number>)[]): Uint8Array =>
   concatenate([frameRecord(versionEvent()), ...records.map(({ update, ...values }) => scalarRecord(update, values))]);
+
+/**
+ * What a file says up to an update, with the times at which it was said; what is cut short or damaged ends it.
+ *
+ * @returns Null if it is no such file, or lacks one of `updates`.
+ */
+export function keepEvents(file: Uint8Array, updates: readonly number[]): Uint8Array | null {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const kept: Uint8Array[] = [];
+  const steps = new Set<number>();
+  for (let at = 0; at + 16 <= file.length;) {
+    const length = Number(view.getBigUint64(at, true));
+    const end = at + 16 + length;
+    if (end > file.length) break;
+    const data = file.subarray(at + 12, at + 12 + length);
+    if (maskedCrc(data) !== view.getUint32(end - 4, true)) break;
+    const step = stepOf(data);
+    if (step === null || updates.includes(step)) kept.push(file.subarray(at, end));
+    if (step !== null) steps.add(step);
+    at = end;
+  }
+  return kept.length > 0 && updates.every((update) => steps.has(update)) ? concatenate(kept) : null;
+}
+
+/** The step of an event; null for the file's version. */
+function stepOf(event: Uint8Array): number | null {
+  const reader = new BinaryReader(event);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 2) return Number(reader.int64());
+    reader.skip(type, field);
+  }
+  return null;
+}
 
 /** One point of each scalar, to be appended to a file. */
 export const scalarRecord = (update: number, values: Record<string, number>): Uint8Array =>

@@ -9,13 +9,13 @@ import { join } from "node:path";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
 import { useBackend, useThreads } from "../../algorithms/engine/backend.ts";
-import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
+import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
-import type { Evaluation } from "./record.ts";
+import { type Evaluation, findEvaluation } from "./record.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";
 import { evaluationStream } from "./study.ts";
 
@@ -55,7 +55,7 @@ export async function trainCell(
   using _lock = await waitForFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
   await removeParts(folder);
   const at = (name: string) => join(folder, name);
-  const done = await readJson<Evaluation>(at("evaluation.json"));
+  const { evaluation: done } = await findEvaluation(root, cell, code.study.result);
   if (done) return done;
 
   await useBackend(cell.backend);

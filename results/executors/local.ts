@@ -4,13 +4,13 @@
  * @module
  */
 
-import { readJson } from "../../tools/files.ts";
 import { lockFlags, permissionFlags, type Rights } from "../../tools/flags.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 import { childEnvironment, stopChild } from "../../tools/processes.ts";
-import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
-import type { Evaluation } from "../cells/record.ts";
+import { type Cell, cellLabel } from "../cells/cell.ts";
+import { type Evaluation, findEvaluation } from "../cells/record.ts";
 import type { Progress } from "../cells/train.ts";
+import { experimentOf } from "../experiments/mod.ts";
 
 /** What happens to cells, as it happens. */
 export interface Watcher {
@@ -53,19 +53,28 @@ async function runCell(cell: Cell, root: string, watcher: Watcher, signal: Abort
   const error = await runScript(
     "run_cell.ts",
     [root, JSON.stringify(cell)],
-    { writable: root, network: "none", backend: cell.backend },
+    { writable: root, readable: readableFiles([cell]), network: "none", backend: cell.backend },
     report,
     signal,
   );
   if (error) return new Error(error.startsWith("Cannot") ? error : `Cannot run ${cellLabel(cell)}: ${error}`);
-  const evaluation = await readJson<Evaluation>(`${cellFolder(root, cell)}/evaluation.json`);
-  return evaluation ?? new Error(`Cannot run ${cellLabel(cell)}: it left no evaluation`);
+  const { evaluation, problem } = await findEvaluation(root, cell, experimentOf(cell).study.result);
+  return evaluation ?? new Error(problem ?? `Cannot run ${cellLabel(cell)}: it left no evaluation`);
 }
+
+/** Files that cells read by name: their datasets, and what their settings name. */
+export const readableFiles = (cells: readonly Cell[]): string[] => [
+  ...new Set(
+    cells.flatMap((cell) => [cell.dataset ?? [], experimentOf(cell).study.files?.(cell.config) ?? []].flat()),
+  ),
+];
 
 /** What a script may do beside reading and computing. */
 export interface ScriptPermissions {
   /** The one folder it may write to. */
   writable: string;
+  /** What it may read beside the workspace, the datasets and that folder. */
+  readable?: readonly string[];
   network: "none" | "any";
   /** What it computes with, if it does. */
   backend?: string;
@@ -79,11 +88,11 @@ export interface ScriptPermissions {
 export async function runScript(
   name: string,
   args: string[],
-  { writable, network, backend }: ScriptPermissions,
+  { writable, readable = [], network, backend }: ScriptPermissions,
   onProgress: (progress: Progress) => void,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const rights: Rights = { write: [writable], net: network === "any" ? "any" : [], native: "runtime" };
+  const rights: Rights = { write: [writable], read: readable, net: network === "any" ? "any" : [], native: "runtime" };
   const script = fromFileUrl(new URL(name, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...lockFlags(backend), ...permissionFlags(rights, writable), script, ...args],

@@ -5,12 +5,15 @@
  */
 
 import { join } from "node:path";
-import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
+import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { lockFlags, permissionFlags } from "../../tools/flags.ts";
 import { workspaceFolder } from "../../tools/paths.ts";
-import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
-import type { Evaluation } from "../cells/record.ts";
+import { readRecord } from "../../tools/records.ts";
+import { type Cell, cellLabel } from "../cells/cell.ts";
+import { cellShape, findEvaluation } from "../cells/record.ts";
 import type { Estimate } from "../experiments/experiment.ts";
+import { experimentOf } from "../experiments/mod.ts";
+import { readableFiles } from "./local.ts";
 
 /** What is asked of the cluster; what is left out is the cluster's default or an estimate. */
 export interface SlurmOptions {
@@ -21,13 +24,18 @@ export interface SlurmOptions {
   memory?: string;
   /** Cells at once. */
   jobs?: number;
+  /** Called when everything was taken and before anything starts. */
+  whileHeld?(): Promise<unknown>;
 }
 
-/** Cells that were handed to Slurm together. */
+/** Cells that were handed to Slurm together, or as many of them as it took so far. */
 export interface Submission {
+  /** Where its lists, scripts and logs are. */
+  folder: string;
   /** Array jobs and the positions in `cells` that each one covers. */
   arrays: { job: string; start: number; count: number }[];
-  reportJob: string;
+  /** Null until it is submitted. */
+  reportJob: string | null;
   cells: Cell[];
 }
 
@@ -61,18 +69,17 @@ async function slurm(command: string, args: readonly string[]): Promise<string> 
 }
 
 const folderOf = (root: string, profile: string) => join(root, "slurm", profile);
-const submissionPath = (root: string, profile: string) => join(folderOf(root, profile), "submission.json");
 
 /**
  * The script of an array job. A cell that is killed, or whose time is up, is queued again and goes on from its checkpoint; one
  * that ends with an error is not, and neither is one that was cancelled.
  */
-function arrayScript(cells: string, root: string, backend: string): string {
-  const flags = [...lockFlags(backend), ...permissionFlags({ write: [root], native: "runtime" }, root)].map(quote).join(
-    " ",
-  );
+function arrayScript(list: string, logs: string, cells: readonly Cell[], root: string): string {
+  const rights = permissionFlags({ write: [root], read: readableFiles(cells), native: "runtime" }, root);
+  const flags = [...lockFlags(cells[0].backend), ...rights].map(quote).join(" ");
   const script = join(workspaceFolder, "results/executors/run_cell.ts");
   return `#!/bin/bash
+exec >> ${quote(logs)}"$SLURM_ARRAY_TASK_ID.log" 2>&1
 again() {
   [ "\${SLURM_RESTART_COUNT:-0}" -lt ${mostRestarts} ] || return
   [ "$(squeue -h -j "$SLURM_JOB_ID" -o %T)" = RUNNING ] || return
@@ -81,7 +88,7 @@ again() {
 trap 'kill -TERM $cell; wait $cell; again; exit 143' TERM
 export DENO_NO_UPDATE_CHECK=1 ORT_DISABLE_TELEMETRY=1
 cd ${quote(root)}
-${quote(Deno.execPath())} run --quiet ${flags} ${quote(script)} ${quote(root)} ${quote(cells)} "$SLURM_ARRAY_TASK_ID" &
+${quote(Deno.execPath())} run --quiet ${flags} ${quote(script)} ${quote(root)} ${quote(list)} "$SLURM_ARRAY_TASK_ID" &
 cell=$!
 wait $cell
 code=$?
@@ -93,6 +100,8 @@ exit $code
 /**
  * Hands cells to Slurm, and a job that writes the report when they have ended.
  *
+ * Nothing starts before Slurm took all of it; if it refuses a part, the others are cancelled.
+ *
  * @param reportArguments What `reproduce` needs to report on these cells.
  * @throws {Error} If Slurm's commands are missing or refuse; or if cells of this profile are still in the queue.
  */
@@ -102,18 +111,21 @@ export async function submitCells(
   profile: string,
   estimate: Estimate,
   reportArguments: readonly string[],
-  { partition, time, memory, jobs }: SlurmOptions,
+  { partition, time, memory, jobs, whileHeld }: SlurmOptions,
 ): Promise<Submission> {
-  const old = await readSubmission(root, profile);
-  if (old && (await queuedTasks(old)).size > 0) {
+  for (const old of await readSubmissions(root, profile)) {
+    if ((await queuedTasks(old)).size === 0) continue;
     throw new Error(
       `Cannot submit profile ${profile}: an earlier submission is still in the queue; see --status, or end it with --cancel`,
     );
   }
-  const folder = folderOf(root, profile);
-  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  const folder = join(folderOf(root, profile), new Date().toISOString().replaceAll(/[:.]/g, "-"));
   await makeFolder(folder);
-  const common = ["--parsable", "--open-mode=append", ...(partition ? [`--partition=${partition}`] : [])];
+  const submission: Submission = { folder, arrays: [], reportJob: null, cells: [...cells] };
+  const keep = () => writeAtomically(join(folder, "submission.json"), JSON.stringify(submission));
+  // The scripts write the logs: in Slurm's names of files some signs are patterns.
+  const common = ["--parsable", "--hold", "--output=/dev/null", "--chdir=/"];
+  if (partition) common.push(`--partition=${partition}`);
   const minutes = Math.max(30, Math.ceil(3 * estimate.seconds / 60));
   const own = [
     `--time=${time ?? minutes}`,
@@ -123,36 +135,80 @@ export async function submitCells(
     `--signal=B:TERM@${noticeSeconds}`,
     `--job-name=onestep-${profile}`,
   ];
-  const arrays: Submission["arrays"] = [];
-  for (let start = 0; start < cells.length; start += longestArray) {
-    const part = cells.slice(start, start + longestArray);
-    const [list, script] = [`cells_${start}.json`, `cells_${start}.sh`].map((name) => join(folder, name));
-    await writeAtomically(list, JSON.stringify(part));
-    await writeAtomically(script, arrayScript(list, root, part[0].backend));
-    const array = `--array=0-${part.length - 1}${jobs ? `%${jobs}` : ""}`;
-    const log = `--output=${join(folder, `cells_${start}_%a.log`)}`;
-    arrays.push({ job: await slurm("sbatch", [...common, ...own, array, log, script]), start, count: part.length });
+  try {
+    for (let start = 0; start < cells.length; start += longestArray) {
+      const part = cells.slice(start, start + longestArray);
+      const [list, script] = [`cells_${start}.json`, `cells_${start}.sh`].map((name) => join(folder, name));
+      await writeAtomically(list, JSON.stringify(part));
+      await writeAtomically(script, arrayScript(list, join(folder, `cells_${start}_`), part, root));
+      const array = `--array=0-${part.length - 1}${jobs ? `%${jobs}` : ""}`;
+      // One array after the other, so that `jobs` counts over all of them.
+      const before = submission.arrays.at(-1);
+      const after = jobs && before ? [`--dependency=afterany:${before.job}`] : [];
+      const job = await slurm("sbatch", [...common, ...own, ...after, array, script]);
+      submission.arrays.push({ job, start, count: part.length });
+      await keep();
+    }
+    const script = join(folder, "report.sh");
+    const line = [Deno.execPath(), "task", "reproduce", "--report", ...reportArguments].map(quote).join(" ");
+    const log = `exec >> ${quote(join(folder, "report.log"))} 2>&1`;
+    const lines = ["#!/bin/bash", log, "export DENO_NO_UPDATE_CHECK=1", `cd ${quote(workspaceFolder)}`, line, ""];
+    await writeAtomically(script, lines.join("\n"));
+    submission.reportJob = await slurm("sbatch", [
+      ...common,
+      `--dependency=afterany:${submission.arrays.map(({ job }) => job).join(":")}`,
+      "--mem=2G",
+      `--job-name=onestep-${profile}-report`,
+      script,
+    ]);
+    await keep();
+    await whileHeld?.();
+    await slurm("scontrol", ["release", jobsOf(submission).join(",")]);
+  } catch (error) {
+    const taken = jobsOf(submission);
+    if (taken.length === 0) throw error;
+    const { message } = error as Error;
+    await slurm("scancel", taken).catch((cause: Error) => {
+      throw new Error(`${message}; and ${cause.message}: end jobs ${taken.join(", ")} by scancel`, { cause });
+    });
+    throw new Error(`${message}; what was submitted before it (${taken.join(", ")}) is cancelled`, { cause: error });
   }
-  const script = join(folder, "report.sh");
-  const line = [Deno.execPath(), "task", "reproduce", "--report", ...reportArguments].map(quote).join(" ");
-  await writeAtomically(script, `#!/bin/bash\nexport DENO_NO_UPDATE_CHECK=1\ncd ${quote(workspaceFolder)}\n${line}\n`);
-  const reportJob = await slurm("sbatch", [
-    ...common,
-    `--dependency=afterany:${arrays.map(({ job }) => job).join(":")}`,
-    "--mem=2G",
-    `--job-name=onestep-${profile}-report`,
-    `--output=${join(folder, "report.log")}`,
-    script,
-  ]);
-  const submission: Submission = { arrays, reportJob, cells: [...cells] };
-  await writeAtomically(submissionPath(root, profile), JSON.stringify(submission));
   return submission;
 }
 
-/** The last submission of a profile; null if there is none. */
-export async function readSubmission(root: string, profile: string): Promise<Submission | null> {
-  return await readJson<Submission>(submissionPath(root, profile));
+/** Jobs of a submission. */
+const jobsOf = ({ arrays, reportJob }: Submission): string[] =>
+  [...arrays.map(({ job }) => job), reportJob ?? []].flat();
+
+/** Submissions of a profile, the last one first; one whose file is damaged is named and passed over. */
+async function readSubmissions(root: string, profile: string): Promise<Submission[]> {
+  const base = folderOf(root, profile);
+  const names: string[] = [];
+  try {
+    for (const { name, isDirectory } of Deno.readDirSync(base)) if (isDirectory) names.push(name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const found: Submission[] = [];
+  for (const name of names.sort().reverse()) {
+    const folder = join(base, name);
+    try {
+      const submission = await readRecord<Submission>(join(folder, "submission.json"), {
+        arrays: [{ job: "string", start: "number", count: "number" }],
+        reportJob: ["or null", "string"],
+        cells: [cellShape],
+      });
+      if (submission) found.push({ ...submission, folder });
+    } catch (error) {
+      console.error(`${(error as Error).message}; it is passed over`);
+    }
+  }
+  return found;
 }
+
+/** The last submission of a profile; null if there is none. */
+export const readSubmission = async (root: string, profile: string): Promise<Submission | null> =>
+  (await readSubmissions(root, profile))[0] ?? null;
 
 /** States of a submission's tasks that Slurm still has, by position in `cells`. */
 async function queuedTasks({ arrays }: Submission): Promise<Map<number, string>> {
@@ -174,32 +230,45 @@ async function queuedTasks({ arrays }: Submission): Promise<Map<number, string>>
 }
 
 /** How a submission's cells stand. */
-export async function submissionStatus(
-  submission: Submission,
-  root: string,
-  profile: string,
-): Promise<SubmissionStatus> {
+export async function submissionStatus(submission: Submission, root: string): Promise<SubmissionStatus> {
   const queued = await queuedTasks(submission);
   const status: SubmissionStatus = { done: 0, running: 0, waiting: 0, failed: [] };
   for (const [i, cell] of submission.cells.entries()) {
     const state = queued.get(i);
-    if (await readJson<Evaluation>(join(cellFolder(root, cell), "evaluation.json"))) status.done++;
+    if ((await findEvaluation(root, cell, experimentOf(cell).study.result)).evaluation) status.done++;
     else if (state === "RUNNING" || state === "COMPLETING") status.running++;
     else if (state) status.waiting++;
-    else status.failed.push({ cell, why: await lastWords(submission, root, profile, i) });
+    else status.failed.push({ cell, why: await lastWords(submission, i) });
   }
   return status;
 }
 
-/** Why a cell failed, from the end of its log. */
-async function lastWords({ arrays }: Submission, root: string, profile: string, i: number): Promise<string> {
-  const { start } = arrays.find(({ start, count }) => i >= start && i < start + count)!;
-  const path = join(folderOf(root, profile), `cells_${start}_${i - start}.log`);
+/** Why a cell failed: the error in its log, or what the scheduler says of a job that left none. */
+async function lastWords({ folder, arrays }: Submission, i: number): Promise<string> {
+  const array = arrays.find(({ start, count }) => i >= start && i < start + count);
+  if (!array) return "Slurm did not take it";
+  const index = i - array.start;
+  const path = join(folder, `cells_${array.start}_${index}.log`);
+  const log = await Deno.readTextFile(path).catch(() => null);
   try {
-    const line = (await Deno.readTextFile(path)).trim().split("\n").at(-1) ?? "";
-    return JSON.parse(line).error ?? `it was stopped; see ${path}`;
+    const { error } = JSON.parse(log?.trim().split("\n").at(-1) ?? "");
+    if (typeof error === "string") return error;
   } catch {
-    return `it was stopped; see ${path}`;
+    // It did not end by an error of its own.
+  }
+  const reason = await schedulerReason(`${array.job}_${index}`);
+  return `it was stopped${reason && ` (${reason})`}${log === null ? "; it left no log" : `; see ${path}`}`;
+}
+
+/** State, reason and exit code of a task that ended, as long as Slurm knows them. */
+async function schedulerReason(task: string): Promise<string> {
+  try {
+    const said = await slurm("scontrol", ["show", "job", "--oneliner", task]);
+    const of = (name: string) => said.match(new RegExp(`\\b${name}=(\\S+)`))?.[1] ?? "";
+    const [state, why, code] = [of("JobState"), of("Reason"), of("ExitCode")];
+    return [state, why === "None" ? "" : why, code && `exit code ${code}`].filter(Boolean).join(", ");
+  } catch {
+    return ""; // It has forgotten the job.
   }
 }
 
@@ -214,7 +283,12 @@ export function statusLines({ done, running, waiting, failed }: SubmissionStatus
   ];
 }
 
-/** Ends a submission's jobs; what is done stays, and a later submission goes on from the checkpoints. */
-export async function cancelSubmission({ arrays, reportJob }: Submission): Promise<void> {
-  await slurm("scancel", [...arrays.map(({ job }) => job), reportJob]);
+/** Ends all jobs of a profile's submissions; what is done stays, and a later submission goes on from the checkpoints. */
+export async function cancelSubmissions(root: string, profile: string): Promise<void> {
+  for (const submission of await readSubmissions(root, profile)) {
+    for (const job of jobsOf(submission)) {
+      const queued = await slurm("squeue", ["-h", "-j", job, "-o", "%T"]).catch(() => ""); // Slurm forgets what ended long ago.
+      if (queued !== "") await slurm("scancel", [job]);
+    }
+  }
 }

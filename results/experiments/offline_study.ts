@@ -19,6 +19,7 @@ import { waysToAct } from "../scores/sampling.ts";
 export const offlineStudy: Study<null> = {
   module: import.meta.url,
   data: "dataset",
+  result: "anything",
   async prepare(cell, { algorithm, sampled }) {
     const { config } = cell;
     findTask(cell.task); // What it lacks is said before the training, not after.

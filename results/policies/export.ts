@@ -14,38 +14,15 @@ import { loadTransitions } from "../../data/d4rl.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { createEnvironment } from "../../environments/environment.ts";
 import { findTask } from "../../environments/tasks.ts";
-import { makeFolder, readJson, writeAtomically } from "../../tools/files.ts";
+import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import type { Cell } from "../cells/cell.ts";
 import { resume } from "../cells/run_folder.ts";
 import { cellIdentity } from "../cells/train.ts";
-import type { Evaluation } from "../cells/record.ts";
+import { readEvaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
-
-/** What an exported policy says of itself; `card.json`. */
-export interface PolicyCard {
-  algorithm: string;
-  source: string;
-  task: string;
-  seed: number;
-  updates: number;
-  /** Inputs of `policy.onnx`, by name; float32. `noise` is to be drawn from the unit Gaussian for every action. */
-  inputs: Record<string, number[]>;
-  outputs: Record<string, number[]>;
-  observationSpace: { shape: number[] };
-  actionSpace: { shape: number[]; low: number; high: number };
-  physics: string;
-  /** D4RL normalized scores of the run's own evaluation, last checkpoint. */
-  scores: { acting: string; mean: number; episodes: number; msPerAction: number }[];
-  trainingData: { id: string; transitions: number; licence: string };
-  madeWith: Evaluation["madeWith"];
-  licence: string;
-  /** The run's diffusion model, to act by iteration: `denoiser.onnx`, and how many network calls `denoiser.json` has noise levels for. */
-  denoiser?: { calls: number[] };
-  /** How the file was checked. */
-  verified: { observations: number; largestAction: number };
-}
+import type { PolicyCard } from "./card.ts";
 
 /** Observations that an exported policy is tried on. */
 const trials = 1000;
@@ -58,7 +35,7 @@ const trials = 1000;
  */
 export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const failed = (why: string) => new Error(`Cannot export "${run}": ${why}`);
-  const evaluation = await readJson<Evaluation>(join(run, "evaluation.json"));
+  const evaluation = await readEvaluation(run);
   if (!evaluation) throw failed("it must be the folder of a finished run; the report's table of cells links to them");
   const { cell, environment, updates, madeWith } = evaluation;
   if (!environment || !cell.dataset) {

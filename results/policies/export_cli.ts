@@ -4,12 +4,10 @@
  * @module
  */
 
-import { join } from "node:path";
 import { readArguments, userPath } from "../../tools/arguments.ts";
 import { runCommand } from "../../tools/command.ts";
-import { readJson } from "../../tools/files.ts";
 import { resultsFolder } from "../../tools/paths.ts";
-import type { Evaluation } from "../cells/record.ts";
+import { readEvaluation } from "../cells/record.ts";
 import { exportFolder, exportRun } from "./export.ts";
 
 const help = `Makes finished runs into policies to deploy: policy.onnx, card.json, README.md.
@@ -32,7 +30,7 @@ async function main(): Promise<number> {
     throw new RangeError(`Cannot export: --out takes one run, current number is ${runs.length}`);
   }
   for (const run of runs.map(userPath)) {
-    const evaluation = await readJson<Evaluation>(join(run, "evaluation.json"));
+    const evaluation = await readEvaluation(run);
     const out = texts.out === undefined
       ? evaluation ? exportFolder(resultsFolder, evaluation.cell) : ""
       : userPath(texts.out);

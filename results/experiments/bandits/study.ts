@@ -33,6 +33,13 @@ export interface BanditResult {
 export const banditStudy: Study<BanditResult> = {
   module: import.meta.url,
   data: "none",
+  result: {
+    samples: ["number"],
+    nearestMean: "number",
+    nearestMax: "number",
+    reward: "number",
+    modes: ["or null", "number"],
+  },
   prepare(cell, { algorithm, rng }) {
     const [set, rule] = cell.task.split("-") as [BanditSet, BanditReward];
     const bandit = makeBandit(set, rule, 10_000, createRng(`bandit/${cell.task}`));

@@ -50,6 +50,13 @@ export const stateSets = { expert: "the expert's states", diverse: "the dataset'
 export const diagnosisStudy: Study<DiagnosisPoint[]> = {
   module: import.meta.url,
   data: "dataset",
+  result: [{
+    states: "string",
+    updates: "number",
+    trainingLoss: "number",
+    pivotalError: "number",
+    surroundingError: "number",
+  }],
   async prepare(cell, { algorithm, folder }) {
     const { config } = cell;
     const levels = allLevels.filter((updates) => updates <= config.updates);

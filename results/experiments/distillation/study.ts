@@ -37,6 +37,15 @@ import { importTeacher, trainTeacher } from "./teacher.ts";
 export const distillationStudy: Study<DistillationResult> = {
   module: import.meta.url,
   data: "dataset",
+  result: {
+    pairs: "number",
+    densityExponent: "number",
+    effectiveShare: "number",
+    heldOut: ["or null", { flow: "number", gaussian: "number" }],
+    densityErrors: ["or null", ["number"]],
+    curve: [["number"]],
+    projection: { data: [["number"]], before: [["number"]], after: [["number"]] },
+  },
   files: (config) => [(config as BehaviorDistillationConfig).teacherFile].filter(Boolean),
   async prepare(cell, { algorithm, folder, sharedFolder, rng: cellRng, onProgress }) {
     const config = cell.config as BehaviorDistillationConfig;

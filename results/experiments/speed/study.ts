@@ -33,6 +33,7 @@ const mostBatchCalls = 15;
 export const speedStudy: Study<Latency[]> = {
   module: import.meta.url,
   data: "none",
+  result: [{ rule: { id: "string", label: "string" }, actMs: "number", batchMs: ["or null", "number"] }],
   async prepare(cell, { algorithm, sampled }) {
     using env = await createEnvironment(findTask(cell.task), "d4rl");
     const spec: Spec = {

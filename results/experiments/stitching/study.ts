@@ -48,6 +48,7 @@ import { createEnvironment } from "../../../environments/environment.ts";
 import { createPlayers } from "../../../environments/play.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { timeCalls } from "../../../tools/timing.ts";
+import type { Shape } from "../../../tools/records.ts";
 import type { Cell } from "../../cells/cell.ts";
 import type { Rule, RuleResult } from "../../cells/record.ts";
 import { keepStages } from "../../cells/stages.ts";
@@ -92,10 +93,21 @@ const generationBlock = 10;
 /** Start states of generated trajectories, far from those of datasets and evaluations. */
 const generationSeed = (i: number) => 2_000_000 + i;
 
+const passShape: Shape = { stitches: "number", accepted: "number", meanReturn: "number" };
+
 /** The study. */
 export const stitching: Study<StitchingResult> = {
   module: import.meta.url,
   data: "dataset",
+  result: {
+    parameters: { planner: "number", policy: "number" },
+    passes: { stitched: [passShape], both: [passShape] },
+    returns: { data: ["number"], generated: ["number"], stitched: ["number"], both: ["number"] },
+    kept: "number",
+    trueReturns: ["number"],
+    publishedSize: ["or null", { parameters: "number", trainingMs: "number", actMs: "number" }],
+    example: { before: [["number"]], after: [["number"]] },
+  },
   async prepare(cell, { folder }) {
     const config = cell.config as StitchingStudyConfig;
     const settings = studySettings(config, cell.task);

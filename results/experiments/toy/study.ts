@@ -9,6 +9,7 @@ import type { Rng } from "../../../algorithms/core/rng.ts";
 import { agentTraining } from "../../../algorithms/core/train.ts";
 import { ndarray } from "../../../algorithms/engine/array.ts";
 import { banditSets, mixtureDensity, pointMixtures } from "../../../data/bandits.ts";
+import type { Shape } from "../../../tools/records.ts";
 import type { Study } from "../../cells/study.ts";
 import { exactNoise, learnedNoise, type NoiseModel, regularizeActions } from "./model.ts";
 
@@ -98,10 +99,18 @@ async function evaluateToy(
   };
 }
 
+const sweepShape: Shape = {
+  actions: [["number"]],
+  nearest: "number",
+  denser: "number",
+  largestLoss: "number",
+};
+
 /** The study; tasks are {@linkcode toySets}. */
 export const toyStudy: Study<ToyResult> = {
   module: import.meta.url,
   data: "none",
+  result: { samples: ["number"], learned: sweepShape, exact: sweepShape },
   prepare(cell, { algorithm }) {
     const set = cell.task as keyof typeof pointMixtures;
     const agent = algorithm.create(cell.config, { observationDim: 1, actionDim: 2, maxAction: 5 });

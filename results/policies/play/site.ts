@@ -6,8 +6,8 @@
 
 import type { Plugin } from "esbuild";
 import { basename, dirname, extname, join } from "node:path";
-import type { PolicyCard } from "../export.ts";
-import { makeFolder, readJson, writeAtomically } from "../../../tools/files.ts";
+import { type PolicyCard, readCard } from "../card.ts";
+import { makeFolder, writeAtomically } from "../../../tools/files.ts";
 import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
 import type { PlayPolicy } from "./messages.ts";
 
@@ -106,7 +106,10 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   const policies: PlayPolicy[] = [];
   for (const folder of folders) {
     for (const path of [folder, ...await subfolders(folder)]) {
-      const card = await readJson<PolicyCard>(join(path, "card.json"));
+      const card = await readCard(path).catch((error: Error) => {
+        console.error(`${error.message}; it is passed over`);
+        return null;
+      });
       if (!card) continue;
       let id = basename(path);
       for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${basename(path)}-${k}`;

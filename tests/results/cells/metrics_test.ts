@@ -2,15 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { openMetrics, readMetrics } from "../../../results/cells/metrics.ts";
 import { crc32c } from "../../../results/cells/tensorboard.ts";
-
-async function withFolder(f: (folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir();
-  try {
-    await f(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
+import { withFolder } from "../../folder.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
@@ -115,6 +107,22 @@ Deno.test("openMetrics() drops what a killed process wrote after its last checkp
     await resumed.append(30, { loss: 31 });
     assertEquals((await readMetrics(folder)).map(({ loss }) => loss), [10, 20, 31]);
     assertEquals((await readEvents(folder)).map(({ values }) => values.loss), [10, 20, 31]);
+  }));
+
+Deno.test("openMetrics() keeps the times of events when training goes on, and of a damaged file what is whole", () =>
+  withFolder(async (folder) => {
+    const log = await openMetrics(folder, 0, "tensorboard");
+    for (const update of [10, 20, 30]) await log.append(update, { loss: update });
+    const path = join(folder, "events.out.tfevents.0.onestep");
+    const times = async () =>
+      readRecords(await Deno.readFile(path)).slice(1).map((record) => find(readMessage(record), 1)[0]);
+    const first = await times();
+    await new Promise((done) => setTimeout(done, 20));
+    await openMetrics(folder, 20, "tensorboard");
+    assertEquals(await times(), first.slice(0, 2));
+    await Deno.truncate(path, (await Deno.stat(path)).size - 3); // Without the last event's end: that update is said anew.
+    await openMetrics(folder, 20, "tensorboard");
+    assertEquals((await readEvents(folder)).map(({ step }) => step), [10, 20]);
   }));
 
 Deno.test("openMetrics() writes no event file unless asked", () =>

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { Evaluation } from "../../../results/cells/record.ts";
@@ -33,16 +33,16 @@ async function outcome(root: string, cell: Cell) {
 const timeless = async (path: string) =>
   (await Deno.readTextFile(path)).split("\n").map((line) => line.split(",").slice(0, -1).join(","));
 
+const onCluster = { ignore: !await testsCluster(), sanitizeOps: false, sanitizeResources: false };
+
 Deno.test({
+  ...onCluster,
   name: "reproduce on Slurm: 24 cells, two of them killed and the node drained, end in the local executor's report",
-  ignore: !await testsCluster(),
-  sanitizeOps: false,
-  sanitizeResources: false,
   fn: async () => {
     const folder = await Deno.makeTempDir();
     const cluster = await startCluster(join(folder, "slurm"));
     try {
-      const [local, remote] = ["local", "remote"].map((name) => join(folder, name));
+      const [local, remote] = ["local", "remote %j, \\x"].map((name) => join(folder, name)); // %j is a pattern of Slurm's.
       const seeds = Array.from({ length: 12 }, (_, i) => i);
       const selection = ["--profile", "smoke", "--only", "bandits", "--seeds", seeds.join(",")];
       const cells = planCells("smoke", { only: "bandits", seeds }, "onnx", "");
@@ -96,7 +96,8 @@ Deno.test({
       });
       const { code, out } = await reproduce(remote, "--status");
       assertEquals([code, out.trim()], [0, "24 done, 0 running, 0 waiting, 0 failed"]);
-      const log = await Deno.readTextFile(join(remote, "slurm", "smoke", "report.log"));
+      const [submission] = [...Deno.readDirSync(join(remote, "slurm", "smoke"))].map(({ name }) => name);
+      const log = await Deno.readTextFile(join(remote, "slurm", "smoke", submission, "report.log"));
       assertStringIncludes(log, "24 of 24 cells");
 
       assertEquals((await reproduce(local)).code, 0);
@@ -112,6 +113,76 @@ Deno.test({
       const cancelled = await reproduce(remote, "--cancel");
       assertStringIncludes(cancelled.out, "Cancelled");
       await until("an empty queue", 60, async () => (await cluster.command("squeue", "-h")).text === "");
+    } finally {
+      await cluster.stop();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  ...onCluster,
+  name:
+    "submitCells() that is refused leaves nothing in the queue and puts nothing aside; a job without a log says why",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const cluster = await startCluster(join(folder, "slurm"));
+    try {
+      const root = join(folder, "out");
+      const queue = async () =>
+        (await cluster.command("squeue", "-h", "-r", "-o", "%T")).text.split("\n").filter(Boolean);
+      // Slurm itself, but for the second array.
+      const real = (await cluster.command("which", "sbatch")).text;
+      await Deno.mkdir(join(folder, "bin"));
+      await Deno.writeTextFile(
+        join(folder, "bin", "sbatch"),
+        `#!/bin/bash\ncase "$*" in *cells_1000.sh*) echo "sbatch: error: Batch job submission failed" >&2; exit 1;; esac\nexec ${real} "$@"\n`,
+        { mode: 0o755 },
+      );
+      const refusing = { ...cluster.env, PATH: `${join(folder, "bin")}:${Deno.env.get("PATH")}` };
+      const many = [
+        "--profile",
+        "smoke",
+        "--only",
+        "bandits",
+        "--seeds",
+        "0-511",
+        "--out",
+        root,
+        "--executor",
+        "slurm",
+      ];
+      const half = await run([...many, "--jobs", "1"], refusing);
+      assertEquals(half.code, 1);
+      assertStringIncludes(half.err, "Batch job submission failed; what was submitted before it (");
+      await until("an empty queue", 60, async () => (await queue()).length === 0);
+
+      const few = ["--profile", "smoke", "--only", "bandits", "--out", root];
+      const local = await run(few);
+      assertEquals(local.code, 0, local.err);
+      const cells = planCells("smoke", { only: "bandits" }, "onnx", "");
+      const kept = () => Promise.all(cells.map((cell) => outcome(root, cell)));
+      const before = await kept();
+      const none = await run([...few, "--fresh", "--executor", "slurm"], { PATH: "/nowhere" });
+      assertEquals(none.code, 1);
+      assertEquals(await kept(), before);
+
+      await cluster.command("scontrol", "update", `nodename=${cluster.node}`, "state=drain", "reason=test");
+      const again = await run([...few, "--fresh", "--executor", "slurm"], cluster.env);
+      assertEquals(again.code, 0, again.err);
+      assertStringIncludes(again.out, "2 of 2 cells are done already; they are put aside and trained again");
+      assertEquals([...Deno.readDirSync(join(root, "replaced"))].length, 1);
+      const [submission] = [...Deno.readDirSync(join(root, "slurm", "smoke"))].map(({ name }) => name).sort().reverse();
+      const own = join(root, "slurm", "smoke", submission);
+      await Deno.rename(own, `${own}.away`); // So that Slurm cannot write what the tasks say.
+      await cluster.command("scontrol", "update", `nodename=${cluster.node}`, "state=resume");
+      await until("the end of all tasks", 120, async () => (await queue()).length === 0);
+      await Deno.remove(own, { recursive: true }).catch(() => {});
+      await Deno.rename(`${own}.away`, own);
+      const { code, out } = await run([...few, "--status"], cluster.env);
+      assertEquals(code, 1);
+      assertStringIncludes(out, "0 done, 0 running, 0 waiting, 2 failed");
+      assertMatch(out, /seed 0: it was stopped \(FAILED, .*exit code \d+:\d+\); it left no log/);
     } finally {
       await cluster.stop();
       await Deno.remove(folder, { recursive: true });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, extname, join } from "node:path";
 import type { Page } from "playwright-core";
-import type { PolicyCard } from "../../../results/policies/export.ts";
+import type { PolicyCard } from "../../../results/policies/card.ts";
 import { readJson } from "../../../tools/files.ts";
 import { resultsFolder } from "../../../tools/paths.ts";
 import type { PlayPolicy, Stats } from "../../../results/policies/play/messages.ts";
