@@ -22,7 +22,7 @@ import { evaluateWith } from "../../environments/evaluate.ts";
 import { createPlayers } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
-import { type Progress, startProgress } from "../../tools/progress.ts";
+import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
 import { openMetrics } from "../cells/metrics.ts";
 import { runLoop } from "../cells/loop.ts";
 import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
@@ -144,7 +144,7 @@ export async function train<C extends CommonConfig>(
 ): Promise<Run> {
   const algorithm = typeof given === "string" ? await findAlgorithm(given) as unknown as Algorithm<C> : given;
   const progress = options.log && !options.log.includes("terminal")
-    ? silent
+    ? silentProgress
     : startProgress(`training ${algorithm.name}`);
   try {
     return await trainShown(algorithm, data, options, progress);
@@ -152,8 +152,6 @@ export async function train<C extends CommonConfig>(
     progress.stop();
   }
 }
-
-const silent: Progress = { update: () => {}, around: (print) => print(), stop: () => {} };
 
 /** {@linkcode train}, with its progress shown elsewhere. */
 export async function trainShown<C extends CommonConfig>(
