@@ -220,12 +220,14 @@ function readAttributes(module: Library, id: bigint): Map<string, string> {
   return found;
 }
 
-const [mostNames, mostLevels] = [1e6, 50];
+/** In all; one in the other; and of one group, which links can multiply without end. */
+const [mostNames, mostLevels, mostTimes] = [5e6, 50, 100];
 
 function createReader(module: Library, id: bigint, files: Map<string, OpenFile>, mostBytes: number) {
   const arrays = new Map<string, HdfArray<Numbers>>();
   const leftOut = new Map<string, string>();
   const names: string[] = [];
+  const reached = new Map<string, number>();
   let [bytesLeft, namesLeft] = [mostBytes, mostNames];
 
   /** The file that an object lies in, and the address of its header there. */
@@ -249,6 +251,9 @@ function createReader(module: Library, id: bigint, files: Map<string, OpenFile>,
     const here = `${address} ${file}`;
     if (above.includes(here)) return; // A link that leads back.
     if (above.length > mostLevels) throw new RangeError(`groups must be nested at most ${mostLevels} deep`);
+    const times = (reached.get(here) ?? 0) + 1;
+    if (times > mostTimes) throw new RangeError(`a group must have at most ${mostTimes} names, ${group} has more`);
+    reached.set(here, times);
     for (const key of module.get_names(id, `/${group}`, false)) {
       if (--namesLeft < 0) throw new RangeError(`it must have at most ${mostNames} names`);
       const name = `${group}${key}`;

@@ -244,6 +244,22 @@ files["virtual_absent"]["refused"] = "it is put together from behind_a_link.hdf5
 (folder / "raw.bin").write_bytes(b"\0" * 4 * n)
 add("raw_elsewhere", lambda f: f.create_dataset("rewards", (n,), "f4", external=[("/nowhere/raw.bin", 0, 4 * n)]), "Cannot read dataset", ("rewards",))
 
+
+
+# Small files that ask for much.
+def many_paths(file):
+    here = file.create_group("episode_0/observations")
+    for _ in range(40):
+        there = here.create_group("left")
+        here["right"] = there
+        here = there
+
+
+huge = dict(dtype="f4", chunks=(2**16, 3), compression="gzip")
+add("bomb", lambda f: f.create_dataset("observations", (2**30, 3), **huge), "its arrays must take at most 4294967296 bytes, those up to observations [1073741824, 3] take more", ("observations",))
+add("bomb_beside", lambda f: f.create_dataset("infos/huge", (2**30, 3), **huge))
+add("bomb_of_links", many_paths, "a group must have at most 100 names")
+
 # Beside the arrays.
 add("committed_type", lambda f: [f.__setitem__("my_type", np.dtype("f8")), f.create_dataset("rewards", data=plain["rewards"], dtype=f["my_type"])], None, ("rewards",))
 add("committed_type_latest", lambda f: [f.__setitem__("my_type", np.dtype("f8")), f.create_dataset("rewards", data=plain["rewards"], dtype=f["my_type"])], None, ("rewards",), libver="latest")
