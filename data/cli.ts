@@ -145,7 +145,7 @@ async function make(id: string, folder: string) {
       : unknownDataset(id);
   }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const start = performance.now();
   const before = await modified(datasetPath(id, folder));
   const path = await ensureLocalDataset(id, { folder, signal: stop.signal });

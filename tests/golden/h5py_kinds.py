@@ -131,6 +131,7 @@ add("flag_of_a_half", with_value("terminals", "f4", 6, 0.5), "terminals must be 
 add("no_rows", lambda f: [f.create_dataset(k, data=plain[k][:0].astype(types[k])) for k in plain], "it must have rows", tuple(plain))
 add("rewards_too_short", lambda f: f.create_dataset("rewards", data=np.zeros(n - 1, "f4")), "rewards must have 12 rows like observations, current is 11", ("rewards",))
 add("rewards_missing", refused="rewards must be an array of rank 1, current is missing; there are actions, observations, terminals, timeouts", left_out=("rewards",))
+add("many_names", lambda f: [f.create_group(f"demo_{i}") for i in range(300)], "current is missing; there are demo_0/, demo_1/, demo_10/, demo_100/, demo_101/, demo_102/, demo_103/, demo_104/ and 292 more", tuple(plain))
 add("images", lambda f: f.create_dataset("observations", data=np.zeros((n, 2, 2, 3), "u1")), "observations must be an array of rank 2, current is shape [12, 2, 2, 3]", ("observations",))
 
 # Layouts.
