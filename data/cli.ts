@@ -5,13 +5,12 @@
  */
 
 import { closest } from "fastest-levenshtein";
-import { normalizedScore } from "../environments/scores.ts";
 import { datasetCard } from "./card.ts";
 import { readArguments, userPath } from "../tools/arguments.ts";
 import { runCommand } from "../tools/command.ts";
 import { formatSeconds, startProgress } from "../tools/progress.ts";
 import { cachePath } from "./cache.ts";
-import { catalog, datasetFolder, datasetPath, findEntry, unknownDataset } from "./catalog.ts";
+import { catalog, datasetFolder, datasetPath, datasetScore, findEntry, unknownDataset } from "./catalog.ts";
 import { onStop } from "../tools/processes.ts";
 import { loadDataset } from "./dataset.ts";
 import { type Compared, fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
@@ -95,7 +94,7 @@ async function show(source: string, folder: string, figure?: string) {
       ["SHA-256", entry.sha256 ?? "none is published: the first that is seen is kept"],
       ["transitions", `${entry.transitions ?? "unknown"}`],
       ["published returns", entry.returns ? `${mean} ± ${deviation} (${least} to ${largest})` : "unknown"],
-      ["their mean's score", mean === undefined ? "unknown" : normalizedScore(source, mean).toFixed(1)],
+      ["their mean's score", mean === undefined ? "unknown" : datasetScore(source, mean)?.toFixed(1) ?? "none"],
       ["licence", entry.licence],
       ["used by", entry.papers.join(", ") || "none of the papers here"],
       ["state", await state(source, folder) || `not here; \`deno task dataset fetch ${source}\` gets it`],
@@ -146,7 +145,7 @@ async function make(id: string, folder: string) {
       : unknownDataset(id);
   }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const start = performance.now();
   const before = await modified(datasetPath(id, folder));
   const path = await ensureLocalDataset(id, { folder, signal: stop.signal });
