@@ -4,10 +4,9 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
-import { resolve } from "node:path";
 import { backends } from "../algorithms/engine/backend.ts";
+import { readArguments, readInteger, readSeeds, userPath } from "../tools/arguments.ts";
 import { resultsFolder } from "../tools/paths.ts";
 import { hopperReplay } from "./experiments/budgets.ts";
 import { profileNames } from "./experiments/experiment.ts";
@@ -31,7 +30,7 @@ Usage: deno task reproduce [options]
                        ${onRequest.join(", ")} unless named: they take from ten minutes to hours
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
   --algorithm <name>   one of ${trainedAlgorithms().join(", ")}
-  --seeds <list>       such as 0,1,2 (default: the profile's)
+  --seeds <list>       such as 0,1,2 or 0-4 (default: the profile's)
   --jobs <n>           cells at once (default: as many as the cores allow; with Slurm: no limit)
   --threads <n>        of each cell's updates (default: 1); with more, results may differ in their last bits
   --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
@@ -41,7 +40,7 @@ Usage: deno task reproduce [options]
   --fresh              train again what is done already
   --dry-run            list the cells with their estimated time and memory, and stop
   --report             write tables and report of what is done, and stop
-  --help               this text
+  -h, --help           this text
 
 On a cluster:
   --executor slurm     hand the cells to Slurm, and a job that reports when they have ended
@@ -52,48 +51,35 @@ On a cluster:
   --status             how the submitted cells stand
   --cancel             end them; a later submission goes on`;
 
-const texts = [
-  "profile",
-  "only",
-  "task",
-  "algorithm",
-  "seeds",
-  "jobs",
-  "threads",
-  "backend",
-  "out",
-  "log",
-  "teacher",
-  "executor",
-  "partition",
-  "time",
-  "memory",
-] as const;
-const switches = ["fresh", "dry-run", "report", "status", "cancel", "help"] as const;
-const flagNames = [...texts, ...switches].map((name) => `--${name}`);
-
-/** One line that names the nearest known word. */
-function unknown(what: string, word: string, known: readonly string[]): RangeError {
-  return new RangeError(
-    `Cannot reproduce: unknown ${what} "${word}"; did you mean "${closest(word, [...known])}"? Known: ${
-      known.join(", ")
-    }`,
-  );
-}
-
-function natural(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (text === "" || !Number.isInteger(value) || value < least) {
-    throw new RangeError(
-      `Cannot reproduce: --${name} must be an integer of at least ${least}, current value is "${text}"`,
-    );
-  }
-  return value;
-}
+const line = {
+  verb: "reproduce",
+  texts: [
+    "profile",
+    "only",
+    "task",
+    "algorithm",
+    "seeds",
+    "jobs",
+    "threads",
+    "backend",
+    "out",
+    "log",
+    "teacher",
+    "executor",
+    "partition",
+    "time",
+    "memory",
+  ],
+  switches: ["fresh", "dry-run", "report", "status", "cancel"],
+} as const;
 
 function oneOf<Word extends string>(what: string, value: string | undefined, list: readonly Word[]): Word | undefined {
-  if (value !== undefined && !(list as readonly string[]).includes(value)) throw unknown(what, value, list);
-  return value as Word | undefined;
+  if (value === undefined || (list as readonly string[]).includes(value)) return value as Word | undefined;
+  throw new RangeError(
+    `Cannot reproduce: unknown ${what} "${value}"; did you mean "${closest(value, [...list])}"? Known: ${
+      list.join(", ")
+    }`,
+  );
 }
 
 /** What the user asked for. */
@@ -102,44 +88,47 @@ export type Options = ReturnType<typeof parseOptions>;
 /**
  * Reads the command line.
  *
- * @throws {RangeError} If a flag or a name is unknown, or a number is none.
+ * @throws {RangeError} If a flag or a name is unknown, a number is none, or flags contradict each other.
  */
-export function parseOptions(args: string[]) {
-  const flags = parseArgs(args, {
-    string: texts,
-    boolean: switches,
-    unknown: (arg: string) => {
-      throw unknown("flag", arg, flagNames);
-    },
-  });
-  if (flags._.length > 0) throw unknown("argument", String(flags._[0]), flagNames);
-  const profile = oneOf("profile", flags.profile ?? "quick", profileNames)!;
-  const executor = oneOf("executor", flags.executor ?? "local", executors)!;
+export function parseOptions(args: readonly string[]) {
+  const { texts, switches } = readArguments(args, line);
+  const profile = oneOf("profile", texts.profile ?? "quick", profileNames)!;
+  const executor = oneOf("executor", texts.executor ?? "local", executors)!;
   for (const name of ["partition", "time", "memory"] as const) {
-    if (flags[name] !== undefined && executor !== "slurm") {
+    if (texts[name] !== undefined && executor !== "slurm") {
       throw new RangeError(`Cannot reproduce: --${name} is for --executor slurm, current executor is ${executor}`);
     }
   }
+  const wanted = (["dry-run", "report", "status", "cancel", "fresh"] as const).filter((name) => switches[name]);
+  if (wanted.length > 1) {
+    throw new RangeError(
+      `Cannot reproduce: one of ${
+        wanted.map((name) => `--${name}`).join(" and ")
+      } must be given, current are all of them`,
+    );
+  }
+  const natural = (name: "jobs" | "threads") =>
+    texts[name] === undefined ? undefined : readInteger("reproduce", `--${name}`, texts[name], 1);
   return {
-    help: flags.help,
-    dryRun: flags["dry-run"],
-    fresh: flags.fresh,
-    report: flags.report,
-    status: flags.status,
-    cancel: flags.cancel,
+    help: switches.help,
+    dryRun: switches["dry-run"],
+    fresh: switches.fresh,
+    report: switches.report,
+    status: switches.status,
+    cancel: switches.cancel,
     profile,
     executor,
-    only: oneOf("experiment", flags.only, experimentNames),
-    task: oneOf("task", flags.task, profileTasks(profile)),
-    algorithm: oneOf("algorithm", flags.algorithm, trainedAlgorithms()),
-    seeds: flags.seeds?.split(",").map((seed) => natural("seeds", seed, 0)),
-    jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
-    threads: flags.threads === undefined ? 1 : natural("threads", flags.threads, 1),
-    backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
-    out: flags.out === undefined ? resultsFolder : resolve(flags.out),
-    teacher: flags.teacher === undefined ? undefined : resolve(flags.teacher),
-    logs: oneOf("log", flags.log, ["tensorboard"] as const),
-    slurm: { partition: flags.partition, time: flags.time, memory: flags.memory },
+    only: oneOf("experiment", texts.only, experimentNames),
+    task: oneOf("task", texts.task, profileTasks(profile)),
+    algorithm: oneOf("algorithm", texts.algorithm, trainedAlgorithms()),
+    seeds: texts.seeds === undefined ? undefined : readSeeds("reproduce", texts.seeds),
+    jobs: natural("jobs"),
+    threads: natural("threads") ?? 1,
+    backend: texts.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
+    out: texts.out === undefined ? resultsFolder : userPath(texts.out),
+    teacher: texts.teacher === undefined ? undefined : userPath(texts.teacher),
+    logs: oneOf("log", texts.log, ["tensorboard"] as const),
+    slurm: { partition: texts.partition, time: texts.time, memory: texts.memory },
   };
 }
 

@@ -45,7 +45,7 @@ function remember(key: string, compute: () => string): string {
 
 let packages: Record<string, string> | undefined;
 
-/** A package by its version: what the longest fitting key of deno.json's imports stands for. */
+/** A package by its version: what the longest fitting key of deno.json's imports, its scopes' among them, stands for. */
 export function packageVersion(specifier: string, imports: Readonly<Record<string, string>>): string {
   const fits = (key: string) => specifier === key || specifier.startsWith(key.endsWith("/") ? key : `${key}/`);
   const [key] = Object.keys(imports).filter(fits).sort((a, b) => b.length - a.length);
@@ -53,7 +53,10 @@ export function packageVersion(specifier: string, imports: Readonly<Record<strin
 }
 
 function packageHash(specifier: string): string {
-  packages ??= JSON.parse(Deno.readTextFileSync(new URL("deno.json", workspace))).imports as Record<string, string>;
+  if (!packages) {
+    const { imports, scopes = {} } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", workspace)));
+    packages = Object.assign({}, ...Object.values(scopes), imports) as Record<string, string>;
+  }
   return packageVersion(specifier, packages);
 }
 

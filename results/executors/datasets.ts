@@ -9,7 +9,7 @@ import { localRecipes } from "../../data/recipes.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { dataHash } from "../cells/fingerprint.ts";
 import { runScript } from "./local.ts";
-import { formatSeconds } from "./progress.ts";
+import { formatSeconds } from "../../tools/progress.ts";
 
 /** A dataset by its id, and where its file is to be. */
 export interface DatasetPlace {

@@ -5,15 +5,9 @@
  */
 
 import cliProgress from "cli-progress";
+import { formatSeconds } from "../../tools/progress.ts";
 import { type Cell, cellLabel } from "../cells/cell.ts";
 import type { Watcher } from "./local.ts";
-
-/** `1 h 2 min`, `3 min 4 s` or `5 s`. */
-export function formatSeconds(seconds: number): string {
-  const s = Math.max(Math.round(seconds), 0);
-  if (s >= 3600) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
-  return s >= 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s} s`;
-}
 
 /** Shows the progress of `cells`. */
 export function showProgress(cells: readonly Cell[]): Watcher & { stop(): void } {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { readArguments, userPath } from "../../tools/arguments.ts";
 import { runCommand } from "../../tools/command.ts";
 import { readJson } from "../../tools/files.ts";
 import { resultsFolder } from "../../tools/paths.ts";
@@ -18,30 +18,24 @@ Usage: deno task export <run> [<run> ...] [--out <folder>]
 
   <run>            folder of a run; the report's table of cells links to them
   --out <folder>   where to write (default: results/exports/<task>-<algorithm>-<seed>)
-  --help           this text`;
+  -h, --help       this text`;
+
+const line = { verb: "export", texts: ["out"], positional: ["run..."] } as const;
 
 async function main(): Promise<number> {
-  const flags = parseArgs(Deno.args, {
-    string: ["out"],
-    boolean: ["help"],
-    unknown: (arg: string) => {
-      if (arg.startsWith("-")) throw new RangeError(`Cannot export: unknown flag "${arg}"; known: --out, --help`);
-      return true;
-    },
-  });
-  const runs = flags._.map(String);
-  if (flags.help || runs.length === 0) {
+  const { texts, switches, positional: runs } = readArguments(Deno.args, line);
+  if (switches.help || runs.length === 0) {
     console.log(help);
-    return flags.help ? 0 : 1;
+    return switches.help ? 0 : 1;
   }
-  if (flags.out !== undefined && runs.length > 1) {
+  if (texts.out !== undefined && runs.length > 1) {
     throw new RangeError(`Cannot export: --out takes one run, current number is ${runs.length}`);
   }
-  for (const run of runs.map((run) => resolve(run))) {
+  for (const run of runs.map(userPath)) {
     const evaluation = await readJson<Evaluation>(join(run, "evaluation.json"));
-    const out = flags.out === undefined
+    const out = texts.out === undefined
       ? evaluation ? exportFolder(resultsFolder, evaluation.cell) : ""
-      : resolve(flags.out);
+      : userPath(texts.out);
     const { scores, verified } = await exportRun(run, out);
     const [{ acting, mean }] = scores;
     console.log(`${out}: score ${mean} (${acting}), tried on ${verified.observations} observations`);

@@ -1,28 +1,49 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { cellFolder } from "../../results/cells/cell.ts";
 import { dataHash } from "../../results/cells/fingerprint.ts";
+import { parseOptions } from "../../results/options.ts";
 import { planCells } from "../../results/plan.ts";
 import { withFolder } from "../folder.ts";
 import { lastLine, reproduce, textOf } from "./reproduce.ts";
 
 for (
   const [args, message] of [
-    [["--profil", "quick"], 'unknown flag "--profil"; did you mean "--profile"?'],
     [["--profile", "quik"], 'unknown profile "quik"; did you mean "quick"?'],
     [["--task", "25gausians-far"], 'unknown task "25gausians-far"; did you mean "25gaussians-far"?'],
     [["--algorithm", "dtlq"], 'unknown algorithm "dtlq"; did you mean "dtql"?'],
     [["--only", "bandit"], 'unknown experiment "bandit"; did you mean "bandits"?'],
-    [["--backend", "onx"], 'Cannot use backend "onx": it must be one of onnx'],
-    [["--seeds", "a"], '--seeds must be an integer of at least 0, current value is "a"'],
-    [["--jobs", "0"], '--jobs must be an integer of at least 1, current value is "0"'],
-    [["--threads", "1.5"], '--threads must be an integer of at least 1, current value is "1.5"'],
+    [["--seeds", "a"], '--seeds must be an integer of at least 0 in decimal digits, current value is "a"'],
+    [["--seeds", "1e3"], 'current value is "1e3"'],
+    [["--seeds", "0x10"], 'current value is "0x10"'],
+    [["--seeds", "9007199254740993"], 'current value is "9007199254740993"'],
+    [["--seeds", "0,1,0"], "--seeds must differ, 0 is given twice"],
+    [["--seeds", "0-3,2"], "--seeds must differ, 2 is given twice"],
+    [["--seeds", "4..0"], '--seeds must ascend within 10,000, current range is "4..0"'],
+    [["--seeds", "0", "--seeds", "1"], "--seeds must be given once, current is 2 times"],
+    [["--jobs", "0"], '--jobs must be an integer of at least 1 in decimal digits, current value is "0"'],
+    [["--threads", "1.5"], '--threads must be an integer of at least 1 in decimal digits, current value is "1.5"'],
+    [["--out"], "--out needs a value"],
+    [["--out", "--fresh"], "--out needs a value"],
+    [["--report", "--fresh"], "one of --report and --fresh must be given, current are all of them"],
     [["quick"], 'unknown argument "quick"'],
     [["--executor", "slrum"], 'unknown executor "slrum"; did you mean "slurm"?'],
     [["--memory", "2G"], "--memory is for --executor slurm, current executor is local"],
     [["--log", "wandb"], 'unknown log "wandb"; did you mean "tensorboard"?'],
+  ] as const
+) {
+  Deno.test(`parseOptions() refuses ${args.join(" ")}`, () => {
+    const error = assertThrows(() => parseOptions(args), RangeError, message);
+    assert(error.message.startsWith("Cannot reproduce: "));
+  });
+}
+
+for (
+  const [args, message] of [
+    [["--profil", "quick"], 'unknown flag "--profil"; did you mean "--profile"?'],
+    [["--backend", "onx"], 'Cannot use backend "onx": it must be one of onnx'],
     [["--status", "--profile", "smoke", "--out", "/nowhere"], "submit them with --executor slurm first"],
   ] as const
 ) {
@@ -43,6 +64,23 @@ Deno.test("reproduce --help and --dry-run say what there is", async () => {
   assertStringIncludes(plan, "swissroll-near dql_kl seed 1");
   const threaded = await reproduce(["--dry-run", "--only", "bandits", "--threads", "4096"]).output();
   assertStringIncludes(lastLine(threaded.stdout), "with 1 at once");
+});
+
+Deno.test("parseOptions() reads seeds as lists and ranges, and paths from where the user stands", () => {
+  assertEquals(parseOptions(["--seeds", "0-2,5..6,9"]).seeds, [0, 1, 2, 5, 6, 9]);
+  const [home, stand] = ["HOME", "INIT_CWD"].map((name) => Deno.env.get(name));
+  try {
+    Deno.env.set("HOME", "/home/someone");
+    Deno.env.set("INIT_CWD", "/somewhere");
+    assertEquals(parseOptions(["--out", "x"]).out, join("/somewhere", "x"));
+    assertEquals(parseOptions(["--out=~/x", "--teacher", "~/t"]).out, join("/home/someone", "x"));
+    assertEquals(parseOptions(["-h"]).help, true);
+  } finally {
+    for (const [name, value] of [["HOME", home], ["INIT_CWD", stand]] as const) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
 });
 
 Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>

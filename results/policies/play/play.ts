@@ -4,8 +4,7 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli";
-import { resolve } from "node:path";
+import { readArguments, readInteger, userPath } from "../../../tools/arguments.ts";
 import { runCommand } from "../../../tools/command.ts";
 import { onStop } from "../../../tools/processes.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
@@ -19,34 +18,28 @@ Usage: deno task play [<folder> ...] [--port <number>]
                      more with deno task export)
   --port <number>    where to listen on 127.0.0.1 (default: 8417, or any free one if that is taken)
   --static <folder>  write the page into a folder instead, for any web server
-  --help             this text`;
+  -h, --help         this text`;
 
 const usualPort = 8417;
 
+const line = { verb: "play", texts: ["port", "static"], positional: ["folder..."] } as const;
+
 async function main(): Promise<number> {
-  const flags = parseArgs(Deno.args, {
-    string: ["port", "static"],
-    boolean: ["help"],
-    unknown: (arg: string) => {
-      if (arg.startsWith("-")) {
-        throw new RangeError(`Cannot play: unknown flag "${arg}"; known: --port, --static, --help`);
-      }
-      return true;
-    },
-  });
-  if (flags.help) {
+  const { texts, switches, positional } = readArguments(Deno.args, line);
+  if (switches.help) {
     console.log(help);
     return 0;
   }
-  const port = flags.port === undefined ? usualPort : Number(flags.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new RangeError(`Cannot play: --port must be an integer from 0 to 65535, current value is "${flags.port}"`);
+  const port = texts.port === undefined ? usualPort : readInteger("play", "--port", texts.port, 0);
+  if (port > 65535) {
+    throw new RangeError(`Cannot play: --port must be at most 65535, current value is ${port}`);
   }
-  const folders = flags._.length > 0 ? flags._.map((folder) => resolve(String(folder))) : policyFolders();
+  const folders = positional.length > 0 ? positional.map(userPath) : policyFolders();
   const site = await buildSite(folders);
-  if (flags.static !== undefined) {
-    await writeSite(site, resolve(flags.static));
-    console.log(`Written to ${resolve(flags.static)}; serve it, such as with: npx serve ${flags.static}`);
+  if (texts.static !== undefined) {
+    const folder = userPath(texts.static);
+    await writeSite(site, folder);
+    console.log(`Written to ${folder}; serve it, such as with: npx serve ${texts.static}`);
     return 0;
   }
   let server;
@@ -54,7 +47,7 @@ async function main(): Promise<number> {
     server = serveSite(site, port);
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    if (flags.port !== undefined) throw new Error(`Cannot play: port ${port} is taken; name another with --port`);
+    if (texts.port !== undefined) throw new Error(`Cannot play: port ${port} is taken; name another with --port`);
     server = serveSite(site, 0);
   }
   console.log(`Open http://127.0.0.1:${server.addr.port}/ (Ctrl-C ends it)`);

@@ -191,9 +191,10 @@ Deno.test("deno task play: a folder without policies, an unknown flag and a bad 
     await assertRejects(() => buildSite([folder]), Error, "make one with deno task export");
     for (
       const [args, message] of [
+        [["--port", "70000"], "--port must be at most 65535, current value is 70000"],
         [[folder], `Cannot play: no exported policy in ${folder}`],
-        [["--ports", "1"], 'unknown flag "--ports"; known: --port, --static, --help'],
-        [["--port", "x"], '--port must be an integer from 0 to 65535, current value is "x"'],
+        [["--ports", "1"], 'unknown flag "--ports"; did you mean "--port"?'],
+        [["--port", "x"], '--port must be an integer of at least 0 in decimal digits, current value is "x"'],
       ] as const
     ) {
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
