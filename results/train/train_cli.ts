@@ -16,6 +16,7 @@ import { readArguments, readInteger, readSeeds, userPath } from "../../tools/arg
 import { runCommand } from "../../tools/command.ts";
 import { coresHere } from "../../tools/machine.ts";
 import { resultsFolder } from "../../tools/paths.ts";
+import { onStop } from "../../tools/processes.ts";
 import { startProgress } from "../../tools/progress.ts";
 import { toText } from "../../data/show/table.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
@@ -102,7 +103,7 @@ async function main(): Promise<number> {
   );
 
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const common = {
     updates,
     overrides,
