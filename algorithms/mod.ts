@@ -6,6 +6,7 @@
 
 export { bc, type BcConfig } from "./bc.ts";
 export { bfq, type BfqConfig } from "./bfq.ts";
+export * from "./bridges/mod.ts";
 export { consistencyAc, type ConsistencyAcConfig, cpql } from "./consistency_ac.ts";
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
 export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
