@@ -6,6 +6,7 @@
 
 export * from "./acting.ts";
 export * from "./agent.ts";
+export * from "./checked.ts";
 export * from "./config.ts";
 export * from "./consistency.ts";
 export * from "./conv.ts";
