@@ -63,7 +63,7 @@ const limits: Limits<IqlConfig> = {
   maxWeight: ranges.positive,
   learningRate: ranges.positive,
   discount: ranges.belowOne,
-  polyakRate: ranges.share,
+  polyakRate: ranges.rate,
   hidden: ranges.count,
   dropout: ranges.belowOne,
 };

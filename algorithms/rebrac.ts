@@ -75,7 +75,7 @@ const limits: Limits<RebracConfig> = {
   learningRate: ranges.positive,
   criticLearningRate: ranges.positive,
   discount: ranges.belowOne,
-  polyakRate: ranges.share,
+  polyakRate: ranges.rate,
   hidden: ranges.count,
   depth: ranges.count,
 };

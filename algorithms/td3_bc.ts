@@ -64,7 +64,7 @@ const limits: Limits<Td3BcConfig> = {
   policyEvery: ranges.count,
   learningRate: ranges.positive,
   discount: ranges.belowOne,
-  polyakRate: ranges.share,
+  polyakRate: ranges.rate,
   hidden: ranges.count,
 };
 

@@ -10,6 +10,7 @@ import { presetTask } from "../algorithms/core/train.ts";
 import type { Backend } from "../algorithms/engine/backend.ts";
 import { catalog, datasetPath } from "../data/catalog.ts";
 import type { Cell } from "./cells/cell.ts";
+import type { AnyAlgorithm } from "../algorithms/core/agent.ts";
 import { cellHash } from "./cells/fingerprint.ts";
 import type { AnyExperiment, Plan, ProfileName, Run } from "./experiments/experiment.ts";
 import { codeOf, experiments, runsOf } from "./experiments/mod.ts";

@@ -6,7 +6,7 @@
 
 import type { NdArray } from "../engine/array.ts";
 import type { Agent, Batch, Spec } from "./agent.ts";
-import { assertConfig, type CommonConfig, type KnownSettings } from "./config.ts";
+import { assertConfig, assertNames, type CommonConfig, type KnownSettings } from "./config.ts";
 
 /** Makes an agent of settings and a task's sizes. */
 export type CreateAgent<C extends CommonConfig> = (config: C, spec: Spec) => Agent;
@@ -24,6 +24,7 @@ export function checked<C extends CommonConfig>(
   create: CreateAgent<C>,
 ): CreateAgent<C> {
   return (config, spec) => {
+    assertNames(`create ${title}`, config, settings.defaults);
     assertConfig(`create ${title}`, config, settings);
     assertSpec(title, spec);
     const agent = create(config, spec);

@@ -60,10 +60,16 @@ export const ranges = {
   belowOne: range("in [0, 1)", (x) => x >= 0 && x < 1),
   /** From 0 to 1, as of shares. */
   share: range("in [0, 1]", (x) => x >= 0 && x <= 1),
+  /** Above 0, to 1, as of the rates of averages. */
+  rate: range("in (0, 1]", (x) => x > 0 && x <= 1),
   /** 1, 2, 3, as of sizes. */
   count: range("a positive integer", (x) => Number.isInteger(x) && x >= 1),
+  /** 2, 3, 4. */
+  several: range("an integer from 2", (x) => Number.isInteger(x) && x >= 2),
   /** 0, 1, 2, as of what may be left out. */
   wholeNumber: range("an integer from 0", (x) => Number.isInteger(x) && x >= 0),
+  /** 2, 4, 6, as of embeddings in pairs. */
+  even: range("even, at least 2", (x) => x >= 2 && x % 2 === 0),
   /** 4, 6, 8, as of sinusoidal embeddings. */
   embedding: range("even, at least 4", (x) => x >= 4 && x % 2 === 0),
   /** Any number. */
@@ -111,11 +117,27 @@ export interface Settings<C extends CommonConfig> extends KnownSettings<C> {
 export const noPreset = "none";
 
 /**
- * Checks a configuration: its settings are those of the defaults, each of the default's kind and within its limits.
+ * Checks that there are no settings but known ones.
  *
- * @param what Of which it is, after a verb: `create DTQL`.
+ * @param what After "Cannot": `create DTQL`.
  * @param prefix Put before names, of settings within a setting.
- * @throws {RangeError} At the first setting that is unknown, of another kind, out of its range or none of its words; the nearest is named.
+ * @throws {RangeError} At the first unknown name; the nearest known one is named.
+ */
+export function assertNames(what: string, config: object, known: object, prefix = "") {
+  const names = Object.keys(known);
+  const unknown = Object.keys(config).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new RangeError(
+    `Cannot ${what}: unknown setting "${prefix}${unknown}"; did you mean "${prefix}${closest(unknown, names)}"?`,
+  );
+}
+
+/**
+ * Checks the settings of a configuration that the defaults have: each is of its default's kind and within its limits.
+ *
+ * @param what After "Cannot": `create DTQL`.
+ * @param prefix Put before names, of settings within a setting.
+ * @throws {RangeError} At the first setting of another kind, out of its range or none of its words; the nearest word is named.
  */
 export function assertConfig<C extends object>(
   what: string,
@@ -123,13 +145,6 @@ export function assertConfig<C extends object>(
   { defaults, limits }: KnownSettings<C>,
   prefix = "",
 ) {
-  const names = Object.keys(defaults);
-  const unknown = Object.keys(config).find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new RangeError(
-      `Cannot ${what}: unknown setting "${prefix}${unknown}"; did you mean "${prefix}${closest(unknown, names)}"?`,
-    );
-  }
   const all: Record<string, Range | readonly string[] | undefined> = { ...commonLimits, ...limits };
   for (const [name, example] of Object.entries(defaults)) {
     const [value, limit] = [(config as Record<string, unknown>)[name], all[name]];
@@ -180,6 +195,7 @@ export function resolveConfig<C extends CommonConfig>(
         `Its defaults are the preset "${noPreset}"`,
     );
   }
+  assertNames(`configure ${name}`, overrides, defaults);
   const config = { ...defaults, ...presets[task]?.config, ...overrides } as C;
   assertConfig(`configure ${name}`, config, algorithm);
   return config;

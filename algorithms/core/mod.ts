@@ -38,4 +38,3 @@ export * from "./trajectories.ts";
 export * from "./twin_critic.ts";
 export * from "./vp.ts";
 export * from "./vp_sde.ts";
-export * from "./words.ts";

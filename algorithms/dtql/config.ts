@@ -95,7 +95,7 @@ export const dtqlLimits: Limits<DtqlConfig> = {
   pretrainUpdates: ranges.wholeNumber,
   expectile: ranges.betweenZeroAndOne,
   discount: ranges.belowOne,
-  polyakRate: ranges.share,
+  polyakRate: ranges.rate,
   actorRows: ranges.wholeNumber,
   valueRows: ranges.wholeNumber,
   actorNoise: actorNoises,

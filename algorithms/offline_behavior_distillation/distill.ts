@@ -151,9 +151,7 @@ export function createDistillation(
 ): Distillation {
   assertSpec("OBD", spec);
   const { observationDim, actionDim, maxAction } = spec;
-  const names = Object.keys(distillationDefaults) as (keyof DistillationConfig)[];
-  const own = Object.fromEntries(names.map((name) => [name, config[name]])); // Of a study's settings.
-  assertConfig<object>("create OBD", own, { defaults: distillationDefaults, limits: distillationLimits });
+  assertConfig("create OBD", config, { defaults: distillationDefaults, limits: distillationLimits });
 
   const unroll = createUnroll<TanhGaussianPolicy>(
     "obd",

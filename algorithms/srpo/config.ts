@@ -85,7 +85,7 @@ export const srpoLimits: Limits<SrpoConfig> = {
   dropout: ranges.belowOne,
   expectile: ranges.betweenZeroAndOne,
   discount: ranges.belowOne,
-  polyakRate: ranges.share,
+  polyakRate: ranges.rate,
   hidden: ranges.count,
   policyDepth: ranges.count,
   behaviourHidden: ranges.count,

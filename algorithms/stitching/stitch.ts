@@ -9,7 +9,7 @@
  */
 
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { assertConfig, ranges } from "../core/config.ts";
+import { assertConfig, assertNames, type KnownSettings, ranges } from "../core/config.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Stage } from "../core/stage.ts";
 import type { Trajectories } from "../core/trajectories.ts";
@@ -78,11 +78,14 @@ function assertStitching(config: StitchingConfig) {
     decoder: decoders,
     rewards: rewardModels,
   };
-  assertConfig("stitch", { maxSteps: 1, ...config }, { defaults, limits });
-  const { dynamics, ...regressions } = config;
-  assertConfig("stitch", dynamics, { defaults: dynamicsDefaults, limits: dynamicsLimits }, "dynamics.");
+  const check = <C extends object>(settings: C, known: KnownSettings<C>, prefix: string) => {
+    assertNames("stitch", settings, known.defaults, prefix);
+    assertConfig("stitch", settings, known, prefix);
+  };
+  check({ maxSteps: 1, ...config }, { defaults, limits }, "");
+  check(config.dynamics, { defaults: dynamicsDefaults, limits: dynamicsLimits }, "dynamics.");
   for (const part of ["value", "inverse", "vae", "reward", "gan"] as const) {
-    assertConfig("stitch", regressions[part], { defaults: valueDefaults, limits: regressionLimits }, `${part}.`);
+    check(config[part], { defaults: valueDefaults, limits: regressionLimits }, `${part}.`);
   }
 }
 
