@@ -13,12 +13,14 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
 import { drawNormals, repeatRows } from "./core/acting.ts";
-import { assertRange, type CommonConfig, type RewardTransform } from "./core/config.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges, type RewardTransform } from "./core/config.ts";
 import {
   consistencyEdges,
   type ConsistencyInput,
+  consistencyInputs,
   type ConsistencyLevels,
   consistencyLevels,
 } from "./core/consistency.ts";
@@ -31,28 +33,36 @@ import type { Rng } from "./core/rng.ts";
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
 import { bellmanTarget, expectileLoss, polyakAverage } from "./core/td.ts";
 import { crossNormalizedLoss, initTwin, type Twin, twinError } from "./core/twin_critic.ts";
-import { assertWord } from "./core/words.ts";
 import { column, copyArrays, type NdArray, scalar } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { asConstants } from "./engine/export_onnx.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
+const imitations = ["consistency", "reconstruction"] as const;
+const weightings = ["step", "signal", "none"] as const;
+const curricula = ["per call", "whole run", "fixed"] as const;
+const timeRules = ["linear", "karras"] as const;
+const critics = ["q", "q_v"] as const;
+const nextPolicies = ["average", "online"] as const;
+const schedules = ["constant", "cosine"] as const;
+const targetAverages = ["every update", "with policy"] as const;
+
 /** Settings of Consistency-AC and CPQL. */
 export interface ConsistencyAcConfig extends CommonConfig {
   /** What the policy imitates: the average of itself at the level below (`consistency`), or the data (`reconstruction`). */
-  imitation: "consistency" | "reconstruction";
+  imitation: typeof imitations[number];
   /**
    * How the network is told level and sample: `plain` (Consistency-AC), or `scaled` (CPQL), which also clips every result to the
    * bounds.
    */
   input: ConsistencyInput;
   /** Weight of a level in the imitation: `100 / (t2 - t1)` (`step`), `1 / sigma^2 + 4` (`signal`), or 1 (`none`). */
-  weighting: "step" | "signal" | "none";
+  weighting: typeof weightings[number];
   /**
    * Levels of the imitation: growing from 2 to 150 within each call of the authors' training function (`per call`, authors' code) or
    * once (`whole run`), or always {@linkcode ConsistencyAcConfig.levels} (`fixed`).
    */
-  curriculum: "per call" | "whole run" | "fixed";
+  curriculum: typeof curricula[number];
   /** Updates of one such call. */
   callUpdates: number;
   /** Levels of the `fixed` curriculum. */
@@ -60,19 +70,19 @@ export interface ConsistencyAcConfig extends CommonConfig {
   /** Network calls per action. */
   nfe: number;
   /** Levels of these calls: evenly spaced from 80 to 2 (`linear`), or 80 and then evenly spaced in the 7th root (`karras`). */
-  times: "linear" | "karras";
+  times: typeof timeRules[number];
   /** Level that a single `linear` call is told; its noise has the size 80 (authors' code: 2). */
   oneCallTime: number;
   /** Weight of the value term (eta). */
   valueWeight: number;
   /** What targets rest on: action values of the next action (`q`), or a state value by expectile regression (`q_v`). */
-  critic: "q" | "q_v";
+  critic: typeof critics[number];
   /** Whether each hidden layer of an action value has LayerNorm before Mish. */
   criticLayerNorm: boolean;
   /** Expectile of the state value, in (0, 1). */
   expectile: number;
   /** Whose next action the targets value: the averaged policy's, or the policy's own. */
-  nextPolicy: "average" | "online";
+  nextPolicy: typeof nextPolicies[number];
   /** Whether targets take the best of 10 actions per Q. */
   maxBackup: boolean;
   /** Whether targets are divided by their standard deviation over the batch. */
@@ -82,13 +92,13 @@ export interface ConsistencyAcConfig extends CommonConfig {
   /** Adam's step size for the critic. */
   criticLearningRate: number;
   /** Whether both decay along a cosine, a step every `callUpdates` (authors' code: over the number of 1000-update epochs). */
-  schedule: "constant" | "cosine";
+  schedule: typeof schedules[number];
   /** Largest gradient norm of policy and critic each. */
   clipNorm: number;
   /** Discount of the return, in [0, 1). */
   discount: number;
   /** Whether the target critic moves at every update by `polyakRate`, or together with the averaged policy. */
-  targetAverage: "every update" | "with policy";
+  targetAverage: typeof targetAverages[number];
   /** Share of the critic that its target takes. */
   polyakRate: number;
   /** Share of the policy that its average takes, every `emaEvery` updates from `emaStart`. */
@@ -137,6 +147,34 @@ export const consistencyAcDefaults: ConsistencyAcConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+};
+
+const limits: Limits<ConsistencyAcConfig> = {
+  imitation: imitations,
+  input: consistencyInputs,
+  weighting: weightings,
+  curriculum: curricula,
+  callUpdates: ranges.count,
+  levels: ranges.several,
+  nfe: ranges.count,
+  times: timeRules,
+  oneCallTime: ranges.positive,
+  valueWeight: ranges.notNegative,
+  critic: critics,
+  expectile: ranges.betweenZeroAndOne,
+  nextPolicy: nextPolicies,
+  learningRate: ranges.positive,
+  criticLearningRate: ranges.positive,
+  schedule: schedules,
+  clipNorm: ranges.positive,
+  discount: ranges.belowOne,
+  targetAverage: targetAverages,
+  polyakRate: ranges.rate,
+  emaRate: ranges.rate,
+  emaStart: ranges.wholeNumber,
+  emaEvery: ranges.count,
+  hidden: ranges.count,
+  timeDim: ranges.embedding,
 };
 
 /** Defaults of CPQL, from the authors' code. */
@@ -361,9 +399,13 @@ interface UpdateInputs {
 
 const backupActions = 10; // Authors' code.
 
+const settings = { defaults: consistencyAcDefaults, limits };
+
 /** Creates Consistency-AC or, with {@linkcode cpqlDefaults}, CPQL. */
-export function createConsistencyAc(config: ConsistencyAcConfig, spec: Spec): Agent {
-  assertConsistencyAc(config);
+export const createConsistencyAc: CreateAgent<ConsistencyAcConfig> = checked("Consistency-AC", settings, (
+  config,
+  spec,
+) => {
   const { clipNorm, nfe, valueWeight } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
   const repeats = config.maxBackup ? backupActions : 1;
@@ -499,31 +541,7 @@ export function createConsistencyAc(config: ConsistencyAcConfig, spec: Spec): Ag
       value: (critic, s, a) => tf.minimum(...consistencyValues(critic, s, tf.div(a, maxAction))),
     }),
   };
-}
-
-function assertConsistencyAc(config: ConsistencyAcConfig) {
-  const name = "Consistency-AC";
-  for (const field of ["learningRate", "criticLearningRate", "clipNorm", "oneCallTime"] as const) {
-    assertRange(name, field, config[field], config[field] > 0, "positive");
-  }
-  assertRange(name, "valueWeight", config.valueWeight, config.valueWeight >= 0, "at least 0");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
-  assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
-  for (const [field, least] of [["nfe", 1], ["callUpdates", 1], ["emaEvery", 1], ["levels", 2]] as const) {
-    const fits = Number.isInteger(config[field]) && config[field] >= least;
-    assertRange(name, field, config[field], fits, `an integer from ${least}`);
-  }
-  assertWord(name, "imitation", config.imitation, ["consistency", "reconstruction"]);
-  assertWord(name, "input", config.input, ["plain", "scaled"]);
-  assertWord(name, "weighting", config.weighting, ["step", "signal", "none"]);
-  assertWord(name, "curriculum", config.curriculum, ["per call", "whole run", "fixed"]);
-  assertWord(name, "times", config.times, ["linear", "karras"]);
-  assertWord(name, "critic", config.critic, ["q", "q_v"]);
-  assertWord(name, "nextPolicy", config.nextPolicy, ["average", "online"]);
-  assertWord(name, "schedule", config.schedule, ["constant", "cosine"]);
-  assertWord(name, "targetAverage", config.targetAverage, ["every update", "with policy"]);
-}
+});
 
 // --------------------------------------------------------------------------------------------------------- Presets
 
@@ -550,7 +568,7 @@ export const consistencyAc: Algorithm<ConsistencyAcConfig> = {
   acts: "one sample",
   title: "Consistency-AC",
   source: "Ding & Jin 2023, arXiv 2309.16984",
-  defaults: consistencyAcDefaults,
+  ...settings,
   presets: named({
     "halfcheetah-medium-v2": { clipNorm: 9 },
     "halfcheetah-medium-replay-v2": { clipNorm: 2 },
@@ -605,6 +623,7 @@ export const cpql: Algorithm<ConsistencyAcConfig> = {
   title: "CPQL",
   source: "Chen, Li & Zhao 2023, arXiv 2310.06343",
   defaults: cpqlDefaults,
+  limits,
   presets: named(Object.fromEntries(
     Object.entries(cpqlRows).map(([task, [valueWeight, clipNorm, expectile, change]]) => [
       task,

@@ -9,8 +9,9 @@
  */
 
 import { drawNormals } from "../core/acting.ts";
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
-import { assertRange, type CommonConfig } from "../core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "../core/agent.ts";
+import { checked, type CreateAgent } from "../core/checked.ts";
+import { assertRange, type CommonConfig, type Limits, ranges } from "../core/config.ts";
 import { consistencyLevels } from "../core/consistency.ts";
 import type { RawNetwork } from "../core/edm.ts";
 import { meanValueLoss } from "../core/gelu_critic.ts";
@@ -22,7 +23,6 @@ import type { Rng } from "../core/rng.ts";
 import { stochasticPolicy } from "../core/stochastic_policy.ts";
 import { polyakAverage } from "../core/td.ts";
 import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
-import { assertWord } from "../core/words.ts";
 import { column, copyArrays, type NdArray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { asConstants } from "../engine/export_onnx.ts";
@@ -122,6 +122,29 @@ export const bridgedDefaults: BridgedConfig = {
   candidates: 1,
   rewardTransform: "iql_locomotion",
 };
+
+const limits: Limits<BridgedConfig> = {
+  teacher: teacherNames,
+  bridge: Object.keys(bridges) as BridgeName[],
+  student: ["usual", "deterministic", "stochastic"],
+  sampler: ["deterministic", "ancestral"],
+  bridgeWeight: ranges.notNegative,
+  valueWeight: ranges.notNegative,
+  teacherUpdates: ranges.wholeNumber,
+  criticUpdates: ranges.wholeNumber,
+  ddpmSteps: ranges.several,
+  nfe: ranges.count,
+  levels: ranges.several,
+  learningRate: ranges.positive,
+  expectile: ranges.betweenZeroAndOne,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  studentRate: ranges.rate,
+  hidden: ranges.count,
+  timeDim: ranges.embedding,
+};
+
+const settings = { defaults: bridgedDefaults, limits };
 
 /** Factor of what each teacher's network is told in its embedding: a level's index, `ln(sigma) / 4`, times in [0, 1]. */
 const timeScales: Readonly<Record<TeacherName, number>> = { ddpm: 1, edm: 40, vp: 100, flow: 100 };
@@ -257,8 +280,16 @@ interface Arrays<L = NdArray> extends IqlArrays<L> {
 }
 
 /** Creates a cell of the grid for a task. */
-export function createBridged(config: BridgedConfig, spec: Spec): Agent {
-  assertBridged(config);
+export const createBridged: CreateAgent<BridgedConfig> = checked("Bridged", settings, (config, spec) => {
+  assertCell(config);
+  const before = config.teacherUpdates + config.criticUpdates;
+  assertRange(
+    "Bridged",
+    "updates",
+    config.updates,
+    config.updates > before,
+    `above teacher's and critic's (${before})`,
+  );
   const { criticUpdates, learningRate, timeDim, valueWeight } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
   const teacher = createTeacher(config.teacher, config);
@@ -386,30 +417,7 @@ export function createBridged(config: BridgedConfig, spec: Spec): Agent {
       value: (critic, s, a) => tf.minimum(...twinValues(critic, s, tf.div(a, maxAction))),
     }),
   };
-}
-
-function assertBridged(config: BridgedConfig) {
-  const name = "Bridged";
-  assertWord(name, "teacher", config.teacher, teacherNames);
-  assertWord(name, "bridge", config.bridge, Object.keys(bridges) as BridgeName[]);
-  assertWord(name, "student", config.student, ["usual", "deterministic", "stochastic"]);
-  assertWord(name, "sampler", config.sampler, ["deterministic", "ancestral"]);
-  assertCell(config);
-  assertRange(name, "learningRate", config.learningRate, config.learningRate > 0, "positive");
-  for (const field of ["bridgeWeight", "valueWeight"] as const) {
-    assertRange(name, field, config[field], config[field] >= 0, "at least 0");
-  }
-  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
-  const least = { ddpmSteps: 2, nfe: 1, levels: 3, teacherUpdates: 0, criticUpdates: 0 } as const;
-  for (const [field, from] of Object.entries(least) as [keyof typeof least, number][]) {
-    const fits = Number.isInteger(config[field]) && config[field] >= from;
-    assertRange(name, field, config[field], fits, `an integer from ${from}`);
-  }
-  const before = config.teacherUpdates + config.criticUpdates;
-  assertRange(name, "updates", config.updates, config.updates > before, `above teacher's and critic's (${before})`);
-}
+});
 
 /** Any teacher with any bridge. */
 export const bridged: Algorithm<BridgedConfig> = {
@@ -419,7 +427,7 @@ export const bridged: Algorithm<BridgedConfig> = {
   phases: ["teacherUpdates", "criticUpdates"],
   title: "Bridged",
   source: "Ours: teachers and bridges of DTQL, SRPO, FQL, SSCP, Consistency-AC and BFQ, crossed",
-  defaults: bridgedDefaults,
+  ...settings,
   presets: {},
   create: createBridged,
 };

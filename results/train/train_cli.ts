@@ -39,6 +39,7 @@ Usage: deno task train <algorithm> <dataset> [options]
                           or the path of an .hdf5 file
 
   --seeds <list>          such as 0,1,2 or 0-4 (default: 0)
+  --preset <id>           the task whose published settings are taken, or none for the defaults (default: the dataset's)
   --updates <n>           gradient steps; phases within them shrink in proportion (default: as published)
   --set <key=value>       a setting of the algorithm, any number of times
   --config <file.json>    settings from a file; --set goes before it
@@ -53,7 +54,19 @@ Usage: deno task train <algorithm> <dataset> [options]
 
 const line = {
   verb: "train",
-  texts: ["seeds", "updates", "config", "evaluate-every", "episodes", "candidates", "task", "log", "folder", "backend"],
+  texts: [
+    "seeds",
+    "preset",
+    "updates",
+    "config",
+    "evaluate-every",
+    "episodes",
+    "candidates",
+    "task",
+    "log",
+    "folder",
+    "backend",
+  ],
   lists: ["set"],
   positional: ["algorithm", "dataset"],
 } as const;
@@ -87,7 +100,7 @@ async function main(): Promise<number> {
   const data = await loadTransitions(located, texts.task === undefined ? {} : { task: texts.task });
   if (data.task !== null) findTask(data.task); // What it lacks is said before the training, not after.
   const updates = number("updates");
-  const { config } = prepareTraining(algorithm, data, { updates, overrides });
+  const { config } = prepareTraining(algorithm, data, { updates, preset: texts.preset, overrides });
   const hash = createHash("sha256").update(JSON.stringify([config, data.fingerprint?.()])).digest("hex").slice(0, 8);
   const root = join(
     texts.folder === undefined ? join(resultsFolder, "trained") : userPath(texts.folder),
@@ -105,6 +118,7 @@ async function main(): Promise<number> {
   using _stop = onStop(() => stop.abort());
   const options = {
     updates,
+    preset: texts.preset,
     overrides,
     evaluateEvery: data.task === null ? undefined : number("evaluate-every") ?? config.updates,
     episodes: number("episodes"),

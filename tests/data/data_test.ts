@@ -176,10 +176,13 @@ Deno.test("transformRewards() knows every rule", () => {
   assertEquals(transformed("none"), [0, 1, 2]);
   assertEquals(transformed("iql_antmaze"), [-1, 0, 1]);
   assertEquals(transformed("cql_antmaze"), [-2, 2, 6]);
+  assertEquals(transformed("rebrac_antmaze"), [0, 100, 200]);
   assertEquals(transformed("standardize"), [-1, 0, 1]); // The deviation of 0, 1, 2 is 1 as PyTorch has it.
   assertEquals(transformed("iql_locomotion"), [0, 1000, 2000]);
   const same = { reward: Float32Array.of(1, 1), terminal: Float32Array.of(1, 1) };
   assertThrows(() => transformRewards(same, "iql_locomotion"), RangeError, "returns must differ, all are 1");
+  const unknown = "iql_locomotoin" as RewardTransform;
+  assertThrows(() => transformRewards(same, unknown), RangeError, "must be one of none, iql_locomotion, iql_antmaze");
   const unfinished = { reward: Float32Array.of(1, 2), terminal: Float32Array.of(0, 0) };
   assertThrows(() => transformRewards(unfinished, "iql_locomotion"), RangeError, "returns must differ, there is none");
   for (const reward of [Float32Array.of(0.1, 0.1, 0.1), Float32Array.of(3)]) {
