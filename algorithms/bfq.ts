@@ -43,7 +43,7 @@ const imitations = ["composition", "derivative"] as const;
 /** Settings of BFQ. */
 export interface BfqConfig extends CommonConfig {
   /** How the map is learnt: from two shorter moves and their boundary (`composition`, BFQ), or from its derivative (`derivative`, OFQL). */
-  imitation: typeof imitations[number];
+  imitation: "composition" | "derivative";
   /** Weight of the value term (eta; BFQ: 0.001 to 1; OFQL: 0.001, 0.01, 0.1, 0.3, 0.5). */
   valueWeight: number;
   /** Largest width of the boundary's interval. */

@@ -50,19 +50,19 @@ const targetAverages = ["every update", "with policy"] as const;
 /** Settings of Consistency-AC and CPQL. */
 export interface ConsistencyAcConfig extends CommonConfig {
   /** What the policy imitates: the average of itself at the level below (`consistency`), or the data (`reconstruction`). */
-  imitation: typeof imitations[number];
+  imitation: "consistency" | "reconstruction";
   /**
    * How the network is told level and sample: `plain` (Consistency-AC), or `scaled` (CPQL), which also clips every result to the
    * bounds.
    */
   input: ConsistencyInput;
   /** Weight of a level in the imitation: `100 / (t2 - t1)` (`step`), `1 / sigma^2 + 4` (`signal`), or 1 (`none`). */
-  weighting: typeof weightings[number];
+  weighting: "step" | "signal" | "none";
   /**
    * Levels of the imitation: growing from 2 to 150 within each call of the authors' training function (`per call`, authors' code) or
    * once (`whole run`), or always {@linkcode ConsistencyAcConfig.levels} (`fixed`).
    */
-  curriculum: typeof curricula[number];
+  curriculum: "per call" | "whole run" | "fixed";
   /** Updates of one such call. */
   callUpdates: number;
   /** Levels of the `fixed` curriculum. */
@@ -70,19 +70,19 @@ export interface ConsistencyAcConfig extends CommonConfig {
   /** Network calls per action. */
   nfe: number;
   /** Levels of these calls: evenly spaced from 80 to 2 (`linear`), or 80 and then evenly spaced in the 7th root (`karras`). */
-  times: typeof timeRules[number];
+  times: "linear" | "karras";
   /** Level that a single `linear` call is told; its noise has the size 80 (authors' code: 2). */
   oneCallTime: number;
   /** Weight of the value term (eta). */
   valueWeight: number;
   /** What targets rest on: action values of the next action (`q`), or a state value by expectile regression (`q_v`). */
-  critic: typeof critics[number];
+  critic: "q" | "q_v";
   /** Whether each hidden layer of an action value has LayerNorm before Mish. */
   criticLayerNorm: boolean;
   /** Expectile of the state value, in (0, 1). */
   expectile: number;
   /** Whose next action the targets value: the averaged policy's, or the policy's own. */
-  nextPolicy: typeof nextPolicies[number];
+  nextPolicy: "average" | "online";
   /** Whether targets take the best of 10 actions per Q. */
   maxBackup: boolean;
   /** Whether targets are divided by their standard deviation over the batch. */
@@ -92,13 +92,13 @@ export interface ConsistencyAcConfig extends CommonConfig {
   /** Adam's step size for the critic. */
   criticLearningRate: number;
   /** Whether both decay along a cosine, a step every `callUpdates` (authors' code: over the number of 1000-update epochs). */
-  schedule: typeof schedules[number];
+  schedule: "constant" | "cosine";
   /** Largest gradient norm of policy and critic each. */
   clipNorm: number;
   /** Discount of the return, in [0, 1). */
   discount: number;
   /** Whether the target critic moves at every update by `polyakRate`, or together with the averaged policy. */
-  targetAverage: typeof targetAverages[number];
+  targetAverage: "every update" | "with policy";
   /** Share of the critic that its target takes. */
   polyakRate: number;
   /** Share of the policy that its average takes, every `emaEvery` updates from `emaStart`. */

@@ -53,13 +53,13 @@ export interface FqlConfig extends CommonConfig {
   /** Whether the value term is divided by the mean absolute value. */
   normalizeValue: boolean;
   /** Whether a row of the flow's loss is weighted by how much better its action is than the policy's (`value`, GFP). */
-  flowWeight: typeof flowWeights[number];
+  flowWeight: "none" | "value";
   /** Temperature of that weight (eta of GFP). */
   flowTemperature: number;
   /** Whose next action the target values: the one-step policy's, or both its and the flow's, averaged (an option of GFP). */
-  nextAction: typeof nextActions[number];
+  nextAction: "one step" | "both";
   /** Whether the target critic follows the critic as it was before an update (authors' code) or after it (most ports). */
-  targetAverage: typeof targetAverages[number];
+  targetAverage: "before step" | "after step";
   /** Adam's step size. */
   learningRate: number;
   /** Discount of the return, in [0, 1). */

@@ -9,7 +9,7 @@ export { bfq, type BfqConfig } from "./bfq.ts";
 export * from "./bridges/mod.ts";
 export { consistencyAc, type ConsistencyAcConfig, cpql } from "./consistency_ac.ts";
 export { diffusionQl, type DiffusionQlConfig } from "./diffusion_ql.ts";
-export { dqlKl, dtql, type DtqlConfig } from "./dtql/mod.ts";
+export { dqlKl, type DqlKlConfig, dtql, type DtqlConfig } from "./dtql/mod.ts";
 export { fql, type FqlConfig } from "./fql.ts";
 export { iql, type IqlConfig } from "./iql.ts";
 export * from "./core/mod.ts";

@@ -49,9 +49,9 @@ export interface SscpConfig extends CommonConfig {
   /** Whether the value term is divided by the mean absolute value. */
   normalizeValue: boolean;
   /** What the value term judges: the completion of a partly noisy action (authors' code), or the action from pure noise. */
-  valueAt: typeof valuePlaces[number];
+  valueAt: "completion" | "pure noise";
   /** Whether the averages follow the networks as they were before an update (authors' code) or after it (most ports). */
-  targetAverage: typeof targetAverages[number];
+  targetAverage: "before step" | "after step";
   /** Adam's step size. */
   learningRate: number;
   /** Discount of the return, in [0, 1). */

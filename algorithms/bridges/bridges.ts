@@ -118,7 +118,9 @@ export type LevelMap = (y: Tensor, levels: ConsistencyLevels<Tensor>) => Tensor;
 
 /** Two levels of each row, the weight of the row, and unit Gaussians. */
 export interface ConsistencyNoise<L = Tensor> {
+  /** The noisier one. */
   upper: ConsistencyLevels<L>;
+  /** The other. */
   lower: ConsistencyLevels<L>;
   /** `[batch, 1]` */
   weight: L;

@@ -76,8 +76,11 @@ export function studentLevels(teacher: Teacher | null, count: number): number[] 
 export interface StudentPass {
   /** One per time, `[timeDim]`. */
   embeddings: readonly number[][];
+  /** Factor of the noise that the network is given. */
   scale: number;
+  /** Factor of the noise that passes by the network. */
   skip: number;
+  /** Factor of what the network gives. */
   out: number;
 }
 

@@ -94,8 +94,10 @@ export const ranges: Readonly<Record<RangeName, Range>> = {
 /** What a setting may be: one of some words, or a number in a range. */
 export type Limit<V> = [V] extends [string] ? readonly V[] : Range;
 
-type Own<C> = Omit<C, keyof CommonConfig>;
-type Limited<C> = {
+/** The settings that an algorithm has by itself. */
+export type Own<C> = Omit<C, keyof CommonConfig>;
+/** Names of those that are words or numbers. */
+export type Limited<C> = {
   [K in keyof C]: C[K] extends string ? (string extends C[K] ? never : K) : C[K] extends number ? K : never;
 };
 

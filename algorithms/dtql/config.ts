@@ -25,7 +25,7 @@ export interface DtqlConfig extends CommonConfig {
   /** Learning rate of the critic. */
   criticLearningRate: number;
   /** Whether the three rates decay to zero along a cosine. */
-  schedule: typeof schedules[number];
+  schedule: "constant" | "cosine";
   /** Updates of critic and diffusion policy alone, first; counted in `updates`. */
   pretrainUpdates: number;
   /** Expectile of the value regression (Eq. 6). */
@@ -45,9 +45,9 @@ export interface DtqlConfig extends CommonConfig {
    * How the noise of the draws is drawn: `independent` (authors' code), or `quasirandom` [Ours], points spread evenly
    * over the noise's space, each with its mirror image. Gradients have the same mean and much less variance.
    */
-  actorNoise: typeof actorNoises[number];
+  actorNoise: "independent" | "quasirandom";
   /** Whether the denoised action is clipped to the action bounds. */
-  denoised: typeof denoisedKinds[number];
+  denoised: "clipped" | "free";
   /** Width of critic and one-step policy. */
   hidden: number;
   /** Width of the diffusion network. */
@@ -169,7 +169,7 @@ export interface DqlKlConfig extends DtqlConfig {
    * What the one-step policy and the diffusion network of its actions start from after pretraining: `copies` of the behaviour model,
    * or `independent` random networks, as in the authors' bandit script, which does not pretrain.
    */
-  start: typeof starts[number];
+  start: "copies" | "independent";
 }
 
 /** Defaults of DQL-KL. */

@@ -28,7 +28,7 @@ export interface DistillationConfig extends CommonConfig, InnerConfig {
    * What the trained policy is measured by, on states of the data: the data's actions (`dbc`), a teacher's (`pbc`), or these weighted
    * by their value (`av-pbc`).
    */
-  objective: typeof objectives[number];
+  objective: "dbc" | "pbc" | "av-pbc";
   /** Synthetic pairs (N). */
   pairs: number;
   /** Steps that a policy trains on them (T). */
@@ -37,7 +37,7 @@ export interface DistillationConfig extends CommonConfig, InnerConfig {
    * Noise of the policy's actions going backwards: drawn anew as the authors do, or that of training, which gives the exact gradient;
    * or none at all, in either direction.
    */
-  noise: typeof noises[number];
+  noise: "fresh" | "replayed" | "none";
   /** Outer gradient descent. */
   learningRate: number;
   /** Momentum of the outer descent. */

@@ -70,7 +70,7 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   /** Passes of the density model over the states; used if `densityExponent` is above 0 or errors are wanted. */
   densityEpochs: number;
   /** Whether the policies' errors are reported by how rare a state is, for which the density model is trained. */
-  densityErrors: typeof densityErrors[number];
+  densityErrors: "reported" | "left out";
   /** Fresh policies that are scored, one by one and as an ensemble. */
   students: number;
 }

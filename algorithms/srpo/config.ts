@@ -8,10 +8,17 @@ import type { Algorithm } from "../core/agent.ts";
 import { assertRange, type CommonConfig, type Limits, ranges } from "../core/config.ts";
 
 /** The words of {@linkcode SrpoWeighting}. */
-export const srpoWeightings = ["VDS", "VDSnoise", "stable", "stablenoise", "score", "scorenoise"] as const;
+export const srpoWeightings: readonly SrpoWeighting[] = [
+  "VDS",
+  "VDSnoise",
+  "stable",
+  "stablenoise",
+  "score",
+  "scorenoise",
+];
 
 /** How the policy's gradient weighs the score at a time (omega), with or without the baseline that subtracts the noise. */
-export type SrpoWeighting = typeof srpoWeightings[number];
+export type SrpoWeighting = "VDS" | "VDSnoise" | "stable" | "stablenoise" | "score" | "scorenoise";
 
 /** Settings of SRPO. */
 export interface SrpoConfig extends CommonConfig {

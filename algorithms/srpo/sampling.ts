@@ -23,11 +23,13 @@ import { type SrpoConfig, srpoDefaults, srpoLimits, srpoPresets } from "./config
 import { srpoAgent, type SrpoArrays } from "./srpo.ts";
 
 // deno-fmt-ignore
-const samplerNames = ["ddpm", "ddim", "dpm2", "dpm3", "dpm2m", "dpm3m", "dpmpp2", "dpmpp3", "dpmpp2m", "dpmpp3m"] as const;
+const samplerNames: readonly SamplerName[] = ["ddpm", "ddim", "dpm2", "dpm3", "dpm2m", "dpm3m", "dpmpp2", "dpmpp3", "dpmpp2m", "dpmpp3m"];
 const choices = ["argmax", "softmax"] as const;
 
 /** A key of {@linkcode samplers}. */
-export type SamplerName = typeof samplerNames[number];
+export type SamplerName =
+  | ("ddpm" | "ddim" | "dpm2" | "dpm3" | "dpm2m" | "dpm3m")
+  | ("dpmpp2" | "dpmpp3" | "dpmpp2m" | "dpmpp3m");
 
 /** Settings of {@linkcode behaviourSampling}. */
 export interface SamplingConfig extends SrpoConfig {
@@ -36,7 +38,7 @@ export interface SamplingConfig extends SrpoConfig {
   /** How an action is sampled, see {@linkcode samplers}. */
   sampler: SamplerName;
   /** How one of several candidates is chosen. */
-  choice: typeof choices[number];
+  choice: "argmax" | "softmax";
 }
 
 const dpm = (order: DpmSolver["order"], steps: DpmSolver["steps"], prediction: DpmSolver["prediction"]) =>

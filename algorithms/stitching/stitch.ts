@@ -42,13 +42,13 @@ export interface StitchingConfig extends StitchConfig {
   /** Training of the value function. */
   value: RegressionConfig;
   /** What makes the actions of stitched steps. */
-  decoder: typeof decoders[number];
+  decoder: "inverse" | "vae";
   /** Training of the inverse dynamics. */
   inverse: RegressionConfig;
   /** Training of the conditional VAE. */
   vae: RegressionConfig;
   /** What makes their rewards. */
-  rewards: typeof rewardModels[number];
+  rewards: "regression" | "gan";
   /** Training of the reward regression. */
   reward: RegressionConfig;
   /** Training of the reward GAN. */

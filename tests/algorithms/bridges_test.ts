@@ -379,7 +379,7 @@ Deno.test("undefined cells are errors that say why", () => {
   assertEquals(undefinedBecause({ ...bridgedDefaults, bridge: "score", student: "stochastic" }), null);
   assertEquals(definedCells().length, 31);
   assertThrows(() => ddpmTeacher(5).levelAt(1), RangeError, "sigma / alpha must be one of its 5 ratios");
-  refuses({ teacher: "gan" as TeacherName }, 'Cannot create Bridged: teacher must be one of "ddpm", "edm"');
+  refuses({ teacher: "gan" as TeacherName }, "Cannot create Bridged: teacher must be one of ddpm, edm");
 });
 
 Deno.test("studentLevels() rise from 0.002 within the teacher's range, and are DDPM's own", () => {

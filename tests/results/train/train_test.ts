@@ -201,7 +201,12 @@ Deno.test("createTransitions() makes data of arrays, and refuses lengths that do
     RangeError,
     "the policy must take 11 numbers and give 3, current is 1 and 1",
   );
-  await assertRejects(() => train(rebrac, own, { updates: 5, ...quiet }), TypeError, "Cannot give nextAction");
+  await assertRejects(() => train(rebrac, own, { updates: 5, ...quiet }), RangeError, "preset must be given");
+  await assertRejects(
+    () => train(rebrac, own, { updates: 5, preset: "none", ...quiet }),
+    TypeError,
+    "Cannot give nextAction",
+  );
   assertThrows(
     () => createTransitions({ ...arrays, action: column(1).slice(1) }, sizes),
     TypeError,
