@@ -16,7 +16,14 @@ export * from "./core/mod.ts";
 export * from "./engine/mod.ts";
 export * from "./offline_behavior_distillation/mod.ts";
 export { rebrac, type RebracConfig } from "./rebrac.ts";
-export { behaviourSampling, type SamplingConfig, srpo, type SrpoConfig, type SrpoWeighting } from "./srpo/mod.ts";
+export {
+  behaviourSampling,
+  type SamplerName,
+  type SamplingConfig,
+  srpo,
+  type SrpoConfig,
+  type SrpoWeighting,
+} from "./srpo/mod.ts";
 export { sscp, type SscpConfig } from "./sscp.ts";
 export * from "./stitching/mod.ts";
 export { td3Bc, type Td3BcConfig } from "./td3_bc.ts";
