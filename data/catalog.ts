@@ -180,7 +180,8 @@ export function unknownDataset(id: string): RangeError {
 
 /** Where datasets lie: `D4RL_DATASET_DIR`, or `~/.d4rl/datasets` as D4RL itself has it. */
 export function datasetFolder(): string {
-  return Deno.env.get("D4RL_DATASET_DIR") || join(homedir(), ".d4rl", "datasets");
+  const home = () => Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? homedir(); // The last needs a right of its own.
+  return Deno.env.get("D4RL_DATASET_DIR") || join(home(), ".d4rl", "datasets");
 }
 
 /** A dataset's file: D4RL's own name for one of its files, the id for a local one. */

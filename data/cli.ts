@@ -102,6 +102,7 @@ async function show(source: string, folder: string, figure?: string) {
     console.log(toText({ title: `Catalog entry ${source}`, columns: ["what", "value"], rows, notes: [] }) + "\n");
     if (await state(source, folder) !== "here") return;
   }
+  await requireMade("show", source, folder);
   const card = datasetCard(await loadDataset(source, { folder }));
   console.log(card.toText());
   if (figure) {
@@ -110,6 +111,12 @@ async function show(source: string, folder: string, figure?: string) {
     await Deno.writeFile(`${figure}.png`, png);
     console.log(`\nFigure: ${figure}.svg, ${figure}.png`);
   }
+}
+
+/** A local dataset is made when it is loaded; here it must be there. */
+async function requireMade(verb: string, id: string, folder: string) {
+  if (!findRecipe(id) || await state(id, folder) === "here") return;
+  throw new Error(`Cannot ${verb} "${id}": it is not here; \`deno task dataset make ${id}\` makes it`);
 }
 
 async function fetchOne(id: string, folder: string, mirror: string | undefined) {
@@ -165,6 +172,7 @@ async function verify(source: string, folder: string) {
     console.log(`${source}: SHA-256 ${sha256}, ${stands[compared]}`);
     return;
   }
+  await requireMade("verify", source, folder);
   const path = findRecipe(source) ? datasetPath(source, folder) : source;
   await Deno.remove(cachePath(path)).catch(() => {}); // Read the file itself, not what was decoded from it.
   const data = await loadDataset(source, { folder });
