@@ -6,9 +6,8 @@
 
 import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
-import { resolve } from "node:path";
 import { backends } from "../algorithms/engine/backend.ts";
-import { resultsFolder } from "../tools/paths.ts";
+import { resultsFolder, userPath } from "../tools/paths.ts";
 import { hopperReplay } from "./experiments/budgets.ts";
 import { profileNames } from "./experiments/experiment.ts";
 import { experiments } from "./experiments/mod.ts";
@@ -136,8 +135,8 @@ export function parseOptions(args: string[]) {
     jobs: flags.jobs === undefined ? undefined : natural("jobs", flags.jobs, 1),
     threads: flags.threads === undefined ? 1 : natural("threads", flags.threads, 1),
     backend: flags.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx",
-    out: flags.out === undefined ? resultsFolder : resolve(flags.out),
-    teacher: flags.teacher === undefined ? undefined : resolve(flags.teacher),
+    out: flags.out === undefined ? resultsFolder : userPath(flags.out),
+    teacher: flags.teacher === undefined ? undefined : userPath(flags.teacher),
     logs: oneOf("log", flags.log, ["tensorboard"] as const),
     slurm: { partition: flags.partition, time: flags.time, memory: flags.memory },
   };

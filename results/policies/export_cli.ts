@@ -5,10 +5,10 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { runCommand } from "../../tools/command.ts";
 import { readJson } from "../../tools/files.ts";
-import { resultsFolder } from "../../tools/paths.ts";
+import { resultsFolder, userPath } from "../../tools/paths.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { exportFolder, exportRun } from "./export.ts";
 
@@ -37,11 +37,11 @@ async function main(): Promise<number> {
   if (flags.out !== undefined && runs.length > 1) {
     throw new RangeError(`Cannot export: --out takes one run, current number is ${runs.length}`);
   }
-  for (const run of runs.map((run) => resolve(run))) {
+  for (const run of runs.map(userPath)) {
     const evaluation = await readJson<Evaluation>(join(run, "evaluation.json"));
     const out = flags.out === undefined
       ? evaluation ? exportFolder(resultsFolder, evaluation.cell) : ""
-      : resolve(flags.out);
+      : userPath(flags.out);
     const { scores, verified } = await exportRun(run, out);
     const [{ acting, mean }] = scores;
     console.log(`${out}: score ${mean} (${acting}), tried on ${verified.observations} observations`);

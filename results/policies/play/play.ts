@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { resolve } from "node:path";
+import { userPath } from "../../../tools/paths.ts";
 import { runCommand } from "../../../tools/command.ts";
 import { onStop } from "../../../tools/processes.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
@@ -42,11 +42,11 @@ async function main(): Promise<number> {
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`Cannot play: --port must be an integer from 0 to 65535, current value is "${flags.port}"`);
   }
-  const folders = flags._.length > 0 ? flags._.map((folder) => resolve(String(folder))) : policyFolders();
+  const folders = flags._.length > 0 ? flags._.map((folder) => userPath(String(folder))) : policyFolders();
   const site = await buildSite(folders);
   if (flags.static !== undefined) {
-    await writeSite(site, resolve(flags.static));
-    console.log(`Written to ${resolve(flags.static)}; serve it, such as with: npx serve ${flags.static}`);
+    await writeSite(site, userPath(flags.static));
+    console.log(`Written to ${userPath(flags.static)}; serve it, such as with: npx serve ${flags.static}`);
     return 0;
   }
   let server;
