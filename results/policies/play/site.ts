@@ -8,6 +8,7 @@ import { basename, dirname, extname, join } from "node:path";
 import type { PolicyCard } from "../export.ts";
 import { makeFolder, readJson, writeAtomically } from "../../../tools/files.ts";
 import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
+import { noticesOf, readLocked } from "../../../tools/notices.ts";
 import { bundle } from "./bundle.ts";
 import type { PlayPolicy } from "./messages.ts";
 
@@ -95,6 +96,8 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   site.set("worker.js", worker);
   site.set("ort-wasm-simd-threaded.wasm", ort);
   site.set("mujoco.wasm", mujoco);
+  const notices = noticesOf(["@mujoco/mujoco", "onnxruntime-web", "three"], readLocked("tools/develop.lock"));
+  site.set("THIRD_PARTY.txt", encode(notices));
   site.set("policies.json", encode(JSON.stringify(policies, null, 1)));
   return site;
 }
@@ -103,6 +106,7 @@ const types: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".json": "application/json",
+  ".txt": "text/plain; charset=utf-8",
   ".wasm": "application/wasm",
 };
 
