@@ -6,7 +6,8 @@
 
 import { closest } from "fastest-levenshtein";
 import { datasetCard } from "./card.ts";
-import { readArguments, userPath } from "../tools/arguments.ts";
+import { readArguments } from "../tools/arguments.ts";
+import { userPath } from "../tools/paths.ts";
 import { runCommand } from "../tools/command.ts";
 import { formatSeconds, startProgress } from "../tools/progress.ts";
 import { cachePath } from "./cache.ts";

@@ -114,6 +114,12 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     takes: "nothing",
   },
   lock: { script: "tools/lock.ts", rights: { write: ["."], temporary: true, run: [deno] }, takes: "nothing" },
+  notices: {
+    script: "tools/notices.ts",
+    rights: { write: ["results/notices"] },
+    takes: "nothing",
+    lock: develop,
+  },
   "setup:gpu": {
     script: "tools/setup_gpu.ts",
     rights: { write: ["node_modules"], net: ["storage.googleapis.com"], run: ["node", "tar"] },

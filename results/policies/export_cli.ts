@@ -5,10 +5,10 @@
  */
 
 import { join } from "node:path";
-import { readArguments, userPath } from "../../tools/arguments.ts";
+import { readArguments } from "../../tools/arguments.ts";
+import { resultsFolder, userPath } from "../../tools/paths.ts";
 import { runCommand } from "../../tools/command.ts";
 import { readJson } from "../../tools/files.ts";
-import { resultsFolder } from "../../tools/paths.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { exportFolder, exportRun } from "./export.ts";
 

@@ -27,6 +27,15 @@ async function withFolder(f: (folder: string) => Promise<void>) {
   }
 }
 
+async function findFiles(folder: string, name: string): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  const found = await Promise.all(entries.map((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory ? findFiles(path, name) : entry.name === name ? [path] : [];
+  }));
+  return found.flat();
+}
+
 Deno.test("every task of deno.json is in the list of tools/tasks.ts, and no other", () => {
   assertEquals(Object.keys(described).sort(), Object.keys(tasks).sort());
   for (const [name, { command }] of Object.entries<{ command: string }>(described)) {
@@ -101,7 +110,10 @@ Deno.test("every script task runs with its rights: make, show, train, compare, e
     await run("train", "bc", file, "--updates", "2", "--set", "hidden=16", "--seeds", "0,1", "--folder", "runs");
     const [kept] = [...Deno.readDirSync(join(folder, "runs/maze2d-umaze-local/bc"))];
     await run("compare", ...["seed_0", "seed_1"].map((seed) => join("runs/maze2d-umaze-local/bc", kept.name, seed)));
-    await run("reproduce", "--profile", "smoke", "--only", "bandits", "--out", "results");
+    await run("reproduce", "--profile", "smoke", "--only", "dtql", "--out", "results");
+    const [evaluated] = await findFiles(join(folder, "results/runs"), "evaluation.json");
+    await run("export", dirname(evaluated), "--out", "exported");
+    assert((await Deno.stat(join(folder, "exported/policy.onnx"))).size > 1000);
     await run("play", "--static", "site");
     assert((await Deno.stat(join(folder, "site/page.js"))).size > 1000);
   }));
