@@ -44,6 +44,7 @@ export { evaluate, type Score } from "./environments/evaluate.ts";
 // Algorithms.
 export { bc } from "./algorithms/bc.ts";
 export { bfq } from "./algorithms/bfq.ts";
+export { bridged, definedCells } from "./algorithms/bridges/mod.ts";
 export { consistencyAc, cpql } from "./algorithms/consistency_ac.ts";
 export { diffusionQl } from "./algorithms/diffusion_ql.ts";
 export { dqlKl, dtql } from "./algorithms/dtql/mod.ts";

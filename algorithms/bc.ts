@@ -6,8 +6,9 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { initMlp, type Linear } from "./core/nn.ts";
@@ -33,9 +34,10 @@ export const bcDefaults: BcConfig = {
   rewardTransform: "none",
 };
 
+const limits: Limits<BcConfig> = { learningRate: ranges.positive, hidden: ranges.count };
+
 /** Creates BC for a task. */
-export function createBc(config: BcConfig, spec: Spec): Agent {
-  assertRange("BC", "learningRate", config.learningRate, config.learningRate > 0, "positive");
+export const createBc: CreateAgent<BcConfig> = checked("BC", { defaults: bcDefaults, limits }, (config, spec) => {
   type Policy<L = NdArray> = Trained<Linear<L>[], L>;
   const train = compile<{ state: { policy: Policy }; batch: Batch; step: AdamStep }>(
     "bc/update",
@@ -60,7 +62,7 @@ export function createBc(config: BcConfig, spec: Spec): Agent {
     },
     ...tanhPolicy("bc", spec, (arrays) => (arrays as { policy: Policy }).policy.params),
   };
-}
+});
 
 /** BC. */
 export const bc: Algorithm<BcConfig> = {
@@ -70,6 +72,7 @@ export const bc: Algorithm<BcConfig> = {
   title: "BC",
   source: "Fujimoto & Gu 2021, arXiv 2106.06860, its imitation term",
   defaults: bcDefaults,
-  presets: {},
+  limits,
+  presets: {}, // One setting for all tasks.
   create: createBc,
 };

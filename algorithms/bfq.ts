@@ -13,9 +13,10 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
 import { drawNormals } from "./core/acting.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import { arrangeInputs, createMlp, createNoiseActor } from "./core/mlp_actor.ts";
 import {
   initMlp,
@@ -33,10 +34,11 @@ import type { Rng } from "./core/rng.ts";
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { crossNormalizedLoss, initTwin, type TwinCritic, twinError } from "./core/twin_critic.ts";
-import { assertWord } from "./core/words.ts";
 import { column, copyArrays, type NdArray, scalar } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
+
+const imitations = ["composition", "derivative"] as const;
 
 /** Settings of BFQ. */
 export interface BfqConfig extends CommonConfig {
@@ -93,6 +95,24 @@ export const bfqDefaults: BfqConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+};
+
+const limits: Limits<BfqConfig> = {
+  imitation: imitations,
+  valueWeight: ranges.notNegative,
+  boundaryWidth: ranges.share,
+  boundaryShare: ranges.share,
+  equalTimes: ranges.share,
+  timeScale: ranges.positive,
+  learningRate: ranges.positive,
+  clipNorm: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  emaRate: ranges.rate,
+  emaStart: ranges.wholeNumber,
+  emaEvery: ranges.count,
+  hidden: ranges.count,
+  timeDim: ranges.embedding,
 };
 
 // ------------------------------------------------------------------------------------------------------- Networks
@@ -280,9 +300,10 @@ export function initFlowMap(
   };
 }
 
+const settings = { defaults: bfqDefaults, limits };
+
 /** Creates BFQ for a task. */
-export function createBfq(config: BfqConfig, spec: Spec): Agent {
-  assertBfq(config);
+export const createBfq: CreateAgent<BfqConfig> = checked("BFQ", settings, (config, spec) => {
   const { clipNorm, learningRate, timeScale, timeDim: e } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
 
@@ -395,7 +416,7 @@ export function createBfq(config: BfqConfig, spec: Spec): Agent {
       value: (critic, s, a) => tf.minimum(...bfqValues(critic, s, tf.div(a, maxAction))),
     }),
   };
-}
+});
 
 function mapLoss(term: MapTerm, p: FlowMap, s: Tensor, a: Tensor, noise: MapNoise<Tensor>, timeScale: number): Tensor {
   if (term === "derivative") return derivativeLoss(p, s, a, noise, timeScale);
@@ -405,27 +426,6 @@ function mapLoss(term: MapTerm, p: FlowMap, s: Tensor, a: Tensor, noise: MapNois
     : compositionLoss(velocity, a, noise as Required<MapNoise<Tensor>>);
 }
 
-function assertBfq(config: BfqConfig) {
-  const name = "BFQ";
-  for (const field of ["timeScale", "learningRate", "clipNorm"] as const) {
-    assertRange(name, field, config[field], config[field] > 0, "positive");
-  }
-  assertRange(name, "valueWeight", config.valueWeight, config.valueWeight >= 0, "at least 0");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  for (const field of ["boundaryShare", "equalTimes", "boundaryWidth"] as const) {
-    assertRange(name, field, config[field], config[field] >= 0 && config[field] <= 1, "in [0, 1]");
-  }
-  assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
-  assertRange(
-    name,
-    "emaEvery",
-    config.emaEvery,
-    Number.isInteger(config.emaEvery) && config.emaEvery >= 1,
-    "a positive integer",
-  );
-  assertWord(name, "imitation", config.imitation, ["composition", "derivative"]);
-}
-
 /** BFQ, after the equations. */
 export const bfq: Algorithm<BfqConfig> = {
   name: "bfq",
@@ -433,7 +433,8 @@ export const bfq: Algorithm<BfqConfig> = {
   acts: "one sample",
   title: "BFQ",
   source: "arXiv 2606.10613 (2026), after the equations",
-  defaults: bfqDefaults,
-  presets: {}, // The papers' weights of the value term per task were not found.
+  ...settings,
+  // The papers' weights of the value term per task were not found, so that the defaults must be asked for.
+  presets: { none: { source: "Ours: no published setting was found", config: {} } },
   create: createBfq,
 };

@@ -13,12 +13,14 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { type Agent, type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
 import { drawNormals, repeatRows } from "./core/acting.ts";
-import { assertRange, type CommonConfig, type RewardTransform } from "./core/config.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges, type RewardTransform } from "./core/config.ts";
 import {
   consistencyEdges,
   type ConsistencyInput,
+  consistencyInputs,
   type ConsistencyLevels,
   consistencyLevels,
 } from "./core/consistency.ts";
@@ -31,11 +33,19 @@ import type { Rng } from "./core/rng.ts";
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
 import { bellmanTarget, expectileLoss, polyakAverage } from "./core/td.ts";
 import { crossNormalizedLoss, initTwin, type Twin, twinError } from "./core/twin_critic.ts";
-import { assertWord } from "./core/words.ts";
 import { column, copyArrays, type NdArray, scalar } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { asConstants } from "./engine/export_onnx.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
+
+const imitations = ["consistency", "reconstruction"] as const;
+const weightings = ["step", "signal", "none"] as const;
+const curricula = ["per call", "whole run", "fixed"] as const;
+const timeRules = ["linear", "karras"] as const;
+const critics = ["q", "q_v"] as const;
+const nextPolicies = ["average", "online"] as const;
+const schedules = ["constant", "cosine"] as const;
+const targetAverages = ["every update", "with policy"] as const;
 
 /** Settings of Consistency-AC and CPQL. */
 export interface ConsistencyAcConfig extends CommonConfig {
@@ -137,6 +147,34 @@ export const consistencyAcDefaults: ConsistencyAcConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+};
+
+const limits: Limits<ConsistencyAcConfig> = {
+  imitation: imitations,
+  input: consistencyInputs,
+  weighting: weightings,
+  curriculum: curricula,
+  callUpdates: ranges.count,
+  levels: ranges.several,
+  nfe: ranges.count,
+  times: timeRules,
+  oneCallTime: ranges.positive,
+  valueWeight: ranges.notNegative,
+  critic: critics,
+  expectile: ranges.betweenZeroAndOne,
+  nextPolicy: nextPolicies,
+  learningRate: ranges.positive,
+  criticLearningRate: ranges.positive,
+  schedule: schedules,
+  clipNorm: ranges.positive,
+  discount: ranges.belowOne,
+  targetAverage: targetAverages,
+  polyakRate: ranges.rate,
+  emaRate: ranges.rate,
+  emaStart: ranges.wholeNumber,
+  emaEvery: ranges.count,
+  hidden: ranges.count,
+  timeDim: ranges.embedding,
 };
 
 /** Defaults of CPQL, from the authors' code. */
@@ -361,9 +399,13 @@ interface UpdateInputs {
 
 const backupActions = 10; // Authors' code.
 
+const settings = { defaults: consistencyAcDefaults, limits };
+
 /** Creates Consistency-AC or, with {@linkcode cpqlDefaults}, CPQL. */
-export function createConsistencyAc(config: ConsistencyAcConfig, spec: Spec): Agent {
-  assertConsistencyAc(config);
+export const createConsistencyAc: CreateAgent<ConsistencyAcConfig> = checked("Consistency-AC", settings, (
+  config,
+  spec,
+) => {
   const { clipNorm, nfe, valueWeight } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
   const repeats = config.maxBackup ? backupActions : 1;
@@ -499,31 +541,7 @@ export function createConsistencyAc(config: ConsistencyAcConfig, spec: Spec): Ag
       value: (critic, s, a) => tf.minimum(...consistencyValues(critic, s, tf.div(a, maxAction))),
     }),
   };
-}
-
-function assertConsistencyAc(config: ConsistencyAcConfig) {
-  const name = "Consistency-AC";
-  for (const field of ["learningRate", "criticLearningRate", "clipNorm", "oneCallTime"] as const) {
-    assertRange(name, field, config[field], config[field] > 0, "positive");
-  }
-  assertRange(name, "valueWeight", config.valueWeight, config.valueWeight >= 0, "at least 0");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
-  assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
-  for (const [field, least] of [["nfe", 1], ["callUpdates", 1], ["emaEvery", 1], ["levels", 2]] as const) {
-    const fits = Number.isInteger(config[field]) && config[field] >= least;
-    assertRange(name, field, config[field], fits, `an integer from ${least}`);
-  }
-  assertWord(name, "imitation", config.imitation, ["consistency", "reconstruction"]);
-  assertWord(name, "input", config.input, ["plain", "scaled"]);
-  assertWord(name, "weighting", config.weighting, ["step", "signal", "none"]);
-  assertWord(name, "curriculum", config.curriculum, ["per call", "whole run", "fixed"]);
-  assertWord(name, "times", config.times, ["linear", "karras"]);
-  assertWord(name, "critic", config.critic, ["q", "q_v"]);
-  assertWord(name, "nextPolicy", config.nextPolicy, ["average", "online"]);
-  assertWord(name, "schedule", config.schedule, ["constant", "cosine"]);
-  assertWord(name, "targetAverage", config.targetAverage, ["every update", "with policy"]);
-}
+});
 
 // --------------------------------------------------------------------------------------------------------- Presets
 
@@ -550,7 +568,7 @@ export const consistencyAc: Algorithm<ConsistencyAcConfig> = {
   acts: "one sample",
   title: "Consistency-AC",
   source: "Ding & Jin 2023, arXiv 2309.16984",
-  defaults: consistencyAcDefaults,
+  ...settings,
   presets: named({
     "halfcheetah-medium-v2": { clipNorm: 9 },
     "halfcheetah-medium-replay-v2": { clipNorm: 2 },
@@ -605,6 +623,7 @@ export const cpql: Algorithm<ConsistencyAcConfig> = {
   title: "CPQL",
   source: "Chen, Li & Zhao 2023, arXiv 2310.06343",
   defaults: cpqlDefaults,
+  limits,
   presets: named(Object.fromEntries(
     Object.entries(cpqlRows).map(([task, [valueWeight, clipNorm, expectile, change]]) => [
       task,

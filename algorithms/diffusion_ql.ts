@@ -8,8 +8,9 @@
  */
 
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import { drawNormals, exportActionDenoiser, repeatRows } from "./core/acting.ts";
 import { type NdArray, ndarray, scalar } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
@@ -29,8 +30,10 @@ export interface DiffusionQlConfig extends CommonConfig {
   nfe: number;
   /** Weight of the value term (eta, Eq. 3). */
   valueWeight: number;
-  /** Adam's step size. */
+  /** Adam's step size of the policy. */
   learningRate: number;
+  /** Adam's step size of the critic. */
+  criticLearningRate: number;
   /** Largest gradient norm of actor and critic each. */
   clipNorm: number;
   /** Whether targets take the best of 10 actions per Q. */
@@ -56,6 +59,7 @@ export const diffusionQlDefaults: DiffusionQlConfig = {
   nfe: 5,
   valueWeight: 1,
   learningRate: 3e-4,
+  criticLearningRate: 3e-4, // On every task, whatever the policy's.
   clipNorm: 9,
   maxBackup: false,
   discount: 0.99,
@@ -69,6 +73,21 @@ export const diffusionQlDefaults: DiffusionQlConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+};
+
+const limits: Limits<DiffusionQlConfig> = {
+  nfe: ranges.count,
+  valueWeight: ranges.notNegative,
+  learningRate: ranges.positive,
+  criticLearningRate: ranges.positive,
+  clipNorm: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  emaRate: ranges.rate,
+  emaStart: ranges.wholeNumber,
+  emaEvery: ranges.count,
+  hidden: ranges.count,
+  timeDim: ranges.embedding,
 };
 
 /** Noise-predicting network: time embedding and three Mish layers. */
@@ -146,12 +165,11 @@ interface UpdateNoise<L = NdArray> {
 
 const backupActions = 10; // Authors' code.
 
+const settings = { defaults: diffusionQlDefaults, limits };
+
 /** Creates Diffusion-QL for a task. */
-export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent {
+export const createDiffusionQl: CreateAgent<DiffusionQlConfig> = checked("Diffusion-QL", settings, (config, spec) => {
   const { nfe, valueWeight, clipNorm } = config;
-  assertRange("Diffusion-QL", "nfe", nfe, Number.isInteger(nfe) && nfe >= 1, "a positive integer");
-  assertRange("Diffusion-QL", "learningRate", config.learningRate, config.learningRate > 0, "positive");
-  assertRange("Diffusion-QL", "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
   const schedule = vpSchedule(nfe);
   const repeats = config.maxBackup ? backupActions : 1;
 
@@ -160,9 +178,9 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     batch: Batch;
     nextRepeated: NdArray;
     noise: UpdateNoise;
-    step: AdamStep;
+    steps: { critic: AdamStep; actor: AdamStep };
     emaRate: NdArray;
-  }>("diffusion_ql/update", ({ state, batch, nextRepeated, noise, step, emaRate }) => {
+  }>("diffusion_ql/update", ({ state, batch, nextRepeated, noise, steps, emaRate }) => {
     const nextAction = sampleActions(state.actorEma, nextRepeated, noise.target, schedule, spec.maxAction);
     const best = diffusionQlValues(state.criticTarget, nextRepeated, nextAction).map((q) =>
       tf.max(tf.reshape(q, [-1, repeats]), 1, true)
@@ -171,7 +189,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
     const critic = trainStep(
       state.critic,
       (p) => twinError(diffusionQlValues(p, batch.observation, batch.action), target),
-      step,
+      steps.critic,
       { clipNorm },
     );
     const actor = trainStep(
@@ -182,7 +200,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         const value = valueLoss(critic.next.params, batch.observation, action, noise.coin);
         return { total: tf.add(denoising, tf.mul(value, valueWeight)), denoising, value }; // Eq. 3
       },
-      step,
+      steps.actor,
       { clipNorm },
     );
 
@@ -237,18 +255,15 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
         coin: scalar(rng.uniform() < 0.5 ? 0 : 1),
       };
       // Authors' code: the cosine moves on once per 50,000 updates, over the number of 1000-update epochs.
-      const learningRate = cosineDecay(
-        config.learningRate,
-        Math.floor(state.updates / 50_000),
-        Math.max(Math.round(config.updates / 1000), 1),
-      );
+      const [calls, epochs] = [Math.floor(state.updates / 50_000), Math.max(Math.round(config.updates / 1000), 1)];
+      const step = (rate: number) => adamStep(state.updates + 1, { learningRate: cosineDecay(rate, calls, epochs) });
       const follows = state.updates >= config.emaStart && state.updates % config.emaEvery === 0;
       const result = await train({
         state: state.arrays as Arrays,
         batch,
         nextRepeated: repeats === 1 ? batch.nextObservation : repeatRows(batch.nextObservation, repeats),
         noise,
-        step: adamStep(state.updates + 1, { learningRate }),
+        steps: { critic: step(config.criticLearningRate), actor: step(config.learningRate) },
         emaRate: scalar(follows ? config.emaRate : 0),
       });
       return finishUpdate(state, result);
@@ -274,7 +289,7 @@ export function createDiffusionQl(config: DiffusionQlConfig, spec: Spec): Agent 
       value: (critic, s, a) => tf.minimum(...diffusionQlValues(critic, s, a)),
     }),
   };
-}
+});
 
 // -------------------------------------------------------------------------------------------------------- Presets
 
@@ -288,6 +303,15 @@ const antmaze = (
   learningRate = 3e-4,
 ) => preset({ valueWeight, clipNorm, maxBackup, learningRate, updates: 1_000_000, rewardTransform: "cql_antmaze" });
 
+const mazes = {
+  "umaze": antmaze(0.5, 2, false),
+  "umaze-diverse": antmaze(2, 3),
+  "medium-play": antmaze(2, 2, true, 1e-3),
+  "medium-diverse": antmaze(3, 1),
+  "large-play": antmaze(4.5, 10),
+  "large-diverse": antmaze(3.5, 7),
+};
+
 /** Diffusion-QL. */
 export const diffusionQl: Algorithm<DiffusionQlConfig> = {
   name: "diffusion_ql",
@@ -296,6 +320,7 @@ export const diffusionQl: Algorithm<DiffusionQlConfig> = {
   title: "Diffusion-QL",
   source: "Wang, Hunt & Zhou 2023, arXiv 2208.06193",
   defaults: diffusionQlDefaults,
+  limits,
   presets: {
     "halfcheetah-medium-v2": gym(9),
     "halfcheetah-medium-replay-v2": gym(2),
@@ -306,12 +331,12 @@ export const diffusionQl: Algorithm<DiffusionQlConfig> = {
     "walker2d-medium-v2": gym(1),
     "walker2d-medium-replay-v2": gym(4),
     "walker2d-medium-expert-v2": gym(5),
-    "antmaze-umaze-v0": antmaze(0.5, 2, false),
-    "antmaze-umaze-diverse-v0": antmaze(2, 3),
-    "antmaze-medium-play-v0": antmaze(2, 2, true, 1e-3),
-    "antmaze-medium-diverse-v0": antmaze(3, 1),
-    "antmaze-large-play-v0": antmaze(4.5, 10),
-    "antmaze-large-diverse-v0": antmaze(3.5, 7),
+    ...Object.fromEntries(
+      Object.entries(mazes).flatMap(([maze, published]) => [
+        [`antmaze-${maze}-v0`, published],
+        [`antmaze-${maze}-v2`, { ...published, source: `${officialCode}, of v0` }],
+      ]),
+    ),
     "pen-human-v1": preset({
       learningRate: 3e-5,
       valueWeight: 0.15,

@@ -12,9 +12,10 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
 import { drawNormals } from "./core/acting.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import {
   aggregateValues,
   type GeluCritic,
@@ -22,6 +23,7 @@ import {
   initGeluCritic,
   meanValueLoss,
   type TwinAggregation,
+  twinAggregations,
   unitActions,
 } from "./core/gelu_critic.ts";
 import { createNoiseActor } from "./core/mlp_actor.ts";
@@ -31,11 +33,14 @@ import type { Rng } from "./core/rng.ts";
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { twinError } from "./core/twin_critic.ts";
-import { assertWord } from "./core/words.ts";
 import { column, copyArrays, type NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { type LossTerms, stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 import { mapTree } from "./engine/tree.ts";
+
+const flowWeights = ["none", "value"] as const;
+const nextActions = ["one step", "both"] as const;
+const targetAverages = ["before step", "after step"] as const;
 
 /** Settings of FQL. */
 export interface FqlConfig extends CommonConfig {
@@ -86,6 +91,21 @@ export const fqlDefaults: FqlConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "none",
+};
+
+const limits: Limits<FqlConfig> = {
+  distillationWeight: ranges.positive,
+  flowSteps: ranges.count,
+  nextValue: twinAggregations,
+  flowWeight: flowWeights,
+  flowTemperature: ranges.positive,
+  nextAction: nextActions,
+  targetAverage: targetAverages,
+  learningRate: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  hidden: ranges.count,
+  depth: ranges.count,
 };
 
 /** The networks that one Adam trains. */
@@ -221,29 +241,12 @@ interface Arrays<L = NdArray> {
   criticTarget: GeluCritic<L>;
 }
 
+const settings = { defaults: fqlDefaults, limits };
+
 /** Creates FQL for a task. */
-export function createFql(config: FqlConfig, spec: Spec): Agent {
-  const { learningRate, discount, polyakRate } = config;
+export const createFql: CreateAgent<FqlConfig> = checked("FQL", settings, (config, spec) => {
+  const { learningRate, polyakRate } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
-  const name = "FQL";
-  for (const field of ["distillationWeight", "flowTemperature", "learningRate"] as const) {
-    assertRange(name, field, config[field], config[field] > 0, "positive");
-  }
-  assertRange(name, "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-  assertRange(name, "polyakRate", polyakRate, polyakRate > 0 && polyakRate <= 1, "in (0, 1]");
-  for (const field of ["flowSteps", "hidden", "depth"] as const) {
-    assertRange(
-      name,
-      field,
-      config[field],
-      Number.isInteger(config[field]) && config[field] >= 1,
-      "a positive integer",
-    );
-  }
-  assertWord(name, "nextValue", config.nextValue, ["mean", "min"]);
-  assertWord(name, "flowWeight", config.flowWeight, ["none", "value"]);
-  assertWord(name, "nextAction", config.nextAction, ["one step", "both"]);
-  assertWord(name, "targetAverage", config.targetAverage, ["before step", "after step"]);
 
   const train = compile<{ state: Arrays; batch: Batch; noise: FqlNoise; step: AdamStep }>(
     "fql/update",
@@ -298,7 +301,7 @@ export function createFql(config: FqlConfig, spec: Spec): Agent {
       value: (critic, s, a) => aggregateValues(geluValues(critic, s, tf.div(a, maxAction)), config.nextValue),
     }),
   };
-}
+});
 
 // --------------------------------------------------------------------------------------------------------- Presets
 
@@ -327,7 +330,7 @@ export const fql: Algorithm<FqlConfig> = {
   acts: "one sample",
   title: "FQL",
   source: "Park, Li & Levine 2025, arXiv 2502.02538",
-  defaults: fqlDefaults,
+  ...settings,
   presets: Object.fromEntries([
     ...Object.entries(antmaze).map(([maze, distillationWeight]) => [
       `antmaze-${maze}-v2`,

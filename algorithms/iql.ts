@@ -9,13 +9,14 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import type { NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { initIql, type IqlArrays, iqlStep } from "./core/iql.ts";
 import { twinValues } from "./core/twin_critic.ts";
-import { initMlp, type Linear, mlp, relu } from "./core/nn.ts";
+import { drawDropoutMasks, initMlp, type Linear, mlp, relu } from "./core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "./core/optim.ts";
 import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
@@ -36,6 +37,8 @@ export interface IqlConfig extends CommonConfig {
   polyakRate: number;
   /** Width of all networks. */
   hidden: number;
+  /** Share of the policy's hidden units that are dropped in training. */
+  dropout: number;
 }
 
 /** Defaults, those of the paper's locomotion tasks (Appendix B). */
@@ -47,25 +50,42 @@ export const iqlDefaults: IqlConfig = {
   discount: 0.99,
   polyakRate: 0.005,
   hidden: 256,
+  dropout: 0,
   updates: 1_000_000,
   batchSize: 256,
   candidates: 1,
   rewardTransform: "iql_locomotion",
 };
 
-/** Squared error summed over dimensions, weighted by `min(exp(inverseTemperature A), maxWeight)` (Eq. 7). */
+const limits: Limits<IqlConfig> = {
+  expectile: ranges.betweenZeroAndOne,
+  inverseTemperature: ranges.positive,
+  maxWeight: ranges.positive,
+  learningRate: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  hidden: ranges.count,
+  dropout: ranges.belowOne,
+};
+
+/**
+ * Squared error summed over dimensions, weighted by `min(exp(inverseTemperature A), maxWeight)` (Eq. 7).
+ *
+ * @param masks Factors of the hidden layers, `[batch, hidden]` each, see {@linkcode drawDropoutMasks}; null for none.
+ */
 export function iqlPolicyLoss(
   p: Linear[],
   { criticTarget, value }: Pick<IqlArrays<Tensor>, "criticTarget" | "value">,
   batch: Batch<Tensor>,
   { inverseTemperature, maxWeight }: Pick<IqlConfig, "inverseTemperature" | "maxWeight">,
   maxAction: number,
+  masks: readonly Tensor[] | null = null,
 ): Tensor {
   const { observation, action } = batch;
   const best = tf.minimum(...twinValues(criticTarget, observation, action));
   const advantage = tf.sub(best, mlp(value.params, observation, relu));
   const weight = stopGradient(tf.minimum(tf.exp(tf.mul(advantage, inverseTemperature)), maxWeight));
-  const error = tf.sum(tf.square(tf.sub(tanhAction(p, observation, maxAction), action)), 1, true);
+  const error = tf.sum(tf.square(tf.sub(tanhAction(p, observation, maxAction, masks), action)), 1, true);
   return tf.mean(tf.mul(weight, error));
 }
 
@@ -74,20 +94,17 @@ interface Arrays<L = NdArray> extends IqlArrays<L> {
 }
 
 /** Creates IQL for a task. */
-export function createIql(config: IqlConfig, spec: Spec): Agent {
-  const { expectile, discount, learningRate } = config;
-  assertRange("IQL", "expectile", expectile, expectile > 0 && expectile < 1, "in (0, 1)");
-  assertRange("IQL", "inverseTemperature", config.inverseTemperature, config.inverseTemperature > 0, "positive");
-  assertRange("IQL", "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-  assertRange("IQL", "learningRate", learningRate, learningRate > 0, "positive");
+export const createIql: CreateAgent<IqlConfig> = checked("IQL", { defaults: iqlDefaults, limits }, (config, spec) => {
+  const { learningRate } = config;
 
-  const train = compile<{ state: Arrays; batch: Batch; step: AdamStep; policyStep: AdamStep }>(
+  const train = compile<{ state: Arrays; batch: Batch; masks: NdArray[]; step: AdamStep; policyStep: AdamStep }>(
     "iql/update",
-    ({ state, batch, step, policyStep }) => {
+    ({ state, batch, masks, step, policyStep }) => {
+      const dropped = config.dropout > 0 ? masks : null;
       const { next, metrics } = iqlStep(state, batch, step, config);
       const policy = trainStep(
         state.policy,
-        (p) => iqlPolicyLoss(p, next, batch, config, spec.maxAction), // With the networks already updated (authors' code).
+        (p) => iqlPolicyLoss(p, next, batch, config, spec.maxAction, dropped), // With the networks already updated (authors' code).
         policyStep,
       );
       return { state: { ...next, policy: policy.next }, metrics: { ...metrics, policyLoss: policy.value } };
@@ -102,18 +119,37 @@ export function createIql(config: IqlConfig, spec: Spec): Agent {
       const arrays: Arrays = { ...initIql(spec, h, rng.child("critic")), policy };
       return { updates: 0, arrays };
     },
-    async update(state, batch) {
+    async update(state, batch, rng) {
       const k = state.updates;
       const step = adamStep(k + 1, { learningRate });
       const policyStep = adamStep(k + 1, { learningRate: cosineDecay(learningRate, k, config.updates) });
-      return finishUpdate(state, await train({ state: state.arrays as Arrays, batch, step, policyStep }));
+      const { dropout, hidden } = config;
+      const masks = dropout > 0 ? drawDropoutMasks(2, [batch.action.shape[0], hidden], dropout, rng) : [];
+      return finishUpdate(state, await train({ state: state.arrays as Arrays, batch, masks, step, policyStep }));
     },
     ...tanhPolicy("iql", spec, (arrays) => (arrays as Arrays).policy.params),
   };
-}
+});
 
 const mazes = ["umaze", "umaze-diverse", "medium-play", "medium-diverse", "large-play", "large-diverse"];
-const antmaze: Partial<IqlConfig> = { expectile: 0.9, inverseTemperature: 10, rewardTransform: "iql_antmaze" };
+const tasks = (groups: readonly (readonly string[])[]) =>
+  groups.reduce((heads, tails) => heads.flatMap((head) => tails.map((tail) => `${head}-${tail}`)));
+const presetsOf = (names: readonly string[], config: Partial<IqlConfig>) =>
+  Object.fromEntries(names.map((name) => [name, { source: "paper, Appendix B; authors' code", config }]));
+const levels = ["medium", "medium-replay", "medium-expert"];
+const demonstrations: Partial<IqlConfig> = { inverseTemperature: 0.5, dropout: 0.1, rewardTransform: "none" };
+
+/** Per-task settings: the paper's tasks, and the same in other versions. */
+export const iqlPresets: Algorithm<IqlConfig>["presets"] = {
+  ...presetsOf(tasks([["halfcheetah", "hopper", "walker2d"], levels, ["v2"]]), {}),
+  ...presetsOf(tasks([["antmaze"], mazes, ["v0", "v2"]]), {
+    expectile: 0.9,
+    inverseTemperature: 10,
+    rewardTransform: "iql_antmaze",
+  }),
+  ...presetsOf(tasks([["kitchen"], ["complete", "partial", "mixed"], ["v0"]]), demonstrations),
+  ...presetsOf(tasks([["pen", "hammer", "door", "relocate"], ["human", "cloned"], ["v0", "v1"]]), demonstrations),
+};
 
 /** IQL. */
 export const iql: Algorithm<IqlConfig> = {
@@ -123,8 +159,7 @@ export const iql: Algorithm<IqlConfig> = {
   title: "IQL",
   source: "Kostrikov, Nair & Levine 2021, arXiv 2110.06169",
   defaults: iqlDefaults,
-  presets: Object.fromEntries(
-    mazes.map((maze) => [`antmaze-${maze}-v2`, { source: "paper, Appendix B", config: antmaze }]),
-  ),
+  limits,
+  presets: iqlPresets,
   create: createIql,
 };

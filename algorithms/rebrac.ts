@@ -4,13 +4,12 @@
  * Source: Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, "Revisiting the Minimalist Approach to Offline Reinforcement
  * Learning", arXiv 2305.09836, and the authors' code.
  *
- * Deviation: one pair of penalty weights for all tasks, where the paper tunes both per task.
- *
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
@@ -34,8 +33,10 @@ export interface RebracConfig extends CommonConfig {
   targetClip: number;
   /** Critic updates per policy update. */
   policyEvery: number;
-  /** Adam's step size. */
+  /** Adam's step size of the policy. */
   learningRate: number;
+  /** Adam's step size of the critic. */
+  criticLearningRate: number;
   /** Discount of the return, in [0, 1]. */
   discount: number;
   /** Share of the new parameters that a target takes at each update. */
@@ -46,7 +47,7 @@ export interface RebracConfig extends CommonConfig {
   depth: number;
 }
 
-/** Defaults: authors' code, but for the penalties. */
+/** Defaults: authors' code for locomotion, but for the penalties, which they choose per task (see the presets). */
 export const rebracDefaults: RebracConfig = {
   policyPenalty: 0.01, // Ours: the middle of the paper's grid {0.001, 0.01, 0.05, 0.1}
   criticPenalty: 0.01, // Ours: the middle of {0, 0.001, 0.01, 0.1, 0.5}
@@ -54,6 +55,7 @@ export const rebracDefaults: RebracConfig = {
   targetClip: 0.5,
   policyEvery: 2,
   learningRate: 1e-3,
+  criticLearningRate: 1e-3,
   discount: 0.99,
   polyakRate: 0.005,
   hidden: 256,
@@ -62,6 +64,20 @@ export const rebracDefaults: RebracConfig = {
   batchSize: 1024,
   candidates: 1,
   rewardTransform: "none",
+};
+
+const limits: Limits<RebracConfig> = {
+  policyPenalty: ranges.notNegative,
+  criticPenalty: ranges.notNegative,
+  targetNoise: ranges.notNegative,
+  targetClip: ranges.positive,
+  policyEvery: ranges.count,
+  learningRate: ranges.positive,
+  criticLearningRate: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  hidden: ranges.count,
+  depth: ranges.count,
 };
 
 interface QNetwork<L = Tensor> {
@@ -94,27 +110,13 @@ export function rebracPolicyLoss(action: Tensor, data: Tensor, value: Tensor, po
   return tf.mean(tf.sub(tf.mul(squaredDistance(action, data), policyPenalty), tf.mul(value, scale)));
 }
 
+const settings = { defaults: rebracDefaults, limits };
+
 /** Creates ReBRAC for a task. */
-export function createRebrac(config: RebracConfig, spec: Spec): Agent {
+export const createRebrac: CreateAgent<RebracConfig> = checked("ReBRAC", settings, (config, spec) => {
   const { policyPenalty, criticPenalty, targetNoise, targetClip, policyEvery, learningRate, discount } = config;
   const { polyakRate, hidden, depth } = config;
   const { observationDim: s, actionDim: a, maxAction } = spec;
-  for (const field of ["learningRate", "targetClip"] as const) {
-    assertRange("ReBRAC", field, config[field], config[field] > 0, "positive");
-  }
-  for (const field of ["policyPenalty", "criticPenalty"] as const) {
-    assertRange("ReBRAC", field, config[field], config[field] >= 0, "at least 0");
-  }
-  assertRange("ReBRAC", "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-  for (const field of ["policyEvery", "depth"] as const) {
-    assertRange(
-      "ReBRAC",
-      field,
-      config[field],
-      Number.isInteger(config[field]) && config[field] >= 1,
-      "an integer from 1",
-    );
-  }
 
   type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
   const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
@@ -175,14 +177,84 @@ export function createRebrac(config: RebracConfig, spec: Spec): Agent {
       }
       const k = state.updates + 1;
       const noise = drawNormals(batch.action.shape[0], a, rng);
-      const inputs = { state: state.arrays as Arrays, batch, noise, step: adamStep(k, { learningRate }) };
+      const step = adamStep(k, { learningRate: config.criticLearningRate });
+      const inputs = { state: state.arrays as Arrays, batch, noise, step };
       if (k % policyEvery !== 0) return finishUpdate(state, await trainCritic(inputs));
       const policyStep = adamStep(k / policyEvery, { learningRate });
       return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
     },
     ...tanhPolicy("rebrac", spec, (arrays) => (arrays as Arrays).policy.params),
   };
-}
+});
+
+// -------------------------------------------------------------------------------------------------------- Presets
+
+type Penalties = readonly [policy: number, critic: number];
+const locomotion: Record<string, Penalties> = {
+  "halfcheetah-random-v2": [0.001, 0.1],
+  "halfcheetah-medium-v2": [0.001, 0.01],
+  "halfcheetah-expert-v2": [0.01, 0.01],
+  "halfcheetah-medium-expert-v2": [0.01, 0.1],
+  "halfcheetah-medium-replay-v2": [0.01, 0.001],
+  "halfcheetah-full-replay-v2": [0.001, 0.1],
+  "hopper-random-v2": [0.001, 0.01],
+  "hopper-medium-v2": [0.01, 0.001],
+  "hopper-expert-v2": [0.1, 0.1],
+  "hopper-medium-expert-v2": [0.1, 0.01],
+  "hopper-medium-replay-v2": [0.05, 0.5],
+  "hopper-full-replay-v2": [0.01, 0.01],
+  "walker2d-random-v2": [0.01, 0],
+  "walker2d-medium-v2": [0.05, 0.1],
+  "walker2d-expert-v2": [0.01, 0.5],
+  "walker2d-medium-expert-v2": [0.01, 0.01],
+  "walker2d-medium-replay-v2": [0.05, 0.01],
+  "walker2d-full-replay-v2": [0.01, 0.01],
+};
+const antmaze: Record<string, Penalties> = {
+  "antmaze-umaze-v2": [0.003, 0.002],
+  "antmaze-umaze-diverse-v2": [0.003, 0.001],
+  "antmaze-medium-play-v2": [0.001, 0.0005],
+  "antmaze-medium-diverse-v2": [0.001, 0],
+  "antmaze-large-play-v2": [0.002, 0.001],
+  "antmaze-large-diverse-v2": [0.002, 0.002],
+};
+const adroit: Record<string, Penalties> = {
+  "pen-human-v1": [0.1, 0.5],
+  "pen-cloned-v1": [0.05, 0.5],
+  "pen-expert-v1": [0.01, 0.01],
+  "door-human-v1": [0.1, 0.1],
+  "door-cloned-v1": [0.01, 0.1],
+  "door-expert-v1": [0.05, 0.01],
+  "hammer-human-v1": [0.01, 0.5],
+  "hammer-cloned-v1": [0.1, 0.5],
+  "hammer-expert-v1": [0.01, 0.01],
+  "relocate-human-v1": [0.1, 0.01],
+  "relocate-cloned-v1": [0.1, 0.01],
+  "relocate-expert-v1": [0.05, 0.01],
+};
+const presetsOf = (
+  table: Record<string, Penalties>,
+  common: Partial<RebracConfig>,
+): Algorithm<RebracConfig>["presets"] =>
+  Object.fromEntries(
+    Object.entries(table).map(([task, [policyPenalty, criticPenalty]]) => [
+      task,
+      { source: "authors' code; paper, Table 11", config: { policyPenalty, criticPenalty, ...common } },
+    ]),
+  );
+
+/** Per-task settings: the paper's 36. */
+export const rebracPresets: Algorithm<RebracConfig>["presets"] = {
+  ...presetsOf(locomotion, {}),
+  ...presetsOf(antmaze, {
+    learningRate: 3e-4,
+    criticLearningRate: 5e-5,
+    batchSize: 256,
+    discount: 0.999,
+    rewardTransform: "rebrac_antmaze",
+  }),
+  ...presetsOf(adroit, { learningRate: 3e-4, criticLearningRate: 3e-4, batchSize: 256 }),
+};
 
 /** ReBRAC. */
 export const rebrac: Algorithm<RebracConfig> = {
@@ -192,7 +264,7 @@ export const rebrac: Algorithm<RebracConfig> = {
   needs: { nextAction: true },
   title: "ReBRAC",
   source: "Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, arXiv 2305.09836",
-  defaults: rebracDefaults,
-  presets: {},
+  ...settings,
+  presets: rebracPresets,
   create: createRebrac,
 };

@@ -6,6 +6,7 @@
 
 import { bc } from "./bc.ts";
 import { bfq } from "./bfq.ts";
+import { bridged } from "./bridges/mod.ts";
 import { consistencyAc, cpql } from "./consistency_ac.ts";
 import type { AnyAlgorithm } from "./core/agent.ts";
 import { diffusionQl } from "./diffusion_ql.ts";
@@ -30,6 +31,7 @@ export const registry = {
   consistency_ac: consistencyAc,
   cpql,
   bfq,
+  bridged,
   iql,
   bc,
   td3_bc: td3Bc,

@@ -9,9 +9,10 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
+import { type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
 import { drawNormals } from "./core/acting.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import {
   aggregateValues,
   type GeluCritic,
@@ -19,6 +20,7 @@ import {
   initGeluCritic,
   meanValueLoss,
   type TwinAggregation,
+  twinAggregations,
   unitActions,
 } from "./core/gelu_critic.ts";
 import { arrangeInputs, createMlp, createNoiseActor } from "./core/mlp_actor.ts";
@@ -28,11 +30,13 @@ import type { Rng } from "./core/rng.ts";
 import { stochasticPolicy } from "./core/stochastic_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { twinError } from "./core/twin_critic.ts";
-import { assertWord } from "./core/words.ts";
 import { column, copyArrays, type NdArray, ndarray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
 import { type LossTerms, stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 import { mapTree } from "./engine/tree.ts";
+
+const valuePlaces = ["completion", "pure noise"] as const;
+const targetAverages = ["before step", "after step"] as const;
 
 /** Settings of SSCP. */
 export interface SscpConfig extends CommonConfig {
@@ -83,6 +87,21 @@ export const sscpDefaults: SscpConfig = {
   batchSize: 1024,
   candidates: 1,
   rewardTransform: "none",
+};
+
+const limits: Limits<SscpConfig> = {
+  flowWeight: ranges.notNegative,
+  completionWeight: ranges.notNegative,
+  nextValue: twinAggregations,
+  valueAt: valuePlaces,
+  targetAverage: targetAverages,
+  learningRate: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  actorPolyakRate: ranges.rate,
+  hidden: ranges.count,
+  depth: ranges.count,
+  timeDim: ranges.even,
 };
 
 /** The actor: a velocity over any step. */
@@ -232,32 +251,12 @@ export function initSscpActor(
   };
 }
 
+const settings = { defaults: sscpDefaults, limits };
+
 /** Creates SSCP for a task. */
-export function createSscp(config: SscpConfig, spec: Spec): Agent {
-  const { learningRate, discount, timeDim } = config;
+export const createSscp: CreateAgent<SscpConfig> = checked("SSCP", settings, (config, spec) => {
+  const { learningRate } = config;
   const { actionDim: a, maxAction } = spec;
-  const name = "SSCP";
-  assertRange(name, "learningRate", learningRate, learningRate > 0, "positive");
-  for (const field of ["flowWeight", "completionWeight"] as const) {
-    assertRange(name, field, config[field], config[field] >= 0, "at least 0");
-  }
-  assertRange(name, "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-  for (const field of ["polyakRate", "actorPolyakRate"] as const) {
-    assertRange(name, field, config[field], config[field] > 0 && config[field] <= 1, "in (0, 1]");
-  }
-  for (const field of ["hidden", "depth"] as const) {
-    assertRange(
-      name,
-      field,
-      config[field],
-      Number.isInteger(config[field]) && config[field] >= 1,
-      "a positive integer",
-    );
-  }
-  assertRange(name, "timeDim", timeDim, timeDim >= 2 && timeDim % 2 === 0, "even, at least 2");
-  assertWord(name, "nextValue", config.nextValue, ["mean", "min"]);
-  assertWord(name, "valueAt", config.valueAt, ["completion", "pure noise"]);
-  assertWord(name, "targetAverage", config.targetAverage, ["before step", "after step"]);
 
   const train = compile<{ state: Arrays; batch: Batch; noise: SscpNoise; step: AdamStep }>(
     "sscp/update",
@@ -327,7 +326,7 @@ export function createSscp(config: SscpConfig, spec: Spec): Agent {
       value: (critic, s, a) => aggregateValues(geluValues(critic, s, tf.div(a, maxAction)), config.nextValue),
     }),
   };
-}
+});
 
 // --------------------------------------------------------------------------------------------------------- Presets
 
@@ -351,7 +350,7 @@ export const sscp: Algorithm<SscpConfig> = {
   acts: "one sample",
   title: "SSCP",
   source: "Koirala & Fleming 2025, arXiv 2506.21427",
-  defaults: sscpDefaults,
+  ...settings,
   presets: Object.fromEntries(
     Object.entries(completionWeights).map((
       [task, completionWeight],

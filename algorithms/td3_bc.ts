@@ -6,8 +6,9 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "./core/agent.ts";
-import { assertRange, type CommonConfig } from "./core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
+import { checked, type CreateAgent } from "./core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import { drawNormals } from "./core/acting.ts";
 import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
@@ -56,6 +57,17 @@ export const td3BcDefaults: Td3BcConfig = {
   rewardTransform: "none",
 };
 
+const limits: Limits<Td3BcConfig> = {
+  valueWeight: ranges.positive,
+  targetNoise: ranges.notNegative,
+  targetClip: ranges.positive,
+  policyEvery: ranges.count,
+  learningRate: ranges.positive,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  hidden: ranges.count,
+};
+
 /** What observations are normalized by, `[1, S]` each; fixed. */
 interface Normalization<L = Tensor> {
   mean: L;
@@ -79,25 +91,16 @@ export function td3BcPolicyLoss(action: Tensor, data: Tensor, value: Tensor, val
   return tf.sub(meanSquaredError(action, data), tf.mul(scale, tf.mean(value)));
 }
 
+const settings = { defaults: td3BcDefaults, limits };
+
 /**
  * Creates TD3+BC for a task.
  *
  * @throws {TypeError} If `spec` has no statistics of the dataset's observations.
  */
-export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
+export const createTd3Bc: CreateAgent<Td3BcConfig> = checked("TD3+BC", settings, (config, spec) => {
   const { valueWeight, targetNoise, targetClip, policyEvery, learningRate, discount, polyakRate, hidden } = config;
   const { observationDim: s, actionDim: a, maxAction, observationStatistics: statistics } = spec;
-  for (const field of ["valueWeight", "learningRate", "targetClip"] as const) {
-    assertRange("TD3+BC", field, config[field], config[field] > 0, "positive");
-  }
-  assertRange("TD3+BC", "discount", discount, discount >= 0 && discount < 1, "in [0, 1)");
-  assertRange(
-    "TD3+BC",
-    "policyEvery",
-    policyEvery,
-    Number.isInteger(policyEvery) && policyEvery >= 1,
-    "an integer from 1",
-  );
   if (!statistics) {
     throw new TypeError(
       "Cannot create TD3+BC: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
@@ -176,7 +179,7 @@ export function createTd3Bc(config: Td3BcConfig, spec: Spec): Agent {
       return { layers: policy.params, mean, scale };
     }, (p: Policy, x) => tanhAction(p.layers, normalized(x, p), maxAction)),
   };
-}
+});
 
 /** TD3+BC. */
 export const td3Bc: Algorithm<Td3BcConfig> = {
@@ -187,6 +190,7 @@ export const td3Bc: Algorithm<Td3BcConfig> = {
   title: "TD3+BC",
   source: "Fujimoto & Gu 2021, arXiv 2106.06860",
   defaults: td3BcDefaults,
+  limits,
   presets: {}, // One setting for all tasks.
   create: createTd3Bc,
 };

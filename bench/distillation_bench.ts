@@ -24,7 +24,7 @@ const batch = {
   action: bounded(rows),
   weight: ndarray(new Float32Array(rows).fill(8), [rows, 1]),
 };
-const distillation = createDistillation(distillationDefaults, { observationDim, actionDim });
+const distillation = createDistillation(distillationDefaults, { observationDim, actionDim, maxAction: 1 });
 const pairs = { observation: draw(256, observationDim), action: bounded(256) };
 const states = new Map<Backend, AgentState>();
 const update = async (backend: Backend) => {

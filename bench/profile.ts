@@ -69,7 +69,7 @@ const phase = (behaviourUpdates: number, criticUpdates: number) =>
 function outerStep() {
   const rng = createRng("pairs");
   const draw = (rows: number, dim: number) => ndarray(rng.fillNormal(new Float32Array(rows * dim)), [rows, dim]);
-  const sizes = { observationDim: 11, actionDim: 3 };
+  const sizes = { observationDim: 11, actionDim: 3, maxAction: 1 };
   const distillation = createDistillation(distillationDefaults, sizes);
   const rows = distillationDefaults.batchSize;
   const weight = ndarray(new Float32Array(rows).fill(1), [rows, 1]);

@@ -54,9 +54,9 @@ const cost = {
   critics: 2 * ((a + s) * h + h * h + h),
 };
 const rules = [
-  ...[5, 15, 50, 100].map((calls) => ({ calls, candidates: 1, sampler: "dpmpp2" })),
-  { calls: 15, candidates: 16, sampler: "dpmpp2" },
-  { calls: 5, candidates: 64, sampler: "ddpm" }, // IDQL's.
+  ...[5, 15, 50, 100].map((calls) => ({ calls, candidates: 1, sampler: "dpmpp2" as const })),
+  { calls: 15, candidates: 16, sampler: "dpmpp2" as const },
+  { calls: 5, candidates: 64, sampler: "ddpm" as const }, // IDQL's.
 ];
 const size = (macs: number) => macs < 1e6 ? `${(macs / 1e3).toFixed(0)} k` : `${(macs / 1e6).toFixed(1)} M`;
 for (const rows of [1, 256]) {

@@ -44,7 +44,9 @@ export async function readCache(path: string): Promise<CachedArrays | null> {
     const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(text));
     if (metadata.format !== format || metadata.header !== headerSum(entries, metadata)) return null;
     const sources: Source[] = JSON.parse(metadata.sources);
-    for (const source of sources) if (!await isSame(join(dirname(path), source.name), source)) return null;
+    for (const [i, source] of sources.entries()) {
+      if (!await isSame(i === 0 ? path : join(dirname(path), source.name), source)) return null;
+    }
     const body = await readFast(cachePath(path), 8 + length, size - 8 - length);
     if (`${crc32(body)}` !== metadata.body) return null;
     const arrays = Object.entries<Entry>(entries).map(([name, { dtype, shape, data_offsets: [at, end] }]) => {

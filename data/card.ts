@@ -4,8 +4,7 @@
  * @module
  */
 
-import { normalizedScore } from "../environments/scores.ts";
-import { catalog, findEntry } from "./catalog.ts";
+import { catalog, datasetScore, findEntry } from "./catalog.ts";
 import { sequenceDataset, transitionRows } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FigureSpec, renderFigure } from "./show/figure.ts";
@@ -39,13 +38,7 @@ const round = (x: number) => Math.abs(x) >= 1000 ? x.toFixed(0) : String(Number(
 const percent = (n: number, of: number) => `${n} (${of === 0 ? 0 : Number((100 * n / of).toPrecision(3))} %)`;
 
 /** The score of a return, where the dataset's family has reference returns. */
-function scoreOf(name: string, value: number): string {
-  try {
-    return normalizedScore(name, value).toFixed(1);
-  } catch {
-    return "none";
-  }
-}
+const scoreOf = (name: string, value: number): string => datasetScore(name, value)?.toFixed(1) ?? "none";
 
 /** What a file's hash says. */
 function hashRow({ name, sha256 }: Dataset): string {

@@ -10,6 +10,7 @@
 import { closest } from "fastest-levenshtein";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { normalizedScore } from "../environments/scores.ts";
 import { d4rlFiles } from "./catalog_files.ts";
 import { localRecipes } from "./recipes.ts";
 
@@ -138,6 +139,32 @@ function replacements(file: string): Record<string, Pick<CatalogEntry, "bytes" |
   );
 }
 
+/** D4RL's random and expert returns of datasets whose tasks are not among the environments here. */
+const ownReturns: Record<string, [random: number, expert: number]> = {
+  "maze2d-open-v0": [0.01, 20.66],
+  "maze2d-open-dense-v0": [11.17817, 27.166538620695782],
+  "maze2d-eval-umaze-v1": [36.63, 141.4],
+  "maze2d-eval-medium-v1": [13.07, 204.93],
+  "maze2d-eval-large-v1": [16.4, 302.22],
+  "maze2d-eval-umaze-dense-v1": [56.95455, 178.21373133248397],
+  "maze2d-eval-medium-dense-v1": [42.28578, 235.5658957482388],
+  "maze2d-eval-large-dense-v1": [56.95455, 326.09647655082637],
+};
+
+/** D4RL's normalized score of a return, by the reference returns of the dataset's own row; null where there are none. */
+export function datasetScore(name: string, episodeReturn: number): number | null {
+  if (name === "ant-random-expert-v0") return null; // D4RL has none.
+  if (Object.hasOwn(ownReturns, name)) {
+    const [random, expert] = ownReturns[name];
+    return 100 * (episodeReturn - random) / (expert - random);
+  }
+  try {
+    return normalizedScore(name, episodeReturn);
+  } catch {
+    return null;
+  }
+}
+
 /** The catalog's id of a file's name; null if D4RL has none of that name. */
 export function idOfFile(name: string): string | null {
   return entries.find(({ path }) => path.endsWith(`/${name}`))?.id ?? null;
@@ -153,7 +180,8 @@ export function unknownDataset(id: string): RangeError {
 
 /** Where datasets lie: `D4RL_DATASET_DIR`, or `~/.d4rl/datasets` as D4RL itself has it. */
 export function datasetFolder(): string {
-  return Deno.env.get("D4RL_DATASET_DIR") || join(homedir(), ".d4rl", "datasets");
+  const home = () => Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? homedir(); // The last needs a right of its own.
+  return Deno.env.get("D4RL_DATASET_DIR") || join(home(), ".d4rl", "datasets");
 }
 
 /** A dataset's file: D4RL's own name for one of its files, the id for a local one. */

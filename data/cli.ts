@@ -5,13 +5,13 @@
  */
 
 import { closest } from "fastest-levenshtein";
-import { normalizedScore } from "../environments/scores.ts";
 import { datasetCard } from "./card.ts";
-import { readArguments, userPath } from "../tools/arguments.ts";
+import { readArguments } from "../tools/arguments.ts";
+import { userPath } from "../tools/paths.ts";
 import { runCommand } from "../tools/command.ts";
 import { formatSeconds, startProgress } from "../tools/progress.ts";
 import { cachePath } from "./cache.ts";
-import { catalog, datasetFolder, datasetPath, findEntry, unknownDataset } from "./catalog.ts";
+import { catalog, datasetFolder, datasetPath, datasetScore, findEntry, unknownDataset } from "./catalog.ts";
 import { onStop } from "../tools/processes.ts";
 import { loadDataset } from "./dataset.ts";
 import { type Compared, fetchDataset, type FetchProgress, verifyFile } from "./fetch.ts";
@@ -95,7 +95,7 @@ async function show(source: string, folder: string, figure?: string) {
       ["SHA-256", entry.sha256 ?? "none is published: the first that is seen is kept"],
       ["transitions", `${entry.transitions ?? "unknown"}`],
       ["published returns", entry.returns ? `${mean} ± ${deviation} (${least} to ${largest})` : "unknown"],
-      ["their mean's score", mean === undefined ? "unknown" : normalizedScore(source, mean).toFixed(1)],
+      ["their mean's score", mean === undefined ? "unknown" : datasetScore(source, mean)?.toFixed(1) ?? "none"],
       ["licence", entry.licence],
       ["used by", entry.papers.join(", ") || "none of the papers here"],
       ["state", await state(source, folder) || `not here; \`deno task dataset fetch ${source}\` gets it`],
@@ -103,6 +103,7 @@ async function show(source: string, folder: string, figure?: string) {
     console.log(toText({ title: `Catalog entry ${source}`, columns: ["what", "value"], rows, notes: [] }) + "\n");
     if (await state(source, folder) !== "here") return;
   }
+  await requireMade("show", source, folder);
   const card = datasetCard(await loadDataset(source, { folder }));
   console.log(card.toText());
   if (figure) {
@@ -111,6 +112,12 @@ async function show(source: string, folder: string, figure?: string) {
     await Deno.writeFile(`${figure}.png`, png);
     console.log(`\nFigure: ${figure}.svg, ${figure}.png`);
   }
+}
+
+/** A local dataset is made when it is loaded; here it must be there. */
+async function requireMade(verb: string, id: string, folder: string) {
+  if (!findRecipe(id) || await state(id, folder) === "here") return;
+  throw new Error(`Cannot ${verb} "${id}": it is not here; \`deno task dataset make ${id}\` makes it`);
 }
 
 async function fetchOne(id: string, folder: string, mirror: string | undefined) {
@@ -146,7 +153,7 @@ async function make(id: string, folder: string) {
       : unknownDataset(id);
   }
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+  onStop(() => stop.abort());
   const start = performance.now();
   const before = await modified(datasetPath(id, folder));
   const path = await ensureLocalDataset(id, { folder, signal: stop.signal });
@@ -166,6 +173,7 @@ async function verify(source: string, folder: string) {
     console.log(`${source}: SHA-256 ${sha256}, ${stands[compared]}`);
     return;
   }
+  await requireMade("verify", source, folder);
   const path = findRecipe(source) ? datasetPath(source, folder) : source;
   await Deno.remove(cachePath(path)).catch(() => {}); // Read the file itself, not what was decoded from it.
   const data = await loadDataset(source, { folder });

@@ -7,7 +7,7 @@
 
 import { createHash } from "node:crypto";
 import type { Batch } from "../algorithms/core/agent.ts";
-import type { RewardTransform } from "../algorithms/core/config.ts";
+import { type RewardTransform, rewardTransforms } from "../algorithms/core/config.ts";
 import { ndarray } from "../algorithms/engine/array.ts";
 import type { ObservationStatistics } from "../algorithms/core/normalization.ts";
 import { type Rng, shuffle } from "../algorithms/core/rng.ts";
@@ -329,31 +329,46 @@ export function transformRewards(
   transform: RewardTransform,
 ): Float32Array {
   const { reward } = data;
-  if (transform === "none") return reward;
-  if (transform === "iql_antmaze") return reward.map((r) => r - 1);
-  if (transform === "cql_antmaze") return reward.map((r) => 4 * (r - 0.5));
-  if (transform === "iql_locomotion") {
-    const [least, largest] = returnRange(data);
-    if (!(largest > least)) {
-      const current = least === Infinity
-        ? "there is none: no row is terminal, and they are fewer than 1000"
-        : `all are ${least}`;
-      throw new RangeError(
-        `Cannot transform rewards by "iql_locomotion": returns must differ, ${current}; use another rewardTransform`,
-      );
+  switch (transform) {
+    case "none":
+      return reward;
+    case "iql_antmaze":
+      return reward.map((r) => r - 1);
+    case "cql_antmaze":
+      return reward.map((r) => 4 * (r - 0.5));
+    case "rebrac_antmaze":
+      return reward.map((r) => 100 * r);
+    case "iql_locomotion": {
+      const [least, largest] = returnRange(data);
+      if (!(largest > least)) {
+        const current = least === Infinity
+          ? "there is none: no row is terminal, and they are fewer than 1000"
+          : `all are ${least}`;
+        throw new RangeError(
+          `Cannot transform rewards by "iql_locomotion": returns must differ, ${current}; use another rewardTransform`,
+        );
+      }
+      return reward.map((r) => r / (largest - least) * 1000);
     }
-    return reward.map((r) => r / (largest - least) * 1000);
+    case "standardize": {
+      const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
+      const deviation = Math.sqrt(reward.reduce((a, b) => a + (b - mean) ** 2, 0) / (reward.length - 1)); // As PyTorch's `std`.
+      if (reward.every((r) => r === reward[0])) {
+        throw new RangeError(
+          `Cannot transform rewards by "standardize": they must differ, all ${reward.length} are ${
+            reward[0]
+          }; use another rewardTransform`,
+        );
+      }
+      return reward.map((r) => (r - mean) / deviation);
+    }
+    default:
+      throw new RangeError(
+        `Cannot transform rewards: the rule must be one of ${
+          rewardTransforms.join(", ")
+        }, current value is "${transform}"`,
+      );
   }
-  const mean = reward.reduce((a, b) => a + b, 0) / reward.length;
-  const deviation = Math.sqrt(reward.reduce((a, b) => a + (b - mean) ** 2, 0) / (reward.length - 1)); // As PyTorch's `std`.
-  if (reward.every((r) => r === reward[0])) {
-    throw new RangeError(
-      `Cannot transform rewards by "standardize": they must differ, all ${reward.length} are ${
-        reward[0]
-      }; use another rewardTransform`,
-    );
-  }
-  return reward.map((r) => (r - mean) / deviation);
 }
 
 /** Rows that begin with a number. */

@@ -133,17 +133,29 @@ async function load(path: string, name: string, options: LoadOptions, entry?: Ca
     return arrange(cached.arrays, cached.attributes, name, hashOf(cached.sources)); // Its values were checked.
   }
   if (!await isFile(path)) throw new Error(`Cannot open dataset "${path}": the file must exist and be readable`);
-  const main = await sourceOf(path);
-  if (entry) await requireEntry(entry, path, main);
-  const file = await readHdf5(path, { only: (key) => isField(key) || isMinariName(key), mostBytes: options.mostBytes });
-  const isMinari = [...file.arrays.keys(), ...file.leftOut.keys()].some((key) => isMinariName(key));
-  const rows = isMinari ? minariRows(file, await minariSpaces(path, file.attributes), path) : file.arrays;
-  const dataset = toDataset(rows, file.attributes, name, file);
-  const others = isMinari && await isFile(metadata) ? [metadata, ...file.others] : file.others;
-  const sources = [main, ...await Promise.all(others.map(sourceOf))];
-  if (!await isSame(path, main)) throw new Error(`Cannot load "${path}": it changed while it was read; load it again`);
-  await writeCache(path, { arrays: arraysOf(dataset), attributes: new Map(dataset.attributes), sources });
-  return { ...dataset, sha256: hashOf(sources) };
+  let files = [path, ...await isFile(metadata) ? [metadata] : []];
+  for (;;) {
+    const seen = await Promise.all(files.map(sourceOf));
+    if (entry) await requireEntry(entry, path, seen[0]);
+    const file = await readHdf5(path, {
+      only: (key) => isField(key) || isMinariName(key),
+      mostBytes: options.mostBytes,
+    });
+    if (file.others.some((other) => !files.includes(other))) { // They are read again, now that their bytes are known.
+      files = [...files, ...file.others];
+      continue;
+    }
+    const isMinari = [...file.arrays.keys(), ...file.leftOut.keys()].some(isMinariName);
+    const rows = isMinari ? minariRows(file, await minariSpaces(path, file.attributes), path) : file.arrays;
+    const dataset = toDataset(rows, file.attributes, name, file);
+    for (const [i, source] of seen.entries()) {
+      if (await isSame(files[i], source)) continue;
+      throw new Error(`Cannot load "${path}": ${files[i]} changed while it was read; load it again`);
+    }
+    const sources = isMinari ? seen : seen.filter((_, i) => files[i] !== metadata);
+    await writeCache(path, { arrays: arraysOf(dataset), attributes: new Map(dataset.attributes), sources });
+    return { ...dataset, sha256: hashOf(sources) };
+  }
 }
 
 const isFile = (path: string) => Deno.stat(path).then((info) => info.isFile, () => false);

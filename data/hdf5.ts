@@ -77,27 +77,62 @@ let library: Promise<Library> | undefined;
 function loadLibrary(): Promise<Library> {
   return library ??= h5wasm.ready.then((module) => {
     module.activate_throwing_error_handler();
-    const fs = module.FS as unknown as {
-      fstat(descriptor: number): { ino: number };
-      open(path: string, flags: number, mode?: number): unknown;
-      ErrnoError: new (code: number) => Error;
-    };
+    const fs = module.FS as unknown as FileSystem;
     // A file that had an error stays open in the library, which knows files by inode: without this it would go on with what it once
     // read, whatever has taken the file's place.
-    const { fstat, open } = fs;
+    const { fstat, open, unlink } = fs;
     let serial = 0;
     fs.fstat = (descriptor) => Object.assign(fstat(descriptor), { ino: ++serial });
+    fs.unlink = (path) => scratch.test(path) ? undefined : unlink(path);
     fs.open = (path, flags, mode) => {
+      if (scratch.test(path)) return openScratch(fs, path, flags);
       const full = resolve(path);
-      if (opening.file && full !== opening.file && (flags & 3) === 0) {
-        if (dirname(full) !== opening.folder) throw new fs.ErrnoError(notThere);
-        const opened = open(path, flags, mode);
-        opening.others.push(full);
-        return opened;
-      }
-      return open(path, flags, mode);
+      if (!opening.file || full === opening.file || (flags & 3) !== 0) return open(path, flags, mode);
+      if (dirname(full) !== opening.folder) throw new fs.ErrnoError(notThere);
+      const opened = open(path, flags, mode);
+      opening.others.push(full);
+      return opened;
     };
     return module;
+  });
+}
+
+/** Of the library's files, which are the system's. */
+interface FileSystem {
+  fstat(descriptor: number): { ino: number };
+  open(path: string, flags: number, mode?: number): unknown;
+  unlink(path: string): void;
+  createStream(stream: object): unknown;
+  ErrnoError: new (code: number) => Error;
+}
+
+/** What the library writes the text of an error to, to read it from there: kept in memory, as not every process may write files. */
+const scratch = /^\/tmp\/tmpfile_\w+$/;
+
+function openScratch(fs: FileSystem, path: string, flags: number): unknown {
+  let text = new Uint8Array(0);
+  return fs.createStream({
+    path,
+    flags,
+    position: 0,
+    seekable: true,
+    node: { mode: 0o100600 },
+    stream_ops: {
+      write({ position }: { position: number }, buffer: Int8Array, offset: number, length: number) {
+        const longer = new Uint8Array(Math.max(text.length, position + length));
+        longer.set(text);
+        longer.set(buffer.subarray(offset, offset + length), position);
+        text = longer;
+        return length;
+      },
+      read({ position }: { position: number }, buffer: Int8Array, offset: number, length: number) {
+        const part = text.subarray(position, position + length);
+        buffer.set(part, offset);
+        return part.length;
+      },
+      llseek: ({ position }: { position: number }, offset: number, whence: number) =>
+        offset + [0, position, text.length][whence],
+    },
   });
 }
 
@@ -220,12 +255,14 @@ function readAttributes(module: Library, id: bigint): Map<string, string> {
   return found;
 }
 
-const [mostNames, mostLevels] = [1e6, 50];
+/** In all; one in the other; and of one group, which links can multiply without end. */
+const [mostNames, mostLevels, mostTimes] = [5e6, 50, 100];
 
 function createReader(module: Library, id: bigint, files: Map<string, OpenFile>, mostBytes: number) {
   const arrays = new Map<string, HdfArray<Numbers>>();
   const leftOut = new Map<string, string>();
   const names: string[] = [];
+  const reached = new Map<string, number>();
   let [bytesLeft, namesLeft] = [mostBytes, mostNames];
 
   /** The file that an object lies in, and the address of its header there. */
@@ -249,6 +286,9 @@ function createReader(module: Library, id: bigint, files: Map<string, OpenFile>,
     const here = `${address} ${file}`;
     if (above.includes(here)) return; // A link that leads back.
     if (above.length > mostLevels) throw new RangeError(`groups must be nested at most ${mostLevels} deep`);
+    const times = (reached.get(here) ?? 0) + 1;
+    if (times > mostTimes) throw new RangeError(`a group must have at most ${mostTimes} names, ${group} has more`);
+    reached.set(here, times);
     for (const key of module.get_names(id, `/${group}`, false)) {
       if (--namesLeft < 0) throw new RangeError(`it must have at most ${mostNames} names`);
       const name = `${group}${key}`;

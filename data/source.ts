@@ -54,7 +54,8 @@ export async function sha256Of(path: string): Promise<string> {
 /** A file as a {@linkcode Source}. */
 export async function sourceOf(path: string): Promise<Source> {
   const { size } = await Deno.stat(path);
-  return { name: basename(path), bytes: size, sha256: await sha256Of(path), mark: await markOf(path) };
+  const mark = await markOf(path); // First: what changes later has another.
+  return { name: basename(path), bytes: size, mark, sha256: await sha256Of(path) };
 }
 
 /** Whether a file has the bytes that were seen. */

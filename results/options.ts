@@ -6,8 +6,8 @@
 
 import { closest } from "fastest-levenshtein";
 import { backends } from "../algorithms/engine/backend.ts";
-import { readArguments, readInteger, readSeeds, userPath } from "../tools/arguments.ts";
-import { resultsFolder } from "../tools/paths.ts";
+import { readArguments, readInteger, readSeeds } from "../tools/arguments.ts";
+import { resultsFolder, userPath } from "../tools/paths.ts";
 import { hopperReplay } from "./experiments/budgets.ts";
 import { profileNames } from "./experiments/experiment.ts";
 import { experiments } from "./experiments/mod.ts";

@@ -5,11 +5,12 @@
  */
 
 import { join } from "node:path";
-import { resolveConfig } from "../algorithms/core/config.ts";
+import { noPreset, resolveConfig } from "../algorithms/core/config.ts";
 import { presetTask } from "../algorithms/core/train.ts";
 import type { Backend } from "../algorithms/engine/backend.ts";
 import { catalog, datasetPath } from "../data/catalog.ts";
 import type { Cell } from "./cells/cell.ts";
+import type { AnyAlgorithm } from "../algorithms/core/agent.ts";
 import { cellHash } from "./cells/fingerprint.ts";
 import type { AnyExperiment, Plan, ProfileName, Run } from "./experiments/experiment.ts";
 import { codeOf, experiments, runsOf } from "./experiments/mod.ts";
@@ -43,6 +44,12 @@ export const trainedAlgorithms = (): string[] => [
   ...new Set(experiments.flatMap((experiment) => runsOf(experiment).map(({ algorithm }) => algorithm.name))),
 ];
 
+/** The task whose preset a cell takes; of a local dataset that stands in for none that has one, the defaults. */
+function cellPreset(presets: AnyAlgorithm["presets"], task: string): string {
+  const preset = presetTask(task);
+  return preset === task || Object.hasOwn(presets, preset) ? preset : noPreset;
+}
+
 /** The cells of a profile, experiment by experiment; local datasets are looked for in `datasets`. */
 export function planCells(profile: ProfileName, selection: Selection, backend: Backend, datasets: string): Cell[] {
   const { only, threads = 1, logs, teacher } = selection;
@@ -51,7 +58,7 @@ export function planCells(profile: ProfileName, selection: Selection, backend: B
       task: string,
       { algorithm, overrides, perTask, candidates = 1, sampled, sampling, setting }: Run,
     ) => {
-      const config = resolveConfig(algorithm, presetTask(task), {
+      const config = resolveConfig(algorithm, cellPreset(algorithm.presets, task), {
         ...overrides,
         ...perTask?.[task],
         ...(teacher && "teacherFile" in algorithm.defaults ? { teacherFile: teacher } : {}),

@@ -37,7 +37,10 @@ function section({ name, title, source, defaults, presets }: AnyAlgorithm): stri
     "| --- | --- |",
     ...settings,
     "",
-    ...(differences.length > 0 ? ["| task | differs in | source |", "| --- | --- | --- |", ...differences, ""] : []),
+    ...(differences.length > 0
+      ? ["| task | differs in | source |", "| --- | --- | --- |", ...differences]
+      : ["One setting for all tasks."]),
+    "",
   ];
 }
 

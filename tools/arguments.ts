@@ -7,8 +7,6 @@
 import { parseArgs } from "@std/cli";
 import { closest } from "fastest-levenshtein";
 
-export { userFolder, userPath } from "./paths.ts";
-
 /** What a command takes. */
 export interface CommandLine<Text extends string, Switch extends string, List extends string> {
   /** Verb of its errors: `Cannot <verb>: ...`. */

@@ -34,3 +34,12 @@ export function userPath(text: string): string {
   if (home && (text === "~" || /^~[\\/]/.test(text))) return join(home, text.slice(1));
   return resolve(userFolder(), text);
 }
+
+/** Whether there is something at a path. */
+export function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== null;
+  } catch {
+    return false;
+  }
+}

@@ -16,6 +16,9 @@ export interface Progress {
   stop(): void;
 }
 
+/** Shows nothing. */
+export const silentProgress: Progress = { update: () => {}, around: (print) => print(), stop: () => {} };
+
 /** `1 h 2 min`, `3 min 4 s` or `5 s`. */
 export function formatSeconds(seconds: number): string {
   const s = Math.max(Math.round(seconds), 0);

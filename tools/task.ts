@@ -9,7 +9,7 @@ import { closest } from "fastest-levenshtein";
 import { runCommand } from "./command.ts";
 import { runDeno } from "./deno.ts";
 import { lockFlags, permissionFlags, type Rights } from "./flags.ts";
-import { userPath, workspaceFolder } from "./paths.ts";
+import { exists, userPath, workspaceFolder } from "./paths.ts";
 import { type DenoTask, type ScriptTask, tasks } from "./tasks.ts";
 
 /** The least version that has all that is used here; the tests run on it too. */
@@ -35,14 +35,6 @@ function* values(args: readonly string[]): Generator<{ flag: string | null; valu
     else if (value) yield { flag, value };
   }
 }
-
-const exists = (path: string) => {
-  try {
-    return Deno.statSync(path) !== null;
-  } catch {
-    return false;
-  }
-};
 
 /** A task's own rights, and those that the user's words ask for: to read what they name, to write where they say. */
 export function rightsOf({ rights, writes = {} }: ScriptTask, args: readonly string[]): Rights {
@@ -105,4 +97,4 @@ async function runTask([name, ...args]: readonly string[]): Promise<number> {
   return await runScript(task, asksHelp ? ["--help"] : [...task.before ?? [], ...args]);
 }
 
-await runCommand(() => runTask(Deno.args));
+if (import.meta.main) await runCommand(() => runTask(Deno.args));

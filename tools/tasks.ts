@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import type { Rights } from "./flags.ts";
-import { workspaceFolder } from "./paths.ts";
+import { exists, userPath, workspaceFolder } from "./paths.ts";
 
 /** A script that gets the user's arguments, and may read what they name. */
 export interface ScriptTask {
@@ -53,16 +53,20 @@ const bench: ScriptTask = {
   takes: "arguments",
 };
 
+/** The user's arguments; where none of them is a file or folder, `usual` ones after them. */
+function withPaths(args: readonly string[], usual: readonly string[]): string[] {
+  const paths = args.map((arg) => arg.startsWith("-") ? arg : exists(userPath(arg)) ? userPath(arg) : arg);
+  return paths.every((path, i) => path === args[i] && !exists(path)) ? [...paths, ...usual] : paths;
+}
+
 const fmt = (args: readonly string[]) => [["fmt", ...args]];
 const lint = (args: readonly string[]) => [["lint", ...args]];
-const check = (args: readonly string[]) => [["check", `--lock=${develop}`, ...(args.length > 0 ? args : modules)]];
+const check = (args: readonly string[]) => [["check", `--lock=${develop}`, ...withPaths(args, modules)]];
 /** Whether the package could be published: its types are quick to find, and nothing is missing. */
 const publish = ["publish", "--dry-run", "--allow-dirty"];
 const test = (args: readonly string[]) => {
-  const flags = args.filter((arg) => arg.startsWith("-"));
-  const paths = args.filter((arg) => !arg.startsWith("-"));
   const fixed = ["--no-prompt", ...testRights, "--allow-net=127.0.0.1", "--parallel", "--doc", `--lock=${develop}`];
-  return [["test", ...fixed, ...flags, ...(paths.length > 0 ? paths : tested)]];
+  return [["test", ...fixed, ...withPaths(args, tested)]];
 };
 
 /** All tasks. */
@@ -110,6 +114,18 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     takes: "nothing",
   },
   lock: { script: "tools/lock.ts", rights: { write: ["."], temporary: true, run: [deno] }, takes: "nothing" },
+  notices: {
+    script: "tools/notices.ts",
+    rights: { write: ["results/notices"] },
+    takes: "nothing",
+    lock: develop,
+  },
+  "setup:gpu": {
+    script: "tools/setup_gpu.ts",
+    rights: { write: ["node_modules"], net: ["storage.googleapis.com"], run: ["node", "tar"] },
+    takes: "nothing",
+    lock: "tools/gpu.lock",
+  },
   fmt: { steps: fmt, takes: "arguments" },
   lint: { steps: lint, takes: "arguments" },
   check: { steps: check, takes: "arguments" },

@@ -18,8 +18,11 @@ export function consistencyEdges(n: number): number[] {
   return edmLevels(n, edmDefaults).slice(0, n).map(({ sigma }) => sigma).reverse();
 }
 
+/** The words of {@linkcode ConsistencyInput}. */
+export const consistencyInputs = ["plain", "scaled"] as const;
+
 /** How a consistency network is told the level and given the noisy sample. */
-export type ConsistencyInput = "plain" | "scaled";
+export type ConsistencyInput = typeof consistencyInputs[number];
 
 /** Noise levels of a batch with everything that depends on them alone. */
 export interface ConsistencyLevels<L = NdArray> {

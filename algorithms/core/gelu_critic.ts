@@ -49,8 +49,11 @@ export function initGeluCritic(
   }), rng);
 }
 
+/** The words of {@linkcode TwinAggregation}. */
+export const twinAggregations = ["mean", "min"] as const;
+
 /** How twin values become one: their mean, or the smaller of the two. */
-export type TwinAggregation = "mean" | "min";
+export type TwinAggregation = typeof twinAggregations[number];
 
 /** Twin values as one, `[batch, 1]`. */
 export function aggregateValues([q1, q2]: readonly [Tensor, Tensor], rule: TwinAggregation): Tensor {

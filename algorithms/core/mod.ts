@@ -6,6 +6,7 @@
 
 export * from "./acting.ts";
 export * from "./agent.ts";
+export * from "./checked.ts";
 export * from "./config.ts";
 export * from "./consistency.ts";
 export * from "./conv.ts";
@@ -37,4 +38,3 @@ export * from "./trajectories.ts";
 export * from "./twin_critic.ts";
 export * from "./vp.ts";
 export * from "./vp_sde.ts";
-export * from "./words.ts";

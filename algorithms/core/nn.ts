@@ -115,10 +115,10 @@ export function rowsLike(s: Tensor, x: Tensor): Tensor {
 }
 
 /** A stack of affine maps; `activation` follows each but the last. */
-export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor) => Tensor): Tensor {
+export function mlp(layers: readonly Linear[], x: Tensor, activation: (x: Tensor, layer: number) => Tensor): Tensor {
   return layers.reduce((h, layer, i) => {
     const y = linear(layer, h);
-    return i < layers.length - 1 ? activation(y) : y;
+    return i < layers.length - 1 ? activation(y, i) : y;
   }, x);
 }
 
@@ -150,6 +150,21 @@ export function sinusoidalRates(dim: number): number[] {
 export function fourierEmbedding(frequencies: Tensor, x: Tensor): Tensor {
   const angles = tf.mul(tf.mul(x, 2 * Math.PI), frequencies);
   return tf.concat([tf.sin(angles), tf.cos(angles)], 1);
+}
+
+/** Dropout as factors of `count` layers: 0 for a `share` of the units, `1 / (1 - share)` for the others; `[rows, width]` each. */
+export function drawDropoutMasks(
+  count: number,
+  [rows, width]: readonly [rows: number, width: number],
+  share: number,
+  rng: Rng,
+): NdArray[] {
+  const kept = 1 / (1 - share);
+  return Array.from({ length: count }, () => {
+    const data = rng.fillUniform(new Float32Array(rows * width));
+    for (let i = 0; i < data.length; i++) data[i] = data[i] < share ? 0 : kept;
+    return ndarray(data, [rows, width]);
+  });
 }
 
 /** PyTorch's default Linear: weight and bias uniform in `±1 / sqrt(inputs)`. */

@@ -11,9 +11,19 @@ import { createMlpActor } from "./mlp_actor.ts";
 import { type Linear, mlp, relu } from "./nn.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 
-/** `maxAction tanh(MLP(s))` with ReLU between the layers, `[batch, S]` to `[batch, A]`. */
-export function tanhAction(p: readonly Linear[], s: Tensor, maxAction: number): Tensor {
-  return tf.mul(tf.tanh(mlp(p, s, relu)), maxAction);
+/**
+ * `maxAction tanh(MLP(s))` with ReLU between the layers, `[batch, S]` to `[batch, A]`.
+ *
+ * @param masks Factors of the hidden layers, of dropout in training; null for none.
+ */
+export function tanhAction(
+  p: readonly Linear[],
+  s: Tensor,
+  maxAction: number,
+  masks: readonly Tensor[] | null = null,
+): Tensor {
+  const activation = masks ? (x: Tensor, layer: number) => tf.mul(relu(x), masks[layer]) : relu;
+  return tf.mul(tf.tanh(mlp(p, s, activation)), maxAction);
 }
 
 /**

@@ -10,7 +10,7 @@
 import { closest } from "fastest-levenshtein";
 import type { NdArray } from "../engine/array.ts";
 import type { Agent, AgentState, Algorithm, Batch, Spec } from "./agent.ts";
-import { type CommonConfig, resolveConfig, type RewardTransform } from "./config.ts";
+import { type CommonConfig, noPreset, resolveConfig, type RewardTransform } from "./config.ts";
 import { createPolicy, type Policy, runStream } from "./policy.ts";
 import type { Rng } from "./rng.ts";
 
@@ -111,7 +111,12 @@ export interface TrainSettings<C extends CommonConfig = CommonConfig> {
    * shrink or grow in proportion, unless `overrides` sets them. [Ours] @default the configuration's, as published
    */
   updates?: number;
-  /** Settings that differ from those of the dataset's preset. */
+  /**
+   * The task whose published settings are taken, a key of the algorithm's presets, or `none` for its defaults. Must be given where the
+   * data's own task has no preset. @default the data's task
+   */
+  preset?: string;
+  /** Settings that differ from those of the preset. */
   overrides?: Partial<C>;
 }
 
@@ -133,6 +138,22 @@ export interface PreparedTraining<C extends CommonConfig = CommonConfig> {
  * The preset whose task a local dataset stands in for: `hopper-medium-replay-v2` for `hopper-medium-replay-local`.
  */
 export const presetTask = (task: string): string => task.replace(/-local$/, "-v2");
+
+/** The preset that a training takes. */
+export function trainingPreset<C extends CommonConfig>(
+  { name, presets }: Pick<Algorithm<C>, "name" | "presets">,
+  task: string | null,
+  { preset }: Pick<TrainSettings<C>, "preset">,
+): string {
+  if (preset !== undefined) return preset;
+  if (task !== null) return presetTask(task);
+  const [example] = Object.keys(presets);
+  if (example === undefined) return noPreset; // One setting for all tasks.
+  throw new RangeError(
+    `Cannot train ${name}: the data are of no known task, so preset must be given: "${noPreset}" for the defaults, or a task ` +
+      `such as "${example}"`,
+  );
+}
 
 /** Overrides with the phases that `updates` shortens or lengthens. */
 function withUpdates<C extends CommonConfig>(
@@ -170,7 +191,7 @@ export function prepareTraining<C extends CommonConfig>(
       `Cannot train ${algorithm.name}: seed must be an integer of at least 0, current value is ${seed}`,
     );
   }
-  const known = ["seed", "updates", "overrides"];
+  const known = ["seed", "updates", "preset", "overrides"];
   const unknown = Object.keys(settings).find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new RangeError(
@@ -179,7 +200,7 @@ export function prepareTraining<C extends CommonConfig>(
     );
   }
   const { task } = data;
-  const preset = presetTask(task ?? "");
+  const preset = trainingPreset(algorithm, task, settings);
   const config = resolveConfig(algorithm, preset, withUpdates(algorithm, preset, settings));
   const { observationDim, actionDim, maxAction } = data.spec;
   const spec: Spec = { observationDim, actionDim, maxAction };

@@ -4,8 +4,13 @@
  * @module
  */
 
-import { assertRange, type CommonConfig } from "../core/config.ts";
+import { assertRange, type CommonConfig, type Limits, ranges } from "../core/config.ts";
 import type { Algorithm } from "../core/agent.ts";
+
+const schedules = ["constant", "cosine"] as const;
+const actorNoises = ["independent", "quasirandom"] as const;
+const denoisedKinds = ["clipped", "free"] as const;
+const starts = ["copies", "independent"] as const;
 
 /** Settings of DTQL. */
 export interface DtqlConfig extends CommonConfig {
@@ -79,18 +84,32 @@ export const dtqlDefaults: DtqlConfig = {
   rewardTransform: "none",
 };
 
-/** Throws a RangeError at the first setting out of its range. */
+/** What the settings of DTQL and DQL-KL may be. */
+export const dtqlLimits: Limits<DtqlConfig> = {
+  trustRegionWeight: ranges.positive,
+  valueWeight: ranges.notNegative,
+  likelihoodWeight: ranges.notNegative,
+  learningRate: ranges.positive,
+  criticLearningRate: ranges.positive,
+  schedule: schedules,
+  pretrainUpdates: ranges.wholeNumber,
+  expectile: ranges.betweenZeroAndOne,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  actorRows: ranges.wholeNumber,
+  valueRows: ranges.wholeNumber,
+  actorNoise: actorNoises,
+  denoised: denoisedKinds,
+  hidden: ranges.count,
+  diffusionHidden: ranges.count,
+  timeDim: ranges.embedding,
+  depth: ranges.count,
+};
+
+/** Throws a RangeError at a setting that does not go with the others. */
 export function assertDtql(name: string, config: DtqlConfig) {
-  const positive = ["trustRegionWeight", "learningRate", "criticLearningRate"] as const;
-  for (const field of positive) assertRange(name, field, config[field], config[field] > 0, "positive");
-  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  assertRange(name, "timeDim", config.timeDim, config.timeDim >= 4 && config.timeDim % 2 === 0, "even, at least 4");
   const draws = config.actorRows || config.batchSize;
-  for (const [field, most] of [["actorRows", Infinity], ["valueRows", draws]] as const) {
-    const fits = Number.isInteger(config[field]) && config[field] >= 0 && config[field] <= most;
-    assertRange(name, field, config[field], fits, `an integer from 0 to ${most}`);
-  }
+  assertRange(name, "valueRows", config.valueRows, config.valueRows <= draws, `an integer from 0 to ${draws}`);
   const early = config.pretrainUpdates < config.updates;
   assertRange(name, "pretrainUpdates", config.pretrainUpdates, early, `below updates (${config.updates})`);
 }
@@ -130,8 +149,7 @@ const fromRow = ([trustRegionWeight, learningRate, schedule, n]: Row): Partial<D
 const officialCode = "authors' code, hyperparameter table";
 const antmazeCommon = { likelihoodWeight: 1, expectile: 0.9, batchSize: 2048, rewardTransform: "iql_antmaze" } as const;
 
-/** Per-task settings, all from the authors' code. */
-export const dtqlPresets: Algorithm<DtqlConfig>["presets"] = Object.fromEntries([
+const taskPresets: Algorithm<DtqlConfig>["presets"] = Object.fromEntries([
   ...Object.entries(gym).map(([task, row]) => [task, { source: officialCode, config: fromRow(row) }]),
   ["pen-human-v1", {
     source: officialCode,
@@ -145,6 +163,21 @@ export const dtqlPresets: Algorithm<DtqlConfig>["presets"] = Object.fromEntries(
   ),
 ]);
 
+/** Settings of DQL-KL. */
+export interface DqlKlConfig extends DtqlConfig {
+  /**
+   * What the one-step policy and the diffusion network of its actions start from after pretraining: `copies` of the behaviour model,
+   * or `independent` random networks, as in the authors' bandit script, which does not pretrain.
+   */
+  start: "copies" | "independent";
+}
+
+/** Defaults of DQL-KL. */
+export const dqlKlDefaults: DqlKlConfig = { ...dtqlDefaults, start: "copies" };
+
+/** What the settings of DQL-KL may be. */
+export const dqlKlLimits: Limits<DqlKlConfig> = { ...dtqlLimits, start: starts };
+
 const banditConfig: Partial<DtqlConfig> = {
   trustRegionWeight: 1,
   learningRate: 3e-3,
@@ -155,17 +188,26 @@ const banditConfig: Partial<DtqlConfig> = {
   timeDim: 4,
   pretrainUpdates: 0,
   updates: 3500,
+  batchSize: 10_000, // All data at every update.
 };
 
-/** Settings of the 2-D bandits, from the authors' code; there eta weighs the value term. */
-export function banditPresets(variant: "trust region" | "kl"): Algorithm<DtqlConfig>["presets"] {
+/** Settings of the 2-D bandits; there eta weighs the value term. */
+const banditPresets = <C extends DtqlConfig>(own: (name: string) => Partial<C>): Algorithm<C>["presets"] => {
   const source = "authors' code, 2-D bandit script and its published commands";
-  const updates: Record<string, number> = variant === "kl"
-    ? { "25gaussians-far": 2000, "25gaussians-hard": 2500, "swissroll-near": 1500 }
-    : {};
   const names = ["25gaussians-far", "25gaussians-hard", "25gaussians-near", "swissroll-far", "swissroll-near"];
-  return Object.fromEntries(names.map((name) => {
-    const eta = variant === "trust region" && name === "swissroll-far" ? { valueWeight: 5 } : {};
-    return [name, { source, config: { ...banditConfig, ...eta, updates: updates[name] ?? 3500 } }];
-  }));
-}
+  return Object.fromEntries(names.map((name) => [name, { source, config: { ...banditConfig, ...own(name) } }]));
+};
+
+/** Per-task settings of DTQL, all from the authors' code. */
+export const dtqlPresets: Algorithm<DtqlConfig>["presets"] = {
+  ...taskPresets,
+  ...banditPresets<DtqlConfig>((name) => name === "swissroll-far" ? { valueWeight: 5 } : {}),
+};
+
+const klUpdates: Record<string, number> = { "25gaussians-far": 2000, "25gaussians-hard": 2500, "swissroll-near": 1500 };
+
+/** Per-task settings of DQL-KL: DTQL's, and the bandits' from the authors' code. */
+export const dqlKlPresets: Algorithm<DqlKlConfig>["presets"] = {
+  ...taskPresets,
+  ...banditPresets<DqlKlConfig>((name) => ({ start: "independent", updates: klUpdates[name] ?? 3500 })),
+};

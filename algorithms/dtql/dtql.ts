@@ -18,12 +18,23 @@ import { createGaussianActor } from "../core/mlp_actor.ts";
 import type { Linear } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { stochasticPolicy } from "../core/stochastic_policy.ts";
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
+import { type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 import { compile } from "../engine/compile.ts";
 import type { Rng } from "../core/rng.ts";
 import { polyakAverage } from "../core/td.ts";
-import { assertDtql, banditPresets, type DtqlConfig, dtqlDefaults, dtqlPresets } from "./config.ts";
+import {
+  assertDtql,
+  type DqlKlConfig,
+  dqlKlDefaults,
+  dqlKlLimits,
+  dqlKlPresets,
+  type DtqlConfig,
+  dtqlDefaults,
+  dtqlLimits,
+  dtqlPresets,
+} from "./config.ts";
+import { checked, type CreateAgent } from "../core/checked.ts";
 import {
   actionValues,
   type ActorNoise,
@@ -126,8 +137,11 @@ interface DtqlArrays<L = NdArray> extends SharedArrays<L> {
   actor: Trained<Linear<L>[], L>;
 }
 
+const settings = { defaults: dtqlDefaults, limits: dtqlLimits };
+const klSettings = { defaults: dqlKlDefaults, limits: dqlKlLimits };
+
 /** Creates DTQL for a task. */
-export function createDtql(config: DtqlConfig, spec: Spec): Agent {
+export const createDtql: CreateAgent<DtqlConfig> = checked("DTQL", settings, (config, spec) => {
   assertDtql("DTQL", config);
   const clip = bounds(config, spec);
   const pretrain = compilePretraining("dtql", config, clip);
@@ -200,7 +214,7 @@ export function createDtql(config: DtqlConfig, spec: Spec): Agent {
       value: (critic, s, a) => tf.minimum(...actionValues(critic, s, a)),
     }),
   };
-}
+});
 
 /** DTQL. */
 export const dtql: Algorithm<DtqlConfig> = {
@@ -210,8 +224,8 @@ export const dtql: Algorithm<DtqlConfig> = {
   phases: ["pretrainUpdates"],
   title: "DTQL",
   source: "Chen, Wang & Zhou 2024, arXiv 2405.19690",
-  defaults: dtqlDefaults,
-  presets: { ...dtqlPresets, ...banditPresets("trust region") },
+  ...settings,
+  presets: dtqlPresets,
   create: createDtql,
 };
 
@@ -225,10 +239,9 @@ interface KlArrays<L = NdArray> extends SharedArrays<L> {
 
 /**
  * Creates DQL-KL, the paper's comparison (Eq. 8): a one-step policy regularized by score distillation instead of the
- * trust region. After pretraining, the policy and the diffusion network of its own actions start as copies of the
- * behaviour network.
+ * trust region. After pretraining, the policy and the diffusion network of its own actions start as `config.start` says.
  */
-export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
+export const createDqlKl: CreateAgent<DqlKlConfig> = checked("DQL-KL", klSettings, (config, spec) => {
   assertDtql("DQL-KL", config);
   const clip = bounds(config, spec);
   const pretrain = compilePretraining("dql_kl", config, clip);
@@ -274,8 +287,13 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
   return {
     init(rng) {
       const shared = initShared(config, spec, rng);
-      const copy = () => initTrained(copyArrays(shared.diffusion.params));
-      const arrays: KlArrays = { ...shared, actor: copy(), fake: copy() };
+      const start = (name: string) =>
+        initTrained(
+          config.start === "copies"
+            ? copyArrays(shared.diffusion.params)
+            : initDiffusionNetwork(spec, config, rng.child(name)),
+        );
+      const arrays: KlArrays = { ...shared, actor: start("actor"), fake: start("fake") };
       return { updates: 0, arrays };
     },
 
@@ -285,7 +303,7 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       const { main, steps, actor } = stepsAt(state.updates, config);
       const diffusionNoise = drawDiffusionNoise(rows, spec, rng);
       if (main < 0) return finishUpdate(state, await pretrain({ state: arrays, batch, diffusionNoise, steps }));
-      if (main === 0) {
+      if (main === 0 && config.start === "copies") {
         const copy = () => initTrained(copyArrays(arrays.diffusion.params));
         arrays = { ...arrays, actor: copy(), fake: copy() };
       }
@@ -302,17 +320,17 @@ export function createDqlKl(config: DtqlConfig, spec: Spec): Agent {
       value: (critic, s, a) => tf.minimum(...actionValues(critic, s, a)),
     }),
   };
-}
+});
 
 /** DQL-KL, DTQL's comparison. */
-export const dqlKl: Algorithm<DtqlConfig> = {
+export const dqlKl: Algorithm<DqlKlConfig> = {
   name: "dql_kl",
   module: import.meta.url,
   acts: "one sample",
   phases: ["pretrainUpdates"],
   title: "DQL-KL",
   source: "Chen, Wang & Zhou 2024, arXiv 2405.19690, Eq. 8",
-  defaults: dtqlDefaults,
-  presets: { ...dtqlPresets, ...banditPresets("kl") },
+  ...klSettings,
+  presets: dqlKlPresets,
   create: createDqlKl,
 };

@@ -7,8 +7,9 @@
  * @module
  */
 
-import type { AgentState } from "../core/agent.ts";
-import { assertRange, type CommonConfig } from "../core/config.ts";
+import type { AgentState, Spec } from "../core/agent.ts";
+import { assertSpec } from "../core/checked.ts";
+import { assertConfig, type CommonConfig, type Limits, ranges } from "../core/config.ts";
 import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
@@ -17,6 +18,9 @@ import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
 import { createUnroll, type InnerConfig, type Pairs } from "./unroll.ts";
+
+const objectives = ["dbc", "pbc", "av-pbc"] as const;
+const noises = ["fresh", "replayed", "none"] as const;
 
 /** Settings. */
 export interface DistillationConfig extends CommonConfig, InnerConfig {
@@ -71,6 +75,23 @@ export const distillationDefaults: DistillationConfig = {
   rewardTransform: "none",
 };
 
+/** What the settings may be. */
+export const distillationLimits: Limits<DistillationConfig> = {
+  objective: objectives,
+  pairs: ranges.count,
+  innerUpdates: ranges.wholeNumber,
+  innerLearningRate: ranges.positive,
+  innerMomentum: ranges.belowOne,
+  noise: noises,
+  learningRate: ranges.positive,
+  momentum: ranges.belowOne,
+  clipNorm: ranges.positive,
+  valueScale: ranges.finite,
+  densityExponent: ranges.notNegative,
+  hidden: ranges.count,
+  depth: ranges.count,
+};
+
 /** States of the data with the actions wanted there. */
 export interface OuterBatch<L = NdArray> {
   /** `[batch, observationDim]`, normalized */
@@ -122,30 +143,26 @@ export interface Distillation {
 /**
  * Creates a distillation.
  *
- * @throws {RangeError} If a setting is out of range.
+ * @throws {RangeError} If a setting or a size is out of range.
  */
 export function createDistillation(
   config: DistillationConfig,
-  { observationDim, actionDim }: { observationDim: number; actionDim: number },
+  spec: Pick<Spec, "observationDim" | "actionDim" | "maxAction">,
 ): Distillation {
-  const check = (name: keyof DistillationConfig, ok: boolean, wanted: string) =>
-    assertRange("OBD", name, config[name] as number, ok, wanted);
-  check("pairs", Number.isInteger(config.pairs) && config.pairs >= 1, "a positive integer");
-  check("innerUpdates", Number.isInteger(config.innerUpdates) && config.innerUpdates >= 0, "an integer of at least 0");
-  check("innerMomentum", config.innerMomentum >= 0 && config.innerMomentum < 1, "in [0, 1)");
-  check("clipNorm", config.clipNorm > 0, "positive");
-  check("depth", Number.isInteger(config.depth) && config.depth >= 1, "a positive integer");
+  assertSpec("OBD", spec);
+  const { observationDim, actionDim, maxAction } = spec;
+  assertConfig("create OBD", config, { defaults: distillationDefaults, limits: distillationLimits });
 
   const unroll = createUnroll<TanhGaussianPolicy>(
     "obd",
-    (p, { observation, action }, noise) => meanSquaredError(sampleAction(p, observation, noise), action),
+    (p, { observation, action }, noise) => meanSquaredError(sampleAction(p, observation, noise, maxAction), action),
     config,
   );
   const measure = compile<{ p: TanhGaussianPolicy<NdArray>; batch: OuterBatch; noise: NdArray }>(
     "obd/outer",
     ({ p, batch, noise }) => {
       const { value, grad } = valueAndGrad(
-        (q) => outerLoss(sampleAction(q, batch.observation, noise), batch.action, batch.weight),
+        (q) => outerLoss(sampleAction(q, batch.observation, noise, maxAction), batch.action, batch.weight),
         p,
       );
       return { loss: value, grad };
@@ -153,13 +170,13 @@ export function createDistillation(
   );
   const act = compile<{ p: TanhGaussianPolicy<NdArray>; observation: NdArray }, { action: Tensor }>(
     "obd/act",
-    ({ p, observation }) => ({ action: meanAction(p, observation) }),
+    ({ p, observation }) => ({ action: meanAction(p, observation, maxAction) }),
   );
   const drawNoise = (rows: number, rng: Rng) =>
     config.noise === "none"
       ? ndarray(new Float32Array(rows * actionDim), [rows, actionDim])
       : drawNormals(rows, actionDim, rng);
-  const noises = (rows: number, rng: Rng) =>
+  const drawNoises = (rows: number, rng: Rng) =>
     Array.from({ length: config.innerUpdates }, (_, k) => drawNoise(rows, rng.child(`${k}`)));
   const init = (rng: Rng) => initPolicy(observationDim, actionDim, config, rng);
 
@@ -178,11 +195,11 @@ export function createDistillation(
     async update(state, batch, rng) {
       const { pairs, velocity } = state.arrays as DistillationArrays;
       const rows = pairs.observation.shape[0];
-      const forward = noises(rows, rng.child("forward"));
+      const forward = drawNoises(rows, rng.child("forward"));
       const { path, losses } = await unroll.train(init(rng.child("init")), pairs, forward);
       const outerNoise = drawNoise(batch.observation.shape[0], rng.child("outer"));
       const { loss, grad } = await measure({ p: path[path.length - 1], batch, noise: outerNoise });
-      const backward = config.noise === "fresh" ? noises(rows, rng.child("backward")) : forward;
+      const backward = config.noise === "fresh" ? drawNoises(rows, rng.child("backward")) : forward;
       const { pairs: gradient } = await unroll.pullBack(path, pairs, backward, grad);
       const clipped = clipPairs(gradient, config.clipNorm);
       const descend = (name: keyof Pairs) => {
@@ -203,7 +220,7 @@ export function createDistillation(
 
     async trainPolicy(pairs, rng) {
       const rows = pairs.observation.shape[0];
-      const { path } = await unroll.train(init(rng.child("init")), pairs, noises(rows, rng.child("noise")));
+      const { path } = await unroll.train(init(rng.child("init")), pairs, drawNoises(rows, rng.child("noise")));
       return path[path.length - 1];
     },
 

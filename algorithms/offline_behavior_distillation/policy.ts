@@ -22,8 +22,11 @@ export interface TanhGaussianPolicy<L = Tensor> {
   offset: L;
 }
 
+/** The words of {@linkcode Architecture}. */
+export const architectures = ["plain", "residual"] as const;
+
 /** How the layers are connected: one after the other, or with the first hidden layer added to the last. */
-export type Architecture = "plain" | "residual";
+export type Architecture = typeof architectures[number];
 
 function output(layers: readonly Linear[], s: Tensor, architecture: Architecture): Tensor {
   const hidden: Tensor[] = [];
@@ -42,20 +45,28 @@ export function policyGaussian(
   return { mean, logStandardDeviation: clip(tf.add(tf.mul(raw, p.scale), p.offset), -20, 2) };
 }
 
-/** `tanh(mean + sigma noise)`, `[batch, A]`, in [-1, 1]. */
+const bounded = (y: Tensor, maxAction: number) => maxAction === 1 ? y : tf.mul(y, maxAction);
+
+/** `maxAction tanh(mean + sigma noise)`, `[batch, A]`. */
 export function sampleAction(
   p: TanhGaussianPolicy,
   s: Tensor,
   noise: Tensor,
+  maxAction: number,
   architecture: Architecture = "plain",
 ): Tensor {
   const { mean, logStandardDeviation } = policyGaussian(p, s, architecture);
-  return tanh(tf.add(mean, tf.mul(exp(logStandardDeviation), noise)));
+  return bounded(tanh(tf.add(mean, tf.mul(exp(logStandardDeviation), noise))), maxAction);
 }
 
-/** `tanh(mean)`, how the policy acts when it is evaluated. */
-export function meanAction(p: TanhGaussianPolicy, s: Tensor, architecture: Architecture = "plain"): Tensor {
-  return tf.tanh(policyGaussian(p, s, architecture).mean);
+/** `maxAction tanh(mean)`, how the policy acts when it is evaluated. */
+export function meanAction(
+  p: TanhGaussianPolicy,
+  s: Tensor,
+  maxAction: number,
+  architecture: Architecture = "plain",
+): Tensor {
+  return bounded(tf.tanh(policyGaussian(p, s, architecture).mean), maxAction);
 }
 
 /** Fresh parameters: orthogonal of gain sqrt(2) in every layer, biases 0, scale 1, offset -1 (authors' code). */

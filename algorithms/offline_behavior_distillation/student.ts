@@ -6,8 +6,9 @@
  * @module
  */
 
-import { type Agent, type Algorithm, finishUpdate, type Spec } from "../core/agent.ts";
-import { assertRange } from "../core/config.ts";
+import { type Algorithm, finishUpdate, type Spec } from "../core/agent.ts";
+import { checked, type CreateAgent } from "../core/checked.ts";
+import { type Limits, ranges } from "../core/config.ts";
 import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
@@ -18,8 +19,15 @@ import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { mapTree, zipTree } from "../engine/tree.ts";
-import { type DistillationConfig, distillationDefaults } from "./distill.ts";
-import { type Architecture, initPolicy, meanAction, sampleAction, type TanhGaussianPolicy } from "./policy.ts";
+import { type DistillationConfig, distillationDefaults, distillationLimits } from "./distill.ts";
+import {
+  type Architecture,
+  architectures,
+  initPolicy,
+  meanAction,
+  sampleAction,
+  type TanhGaussianPolicy,
+} from "./policy.ts";
 import type { Pairs } from "./unroll.ts";
 
 /** What a student agent consists of. */
@@ -40,6 +48,8 @@ export interface StudentVariant {
   /** What trains it. */
   optimizer: StudentOptimizer;
 }
+
+const densityErrors = ["reported", "left out"] as const;
 
 /** Settings of the study: distillation, its teacher, its density model, and how many policies are trained on the result. */
 export interface BehaviorDistillationConfig extends DistillationConfig {
@@ -79,6 +89,19 @@ const defaults: BehaviorDistillationConfig = {
   variants: 0,
 };
 
+const limits: Limits<BehaviorDistillationConfig> = {
+  ...distillationLimits,
+  teacherUpdates: ranges.count,
+  cloningUpdates: ranges.wholeNumber,
+  teacherHidden: ranges.count,
+  teacherLearningRate: ranges.positive,
+  densityEpochs: ranges.wholeNumber,
+  densityErrors,
+  students: ranges.count,
+  architecture: architectures,
+  variants: ranges.wholeNumber,
+};
+
 /**
  * A fresh policy of any architecture, trained on pairs by any optimizer for `innerUpdates` steps on all of them.
  *
@@ -88,7 +111,7 @@ const defaults: BehaviorDistillationConfig = {
 export async function trainVariant(
   pairs: Pairs,
   { depth, architecture, optimizer }: StudentVariant,
-  config: Pick<DistillationConfig, "hidden" | "innerLearningRate" | "innerUpdates">,
+  config: Pick<DistillationConfig, "hidden" | "innerLearningRate" | "innerUpdates"> & Pick<Spec, "maxAction">,
   rng: Rng,
 ): Promise<TanhGaussianPolicy<NdArray>> {
   const rate =
@@ -100,7 +123,7 @@ export async function trainVariant(
     ({ state, pairs, noise, step }) => {
       const { params } = state.trained;
       const loss = (q: TanhGaussianPolicy) =>
-        meanSquaredError(sampleAction(q, pairs.observation, noise, architecture), pairs.action);
+        meanSquaredError(sampleAction(q, pairs.observation, noise, config.maxAction, architecture), pairs.action);
       if (adam) {
         const { next } = trainStep(state.trained, loss, step, optimizer === "adamw" ? { decays: "weights" } : {});
         return { state: { trained: next, velocity: state.velocity } };
@@ -126,10 +149,12 @@ export async function trainVariant(
 }
 
 /** Creates the agent; observations are normalized by `spec.observationStatistics`. */
-export function createStudent(config: BehaviorDistillationConfig, spec: Spec): Agent {
-  const { observationDim, actionDim, observationStatistics: statistics } = spec;
+export const createStudent: CreateAgent<BehaviorDistillationConfig> = checked("OBD", { defaults, limits }, (
+  config,
+  spec,
+) => {
+  const { observationDim, actionDim, maxAction, observationStatistics: statistics } = spec;
   const { innerLearningRate: rate } = config;
-  assertRange("OBD", "innerLearningRate", rate, rate > 0, "positive");
   if (!statistics) {
     throw new TypeError(
       "Cannot create OBD: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
@@ -139,7 +164,7 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
   const scale = observationScale(statistics);
   const normalize = (s: Tensor) => tf.div(tf.sub(s, row(statistics.mean)), row(scale));
   const ensemble = (policies: TanhGaussianPolicy[], s: Tensor) => {
-    const actions = policies.map((p) => meanAction(p, normalize(s), config.architecture));
+    const actions = policies.map((p) => meanAction(p, normalize(s), maxAction, config.architecture));
     return tf.div(actions.reduce((a, b) => tf.add(a, b)), actions.length);
   };
   const train = compile<{ state: StudentArrays; observation: NdArray; action: NdArray; noise: NdArray }>(
@@ -147,7 +172,8 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
     ({ state, observation, action, noise }) => {
       const trained = state.policies.map((p) =>
         valueAndGrad(
-          (q) => meanSquaredError(sampleAction(q, normalize(observation), noise, config.architecture), action),
+          (q) =>
+            meanSquaredError(sampleAction(q, normalize(observation), noise, maxAction, config.architecture), action),
           p,
         )
       );
@@ -170,12 +196,26 @@ export function createStudent(config: BehaviorDistillationConfig, spec: Spec): A
     },
     ...deterministicPolicy("obd", spec, (arrays) => (arrays as StudentArrays).policies, ensemble),
   };
-}
+});
+
+type Presets = Algorithm<BehaviorDistillationConfig>["presets"];
+
+/** Outer updates of the paper's nine tasks; nothing else differs between them. */
+const budgets = (hopper: number, others: number, source: string): Presets =>
+  Object.fromEntries(
+    ["halfcheetah", "hopper", "walker2d"].flatMap((robot) =>
+      ["medium-replay", "medium", "medium-expert"].map((level) => [
+        `${robot}-${level}-v2`,
+        { source, config: { updates: robot === "hopper" ? hopper : others } },
+      ])
+    ),
+  );
 
 const variant = (
   name: string,
   title: string,
   config: Partial<BehaviorDistillationConfig>,
+  presets: Presets,
   source = "Lei, Zhang & Tao 2024, arXiv 2410.22728",
 ): Algorithm<BehaviorDistillationConfig> => ({
   name,
@@ -186,20 +226,37 @@ const variant = (
   title,
   source,
   defaults: { ...defaults, ...config },
-  presets: {},
+  limits,
+  presets,
   create: createStudent,
 });
 
 /** OBD with the data's actions as targets. */
-export const dbc: Algorithm<BehaviorDistillationConfig> = variant("dbc", "DBC", { objective: "dbc" });
+export const dbc: Algorithm<BehaviorDistillationConfig> = variant(
+  "dbc",
+  "DBC",
+  { objective: "dbc" },
+  budgets(50_000, 200_000, "paper"),
+);
 /** OBD with a teacher's actions as targets. */
-export const pbc: Algorithm<BehaviorDistillationConfig> = variant("pbc", "PBC", { objective: "pbc" });
+export const pbc: Algorithm<BehaviorDistillationConfig> = variant(
+  "pbc",
+  "PBC",
+  { objective: "pbc" },
+  budgets(50_000, 200_000, "paper"),
+);
 /** OBD with a teacher's actions, weighted by their value. */
-export const avPbc: Algorithm<BehaviorDistillationConfig> = variant("av_pbc", "Av-PBC", { objective: "av-pbc" });
+export const avPbc: Algorithm<BehaviorDistillationConfig> = variant(
+  "av_pbc",
+  "Av-PBC",
+  { objective: "av-pbc" },
+  budgets(20_000, 50_000, "paper"),
+);
 /** Av-PBC weighted by the reciprocal state density; the exponent is ours. */
 export const sdwObd: Algorithm<BehaviorDistillationConfig> = variant(
   "sdw_obd",
   "SDW-OBD",
   { objective: "av-pbc", densityExponent: 0.05 },
+  budgets(20_000, 50_000, "Ours: as Av-PBC"),
   "Lei, Cheng & Tao 2025, arXiv 2512.06692; its exponent is ours",
 );

@@ -5,7 +5,17 @@
  */
 
 import type { Algorithm } from "../core/agent.ts";
-import { assertRange, type CommonConfig } from "../core/config.ts";
+import { assertRange, type CommonConfig, type Limits, ranges } from "../core/config.ts";
+
+/** The words of {@linkcode SrpoWeighting}. */
+export const srpoWeightings: readonly SrpoWeighting[] = [
+  "VDS",
+  "VDSnoise",
+  "stable",
+  "stablenoise",
+  "score",
+  "scorenoise",
+];
 
 /** How the policy's gradient weighs the score at a time (omega), with or without the baseline that subtracts the noise. */
 export type SrpoWeighting = "VDS" | "VDSnoise" | "stable" | "stablenoise" | "score" | "scorenoise";
@@ -70,20 +80,29 @@ export const srpoDefaults: SrpoConfig = {
   rewardTransform: "iql_locomotion",
 };
 
-/** Throws a RangeError at the first setting out of its range. */
-export function assertSrpo(config: SrpoConfig) {
-  const name = "SRPO";
-  for (const field of ["inverseTemperature", "learningRate"] as const) {
-    assertRange(name, field, config[field], config[field] > 0, "positive");
-  }
-  assertRange(name, "expectile", config.expectile, config.expectile > 0 && config.expectile < 1, "in (0, 1)");
-  assertRange(name, "discount", config.discount, config.discount >= 0 && config.discount < 1, "in [0, 1)");
-  assertRange(name, "dropout", config.dropout, config.dropout >= 0 && config.dropout < 1, "in [0, 1)");
-  for (const field of ["behaviourUpdates", "criticUpdates"] as const) {
-    assertRange(name, field, config[field], Number.isInteger(config[field]) && config[field] >= 0, "an integer from 0");
-  }
-  const before = config.behaviourUpdates + config.criticUpdates;
-  assertRange(name, "updates", config.updates, config.updates > before, `above behaviour's and critic's (${before})`);
+/** What the settings may be. */
+export const srpoLimits: Limits<SrpoConfig> = {
+  inverseTemperature: ranges.positive,
+  weighting: srpoWeightings,
+  behaviourUpdates: ranges.wholeNumber,
+  criticUpdates: ranges.wholeNumber,
+  behaviourBatchSize: ranges.count,
+  learningRate: ranges.positive,
+  weightDecay: ranges.notNegative,
+  dropout: ranges.belowOne,
+  expectile: ranges.betweenZeroAndOne,
+  discount: ranges.belowOne,
+  polyakRate: ranges.rate,
+  hidden: ranges.count,
+  policyDepth: ranges.count,
+  behaviourHidden: ranges.count,
+  blocks: ranges.count,
+};
+
+/** Throws a RangeError unless the phases leave updates for the policy. */
+export function assertSrpo({ updates, behaviourUpdates, criticUpdates }: SrpoConfig) {
+  const before = behaviourUpdates + criticUpdates;
+  assertRange("SRPO", "updates", updates, updates > before, `above behaviour's and critic's (${before})`);
 }
 
 const locomotion: Record<string, number> = {
@@ -113,7 +132,7 @@ const maze: Partial<SrpoConfig> = {
   rewardTransform: "iql_antmaze",
 };
 
-/** Per-task settings. */
+/** Per-task settings: the 15 tasks of the paper; others have no preset. */
 export const srpoPresets: Algorithm<SrpoConfig>["presets"] = Object.fromEntries([
   ...Object.entries(locomotion).map(([task, inverseTemperature]) => [task, { source, config: { inverseTemperature } }]),
   ...Object.entries(antmaze).map(([task, inverseTemperature]) => [

@@ -8,8 +8,9 @@
  * @module
  */
 
-import type { Agent, Algorithm, Spec } from "../core/agent.ts";
-import { assertRange } from "../core/config.ts";
+import type { Algorithm } from "../core/agent.ts";
+import { checked, type CreateAgent } from "../core/checked.ts";
+import { type Limits, ranges } from "../core/config.ts";
 import { drawBySoftmax, takeBest } from "../core/acting.ts";
 import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise } from "../core/ln_resnet.ts";
@@ -18,15 +19,24 @@ import { type Tensor, tf } from "../engine/tensor.ts";
 import { type DpmSolver, sampleDpm } from "../core/dpm_solver.ts";
 import { cleanFromNoise, type NoisePredictor, sampleAncestral } from "../core/samplers.ts";
 import { vpLevels } from "../core/vp_sde.ts";
-import { type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
-import { createSrpo, type SrpoArrays } from "./srpo.ts";
+import { type SrpoConfig, srpoDefaults, srpoLimits, srpoPresets } from "./config.ts";
+import { srpoAgent, type SrpoArrays } from "./srpo.ts";
+
+// deno-fmt-ignore
+const samplerNames: readonly SamplerName[] = ["ddpm", "ddim", "dpm2", "dpm3", "dpm2m", "dpm3m", "dpmpp2", "dpmpp3", "dpmpp2m", "dpmpp3m"];
+const choices = ["argmax", "softmax"] as const;
+
+/** A key of {@linkcode samplers}. */
+export type SamplerName =
+  | ("ddpm" | "ddim" | "dpm2" | "dpm3" | "dpm2m" | "dpm3m")
+  | ("dpmpp2" | "dpmpp3" | "dpmpp2m" | "dpmpp3m");
 
 /** Settings of {@linkcode behaviourSampling}. */
 export interface SamplingConfig extends SrpoConfig {
   /** Network calls per action. */
   nfe: number;
-  /** A key of {@linkcode samplers}. */
-  sampler: string;
+  /** How an action is sampled, see {@linkcode samplers}. */
+  sampler: SamplerName;
   /** How one of several candidates is chosen. */
   choice: "argmax" | "softmax";
 }
@@ -35,7 +45,7 @@ const dpm = (order: DpmSolver["order"], steps: DpmSolver["steps"], prediction: D
   ({ order, steps, prediction }) as const;
 
 /** Samplers by name; `pp` marks those that extrapolate the clean sample (DPM-Solver++), `m` the multistep ones. */
-export const samplers: Readonly<Record<string, DpmSolver | "ancestral">> = {
+export const samplers: Readonly<Record<SamplerName, DpmSolver | "ancestral">> = {
   ddpm: "ancestral",
   ddim: dpm(1, "multi", "clean"),
   dpm2: dpm(2, "single", "noise"),
@@ -51,18 +61,19 @@ export const samplers: Readonly<Record<string, DpmSolver | "ancestral">> = {
 /** Defaults: SRPO's, with the sampler of QGPO (Lu et al. 2023, arXiv 2304.12824). */
 export const samplingDefaults: SamplingConfig = { ...srpoDefaults, nfe: 15, sampler: "dpmpp2", choice: "softmax" };
 
-/** Actions `[batch, A]`, clipped to [-1, 1], from unit Gaussians: one array, or one per call for `ddpm`. */
+/** Actions `[batch, A]`, clipped to `[-maxAction, maxAction]`, from unit Gaussians: one array, or one per call for `ddpm`. */
 export function sampleBehaviour(
   network: BehaviourNetwork,
   frequencies: Tensor,
   s: Tensor,
   noises: readonly Tensor[],
   { nfe, sampler }: Pick<SamplingConfig, "nfe" | "sampler">,
+  maxAction: number,
 ): Tensor {
   const noise: NoisePredictor = (a, { time }) =>
     behaviourNoise(network, frequencies, a, tf.fill([a.shape[0], 1], time), s, null);
   const clean = cleanFromNoise(noise);
-  const bounded = (a: Tensor) => tf.clipByValue(a, -1, 1);
+  const bounded = (a: Tensor) => tf.clipByValue(a, -maxAction, maxAction);
   const [start, ...later] = noises;
   const [solver, levels] = [samplers[sampler], vpLevels(nfe)];
   const a = solver === "ancestral"
@@ -71,19 +82,18 @@ export function sampleBehaviour(
   return bounded(a);
 }
 
+const limits: Limits<SamplingConfig> = { ...srpoLimits, nfe: ranges.count, sampler: samplerNames, choice: choices };
+const settings = { defaults: samplingDefaults, limits };
+
 /** Creates SRPO's training with iterative acting. */
-export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Agent {
+export const createBehaviourSampling: CreateAgent<SamplingConfig> = checked("Behaviour sampling", settings, (
+  config,
+  spec,
+) => {
   const { nfe, sampler, choice } = config;
-  assertRange("Behaviour sampling", "nfe", nfe, Number.isInteger(nfe) && nfe >= 1, "a positive integer");
-  if (!Object.hasOwn(samplers, sampler)) {
-    throw new RangeError(
-      `Cannot create Behaviour sampling: sampler must be one of ${
-        Object.keys(samplers).join(", ")
-      }, current value is "${sampler}"`,
-    );
-  }
+  const { createActor: _, ...training } = srpoAgent(config, spec); // Its policy is not how this one acts.
   return {
-    ...createSrpo(config, spec),
+    ...training,
 
     ...stochasticPolicy<{ behaviour: BehaviourNetwork; frequencies: Tensor }, TwinCritic>("behaviour", spec, {
       draws: samplers[sampler] === "ancestral" ? nfe : 1,
@@ -91,13 +101,14 @@ export function createBehaviourSampling(config: SamplingConfig, spec: Spec): Age
         const { behaviour: { params }, frequencies } = arrays as SrpoArrays;
         return { behaviour: params, frequencies };
       },
-      sample: ({ behaviour, frequencies }, s, noises) => sampleBehaviour(behaviour, frequencies, s, noises, config),
+      sample: ({ behaviour, frequencies }, s, noises) =>
+        sampleBehaviour(behaviour, frequencies, s, noises, config, spec.maxAction),
       criticOf: (arrays) => (arrays as SrpoArrays).criticTarget,
       value: (critic, s, a) => tf.minimum(...twinValues(critic, s, a)),
       choose: choice === "argmax" ? takeBest : drawBySoftmax,
     }),
   };
-}
+});
 
 /** Iterative sampling of SRPO's behaviour model. */
 export const behaviourSampling: Algorithm<SamplingConfig> = {
@@ -107,7 +118,7 @@ export const behaviourSampling: Algorithm<SamplingConfig> = {
   phases: ["behaviourUpdates", "criticUpdates"],
   title: "Behaviour diffusion",
   source: "SRPO's behaviour model (arXiv 2310.07297) with the acting of IDQL (2304.10573), SfBC (2209.14548)",
-  defaults: samplingDefaults,
+  ...settings,
   presets: srpoPresets,
   create: createBehaviourSampling,
 };

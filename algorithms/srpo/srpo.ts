@@ -13,19 +13,20 @@
 
 import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../core/agent.ts";
 import { drawNormals, exportActionDenoiser } from "../core/acting.ts";
-import { column, type NdArray, ndarray } from "../engine/array.ts";
+import { column, type NdArray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { asConstants } from "../engine/export_onnx.ts";
 import { initIql, type IqlArrays, iqlStep } from "../core/iql.ts";
 import { type TwinCritic, twinValues } from "../core/twin_critic.ts";
 import { type BehaviourNetwork, behaviourNoise, drawFrequencies, initBehaviour } from "../core/ln_resnet.ts";
-import { initMlp, type Linear } from "../core/nn.ts";
+import { drawDropoutMasks, initMlp, type Linear } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
 import { tanhAction, tanhPolicy } from "../core/tanh_policy.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { vpLevels, vpMarginal } from "../core/vp_sde.ts";
-import { assertSrpo, type SrpoConfig, srpoDefaults, srpoPresets } from "./config.ts";
+import { checked, type CreateAgent } from "../core/checked.ts";
+import { assertSrpo, type SrpoConfig, srpoDefaults, srpoLimits, srpoPresets } from "./config.ts";
 
 // --------------------------------------------------------------------------------------------------------- Losses
 
@@ -107,19 +108,10 @@ export function vpNoiseAt(times: Float64Array, epsilon: NdArray): VpNoise {
   return { t: of((t) => t), alpha: of((t) => vpMarginal(t).alpha), sigma: of((t) => vpMarginal(t).sigma), epsilon };
 }
 
-function drawMasks(rows: number, { blocks, behaviourHidden, dropout }: SrpoConfig, rng: Rng): NdArray[] {
-  const kept = 1 / (1 - dropout);
-  return Array.from({ length: blocks }, () => {
-    const data = rng.fillUniform(new Float32Array(rows * behaviourHidden));
-    for (let i = 0; i < data.length; i++) data[i] = data[i] < dropout ? 0 : kept;
-    return ndarray(data, [rows, behaviourHidden]);
-  });
-}
-
 const [behaviourTimes, policyTimes] = [[1e-3, 1], [0.02, 0.98]] as const; // Authors' code.
 
-/** Creates SRPO for a task. */
-export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
+/** SRPO with nothing checked that it is given, for agents that are trained as it is and act otherwise. */
+export function srpoAgent(config: SrpoConfig, spec: Spec): Agent {
   assertSrpo(config);
   const { behaviourUpdates, criticUpdates } = config;
   const policyUpdates = config.updates - behaviourUpdates - criticUpdates;
@@ -199,7 +191,10 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
       if (k < 0) {
         const step = adamStep(state.updates + 1, { learningRate, weightDecay: config.weightDecay });
         const noise = drawVpNoise(rows, spec.actionDim, behaviourTimes, rng);
-        const masks = config.dropout > 0 ? drawMasks(rows, config, rng.child("dropout")) : [];
+        const { blocks, behaviourHidden, dropout } = config;
+        const masks = dropout > 0
+          ? drawDropoutMasks(blocks, [rows, behaviourHidden], dropout, rng.child("dropout"))
+          : [];
         const { behaviour, frequencies } = arrays;
         return finish(await trainBehaviour({ state: { behaviour }, frequencies, batch, step, noise, masks }));
       }
@@ -230,6 +225,11 @@ export function createSrpo(config: SrpoConfig, spec: Spec): Agent {
   };
 }
 
+const settings = { defaults: srpoDefaults, limits: srpoLimits };
+
+/** Creates SRPO for a task. */
+export const createSrpo: CreateAgent<SrpoConfig> = checked("SRPO", settings, srpoAgent);
+
 /** SRPO. */
 export const srpo: Algorithm<SrpoConfig> = {
   name: "srpo",
@@ -238,7 +238,7 @@ export const srpo: Algorithm<SrpoConfig> = {
   phases: ["behaviourUpdates", "criticUpdates"],
   title: "SRPO",
   source: "Chen, Lu, Wang, Su & Zhu 2023, arXiv 2310.07297",
-  defaults: srpoDefaults,
+  ...settings,
   presets: srpoPresets,
   create: createSrpo,
 };

@@ -9,6 +9,7 @@
 
 import { copyArrays, type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
+import { type Limits, ranges } from "../core/config.ts";
 import { initLinear, initMlp, type Linear, linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import { type Rng, shuffle } from "../core/rng.ts";
@@ -48,6 +49,18 @@ export const dynamicsDefaults: DynamicsConfig = {
   epochs: 1000,
   patience: 50,
   validation: 0.2,
+};
+
+/** What the settings may be. */
+export const dynamicsLimits: Limits<DynamicsConfig> = {
+  members: ranges.count,
+  kept: ranges.count,
+  hidden: ranges.count,
+  depth: ranges.count,
+  learningRate: ranges.positive,
+  epochs: ranges.count,
+  patience: ranges.count,
+  validation: ranges.betweenZeroAndOne,
 };
 
 /** One Gaussian network, on raw states. */

@@ -9,7 +9,7 @@
  */
 
 import { type AgentState, finishUpdate, type Spec } from "../core/agent.ts";
-import { assertRange } from "../core/config.ts";
+import { assertConfig, assertRange } from "../core/config.ts";
 import { drawNormals } from "../core/acting.ts";
 import { column, copyArrays, type NdArray, ndarray, scalar } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
@@ -26,6 +26,8 @@ import {
   inverseLoss,
   type PlannerArrays,
   type PlannerConfig,
+  plannerDefaults,
+  plannerLimits,
   plannerLoss,
   type PlannerNetworks,
   type PlannerNoise,
@@ -91,6 +93,7 @@ export interface Planner<B = WindowBatch> {
  * @throws {RangeError} If a setting is out of range.
  */
 export function createPlanner(config: PlannerConfig, spec: PlannerSpec): Planner {
+  assertConfig("create planner", config, { defaults: plannerDefaults, limits: plannerLimits });
   const { horizon, context, multipliers, diffusionSteps } = config;
   const check = (name: keyof PlannerConfig, ok: boolean, wanted: string) =>
     assertRange("planner", name, config[name] as number, ok, wanted);
@@ -99,7 +102,6 @@ export function createPlanner(config: PlannerConfig, spec: PlannerSpec): Planner
   check("context", Number.isInteger(context) && context >= 1 && context < horizon, `an integer in [1, ${horizon})`);
   assertRange("planner", "multipliers[0]", multipliers[0], multipliers[0] === 1, "1");
   check("width", Number.isInteger(config.width / 8) && config.width > 0, "a positive multiple of 8");
-  check("conditionDropout", config.conditionDropout >= 0 && config.conditionDropout < 1, "in [0, 1)");
   const { observationDim: s, actionDim: a, maxAction, normalizers } = spec;
   const channels = s + 1;
   const schedule = cosineSchedule(diffusionSteps);

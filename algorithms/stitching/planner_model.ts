@@ -7,6 +7,7 @@
  */
 
 import { column, type NdArray, ndarray, scalar } from "../engine/array.ts";
+import { type Limits, ranges } from "../core/config.ts";
 import { type Linear, mlp, relu } from "../core/nn.ts";
 import type { Trained } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
@@ -62,6 +63,23 @@ export const plannerDefaults: PlannerConfig = {
   discount: 0.99,
   returnsScale: 400,
   terminationPenalty: -100,
+};
+
+/** What the settings may be. */
+export const plannerLimits: Limits<PlannerConfig> = {
+  learningRate: ranges.positive,
+  horizon: ranges.count,
+  context: ranges.count,
+  width: ranges.count,
+  inverseHidden: ranges.count,
+  diffusionSteps: ranges.count,
+  conditionDropout: ranges.belowOne,
+  guidance: ranges.finite,
+  targetReturn: ranges.finite,
+  temperature: ranges.notNegative,
+  discount: ranges.share,
+  returnsScale: ranges.positive,
+  terminationPenalty: ranges.finite,
 };
 
 /** The networks. */

@@ -8,6 +8,7 @@
 
 import { copyArrays, type NdArray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
+import { type Limits, ranges } from "../core/config.ts";
 import { initMlp, type Linear, mlp, relu } from "../core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
@@ -27,6 +28,9 @@ export interface RegressionConfig {
   /** Width of the hidden layers. */
   hidden: number;
 }
+
+/** What the settings of a regression may be. */
+export const regressionLimits: Limits<RegressionConfig> = { learningRate: ranges.positive, hidden: ranges.count };
 
 /** Defaults, from the authors' code: state values, rewards, and (ours: as the rewards) actions. */
 export const valueDefaults: RegressionConfig = { updates: 1_000_000, batchSize: 256, learningRate: 3e-4, hidden: 256 };

@@ -12,7 +12,7 @@
 
 import { drawNormals } from "../core/acting.ts";
 import { finishUpdate, type Spec } from "../core/agent.ts";
-import { assertRange } from "../core/config.ts";
+import { assertConfig, type Limits, ranges } from "../core/config.ts";
 import { initMlp, type Linear, mish, mlp, relu, sinusoidalEmbedding } from "../core/nn.ts";
 import { type AdamStep, adamStep, cosineDecay, initTrained, type Trained, trainStep } from "../core/optim.ts";
 import type { Rng } from "../core/rng.ts";
@@ -73,6 +73,23 @@ export const relativePlannerDefaults: RelativePlannerConfig = {
   discount: 0.99,
   returnsScale: 400,
   terminationPenalty: -100,
+};
+
+const limits: Limits<RelativePlannerConfig> = {
+  learningRate: ranges.positive,
+  steps: ranges.count,
+  context: ranges.count,
+  hidden: ranges.count,
+  depth: ranges.count,
+  inverseHidden: ranges.count,
+  diffusionSteps: ranges.count,
+  conditionDropout: ranges.belowOne,
+  guidance: ranges.finite,
+  targetQuantile: ranges.share,
+  temperature: ranges.notNegative,
+  discount: ranges.share,
+  returnsScale: ranges.positive,
+  terminationPenalty: ranges.finite,
 };
 
 /** Means and standard deviations of the data, and the return to ask for. */
@@ -279,15 +296,8 @@ export function createRelativePlanner(
   config: RelativePlannerConfig,
   spec: RelativePlannerSpec,
 ): Planner<RelativeBatch> {
+  assertConfig("create planner", config, { defaults: relativePlannerDefaults, limits });
   const { steps, context, diffusionSteps, guidance, temperature } = config;
-  const check = (name: keyof RelativePlannerConfig, ok: boolean, wanted: string) =>
-    assertRange("planner", name, config[name], ok, wanted);
-  for (const name of ["steps", "context", "diffusionSteps", "depth"] as const) {
-    check(name, Number.isInteger(config[name]) && config[name] >= 1, "a positive integer");
-  }
-  check("conditionDropout", config.conditionDropout >= 0 && config.conditionDropout < 1, "in [0, 1)");
-  check("targetQuantile", config.targetQuantile >= 0 && config.targetQuantile <= 1, "in [0, 1]");
-  check("learningRate", config.learningRate > 0, "positive");
   const { observationDim: s, actionDim: a, maxAction, statistics } = spec;
   const size = steps * (s + 1);
   const schedule = cosineSchedule(diffusionSteps);

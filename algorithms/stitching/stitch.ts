@@ -9,15 +9,17 @@
  */
 
 import { type NdArray, ndarray } from "../engine/array.ts";
+import { assertConfig, assertNames, type KnownSettings, ranges } from "../core/config.ts";
 import type { Rng } from "../core/rng.ts";
 import type { Stage } from "../core/stage.ts";
 import type { Trajectories } from "../core/trajectories.ts";
 import { actionVaeDefaults, actionVaeFunction, trainActionVae } from "./action_vae.ts";
-import { type DynamicsConfig, dynamicsDefaults, predictDynamics, trainDynamics } from "./dynamics.ts";
+import { type DynamicsConfig, dynamicsDefaults, dynamicsLimits, predictDynamics, trainDynamics } from "./dynamics.ts";
 import {
   inverseDefaults,
   type RegressionConfig,
   regressionFunction,
+  regressionLimits,
   rewardDefaults,
   trainRegression,
   trainValue,
@@ -27,6 +29,9 @@ import {
 import { rewardGanDefaults, rewardGanFunction, trainRewardGan } from "./reward_gan.ts";
 import { joinColumns } from "../core/rows.ts";
 import { applyWalks, type Connections, type StitchConfig, walkTrajectories } from "./stitcher.ts";
+
+const decoders = ["inverse", "vae"] as const;
+const rewardModels = ["regression", "gan"] as const;
 
 /** Settings of {@linkcode stitch}. */
 export interface StitchingConfig extends StitchConfig {
@@ -62,6 +67,27 @@ export const stitchingDefaults: Omit<StitchingConfig, "radius"> = {
   reward: rewardDefaults,
   gan: rewardGanDefaults,
 };
+
+/** Throws a RangeError at the first setting that is unknown or beyond its limits. */
+function assertStitching(config: StitchingConfig) {
+  const defaults = { ...stitchingDefaults, radius: 1, maxSteps: 1 };
+  const limits = {
+    radius: ranges.positive,
+    maxSteps: ranges.count,
+    passes: ranges.wholeNumber,
+    decoder: decoders,
+    rewards: rewardModels,
+  };
+  const check = <C extends object>(settings: C, known: KnownSettings<C>, prefix: string) => {
+    assertNames("stitch", settings, known.defaults, prefix);
+    assertConfig("stitch", settings, known, prefix);
+  };
+  check({ maxSteps: 1, ...config }, { defaults, limits }, "");
+  check(config.dynamics, { defaults: dynamicsDefaults, limits: dynamicsLimits }, "dynamics.");
+  for (const part of ["value", "inverse", "vae", "reward", "gan"] as const) {
+    check(config[part], { defaults: valueDefaults, limits: regressionLimits }, `${part}.`);
+  }
+}
 
 /** What a pass did. */
 export interface PassReport {
@@ -194,6 +220,7 @@ export async function stitch(
   rng: Rng,
   stage: Stage = computeAlways,
 ): Promise<{ data: Trajectories; passes: PassReport[] }> {
+  assertStitching(config);
   const { members, epochs } = config.dynamics;
   const dynamics = await stage(
     "dynamics",

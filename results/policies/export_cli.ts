@@ -4,9 +4,9 @@
  * @module
  */
 
-import { readArguments, userPath } from "../../tools/arguments.ts";
+import { readArguments } from "../../tools/arguments.ts";
 import { runCommand } from "../../tools/command.ts";
-import { resultsFolder } from "../../tools/paths.ts";
+import { resultsFolder, userPath } from "../../tools/paths.ts";
 import { readEvaluation } from "../cells/record.ts";
 import { exportFolder, exportRun } from "./export.ts";
 

@@ -7,6 +7,7 @@
 import { compile } from "vega-lite";
 import { escapeHtml } from "../../data/show/display.ts";
 import { type Figure, pictureUrl } from "../../data/show/figure.ts";
+import { noticesOf, readLocked } from "../../tools/notices.ts";
 import type { Table } from "../../data/show/table.ts";
 import { papers } from "../experiments/papers.ts";
 import { type Answer, digits, intervalText, shownQuote, type Verdict, wanted } from "./claims.ts";
@@ -41,7 +42,7 @@ figure { margin: 1rem 0; padding: .6rem; background: #fff; border: 1px solid var
 .claims .undecided { border-color: var(--open); }
 .claims b { font-weight: 600; } .holds b { color: var(--yes); } .does-not-hold b { color: var(--no); }
 .undecided b { color: var(--open); } .claims small { color: var(--soft); display: block; }
-summary { cursor: pointer; } .tooltip { position: fixed; pointer-events: none; background: var(--ink);
+summary { cursor: pointer; } pre { white-space: pre-wrap; font-size: .8rem; } .tooltip { position: fixed; pointer-events: none; background: var(--ink);
   color: var(--back); font-size: .8rem; padding: .3rem .5rem; border-radius: 4px; display: none; max-width: 60ch; }
 `;
 
@@ -130,6 +131,7 @@ export async function reportPage(
   rendered: ReadonlyMap<string, Figure>,
 ): Promise<string> {
   const vega = await Deno.readTextFile(vegaBundle());
+  const notices = noticesOf(["vega"], readLocked("deno.lock"));
   const count = (verdict: Verdict) => answers.filter((a) => a.verdict === verdict).length;
   const summary = verdicts.map((verdict) => `${count(verdict)} ${verdict}`).join(", ");
   const body = sections.map(({ name, title, tables, figures }) => {
@@ -148,6 +150,7 @@ export async function reportPage(
 <p class="note">The profile: ${escapeHtml(description)}. Claims: ${summary}.</p>
 <nav aria-label="Sections">${links}</nav>
 ${body.join("\n")}
+<details><summary>Licences of the software in this page</summary><pre>${escapeHtml(notices)}</pre></details>
 <div class="tooltip" role="status"></div>
 <script>${vega}</script><script>${script}</script></body></html>
 `;

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { readArguments, userPath } from "../../tools/arguments.ts";
+import { readArguments } from "../../tools/arguments.ts";
+import { userPath } from "../../tools/paths.ts";
 import { runCommand } from "../../tools/command.ts";
 import { compare } from "./compare.ts";
 

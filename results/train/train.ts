@@ -13,8 +13,8 @@ import type { Policy } from "../../algorithms/core/policy.ts";
 import {
   type PreparedTraining,
   prepareTraining,
-  presetTask,
   type TrainingData,
+  trainingPreset,
   type TrainSettings,
 } from "../../algorithms/core/train.ts";
 import { currentBackend, currentThreads } from "../../algorithms/engine/backend.ts";
@@ -22,7 +22,7 @@ import { evaluateWith } from "../../environments/evaluate.ts";
 import { createPlayers } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
-import { type Progress, startProgress } from "../../tools/progress.ts";
+import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
 import { openMetrics } from "../cells/metrics.ts";
 import { runLoop } from "../cells/loop.ts";
 import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
@@ -72,7 +72,7 @@ export interface Run extends Policy {
 }
 
 const ownOptions = ["folder", "evaluateEvery", "episodes", "candidates", "log", "onMetrics", "signal"] as const;
-const settingNames = ["seed", "updates", "overrides"] as const;
+const settingNames = ["seed", "updates", "preset", "overrides"] as const;
 /** Least time between checkpoints. */
 const checkpointMs = 10_000;
 
@@ -144,7 +144,7 @@ export async function train<C extends CommonConfig>(
 ): Promise<Run> {
   const algorithm = typeof given === "string" ? await findAlgorithm(given) as unknown as Algorithm<C> : given;
   const progress = options.log && !options.log.includes("terminal")
-    ? silent
+    ? silentProgress
     : startProgress(`training ${algorithm.name}`);
   try {
     return await trainShown(algorithm, data, options, progress);
@@ -152,8 +152,6 @@ export async function train<C extends CommonConfig>(
     progress.stop();
   }
 }
-
-const silent: Progress = { update: () => {}, around: (print) => print(), stop: () => {} };
 
 /** {@linkcode train}, with its progress shown elsewhere. */
 export async function trainShown<C extends CommonConfig>(
@@ -178,7 +176,7 @@ async function trainPrepared<C extends CommonConfig>(
   const { training, rng, label, policy } = prepared;
   const { folder = null, evaluateEvery, episodes = 10, candidates = 1, signal, onMetrics } = options;
   const identity = identityOf(prepared, data);
-  using _lock = folder === null ? null : await openFolder(folder, prepared, data, identity);
+  using _lock = folder === null ? null : await openFolder(folder, prepared, data, identity, options.preset);
   const total = training.updates;
   let points = folder === null ? [] : await readScores(folder);
   using players = createPlayers();
@@ -257,6 +255,7 @@ async function openFolder<C extends CommonConfig>(
   prepared: PreparedTraining<C>,
   data: TrainingData,
   identity: Identity,
+  wanted: string | undefined,
 ): Promise<Disposable> {
   const { config, label, policy } = prepared;
   await makeFolder(folder);
@@ -274,7 +273,7 @@ async function openFolder<C extends CommonConfig>(
     if (kept) {
       assertSameRun(label, folder, kept, { policy: { config: { ...config } as object, identity }, data: fingerprint });
     }
-    const preset = algorithm.presets[presetTask(task ?? "")]?.source ?? "defaults";
+    const preset = algorithm.presets[trainingPreset(algorithm, task, { preset: wanted })]?.source ?? "defaults";
     const record = {
       policy: policyRecord(policy({ updates: 0, arrays: null }), identity),
       preset,

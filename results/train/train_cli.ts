@@ -12,11 +12,12 @@ import { prepareTraining } from "../../algorithms/core/train.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
 import { findTask } from "../../environments/tasks.ts";
-import { readArguments, readInteger, readSeeds, userPath } from "../../tools/arguments.ts";
+import { readArguments, readInteger, readSeeds } from "../../tools/arguments.ts";
+import { resultsFolder, userPath } from "../../tools/paths.ts";
 import { runCommand } from "../../tools/command.ts";
 import { coresHere } from "../../tools/machine.ts";
-import { resultsFolder } from "../../tools/paths.ts";
-import { startProgress } from "../../tools/progress.ts";
+import { onStop } from "../../tools/processes.ts";
+import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
 import { toText } from "../../data/show/table.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { mean } from "../scores/mean.ts";
@@ -24,6 +25,7 @@ import { findAlgorithm } from "./policy_folder.ts";
 import { createCurve } from "./scores.ts";
 import { readOverrides } from "./settings.ts";
 import { type LogTarget, logTargets, type Run, trainShown } from "./train.ts";
+import type { TrainJob, TrainMessage } from "./train_worker.ts";
 
 const help = `Trains an algorithm on a dataset; the same command again goes on where it was stopped.
 
@@ -37,6 +39,7 @@ Usage: deno task train <algorithm> <dataset> [options]
                           or the path of an .hdf5 file
 
   --seeds <list>          such as 0,1,2 or 0-4 (default: 0)
+  --preset <id>           the task whose published settings are taken, or none for the defaults (default: the dataset's)
   --updates <n>           gradient steps; phases within them shrink in proportion (default: as published)
   --set <key=value>       a setting of the algorithm, any number of times
   --config <file.json>    settings from a file; --set goes before it
@@ -51,7 +54,19 @@ Usage: deno task train <algorithm> <dataset> [options]
 
 const line = {
   verb: "train",
-  texts: ["seeds", "updates", "config", "evaluate-every", "episodes", "candidates", "task", "log", "folder", "backend"],
+  texts: [
+    "seeds",
+    "preset",
+    "updates",
+    "config",
+    "evaluate-every",
+    "episodes",
+    "candidates",
+    "task",
+    "log",
+    "folder",
+    "backend",
+  ],
   lists: ["set"],
   positional: ["algorithm", "dataset"],
 } as const;
@@ -71,7 +86,8 @@ async function main(): Promise<number> {
     texts[name] === undefined ? undefined : readInteger("train", `--${name}`, texts[name], 1);
   const seeds = readSeeds("train", texts.seeds ?? "0");
   const isFile = /[\\/]|\.[mc]?[jt]sx?$/.test(source) && !/^[a-z][a-z0-9+.-]+:/i.test(source);
-  const algorithm = await findAlgorithm(isFile ? userPath(source) : source);
+  const named = isFile ? userPath(source) : source;
+  const algorithm = await findAlgorithm(named);
   const overrides = await readOverrides(algorithm, lists.set, texts.config && userPath(texts.config));
   const log = (texts.log ?? "terminal,jsonl").split(",") as LogTarget[];
   for (const target of log) {
@@ -79,15 +95,12 @@ async function main(): Promise<number> {
       throw new RangeError(`Cannot train: --log must be of ${logTargets.join(", ")}, current is "${target}"`);
     }
   }
-  await useBackend(texts.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx");
-  const isPath = /[\\/]|\.(hdf5|h5)$/.test(dataset);
-  const data = await loadTransitions(
-    isPath ? userPath(dataset) : dataset,
-    texts.task === undefined ? {} : { task: texts.task },
-  );
+  const backend = await useBackend(texts.backend ?? Deno.env.get("ONESTEP_BACKEND") ?? "onnx");
+  const located = /[\\/]|\.(hdf5|h5)$/.test(dataset) ? userPath(dataset) : dataset;
+  const data = await loadTransitions(located, texts.task === undefined ? {} : { task: texts.task });
   if (data.task !== null) findTask(data.task); // What it lacks is said before the training, not after.
   const updates = number("updates");
-  const { config } = prepareTraining(algorithm, data, { updates, overrides });
+  const { config } = prepareTraining(algorithm, data, { updates, preset: texts.preset, overrides });
   const hash = createHash("sha256").update(JSON.stringify([config, data.fingerprint?.()])).digest("hex").slice(0, 8);
   const root = join(
     texts.folder === undefined ? join(resultsFolder, "trained") : userPath(texts.folder),
@@ -102,40 +115,28 @@ async function main(): Promise<number> {
   );
 
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
-  const common = {
+  using _stop = onStop(() => stop.abort());
+  const options = {
     updates,
+    preset: texts.preset,
     overrides,
     evaluateEvery: data.task === null ? undefined : number("evaluate-every") ?? config.updates,
     episodes: number("episodes"),
     candidates: number("candidates"),
     log,
-    signal: stop.signal,
   };
-  const shares = new Map(seeds.map((seed) => [seed, 0]));
-  const progress = startProgress(
-    `${algorithm.name}, ${seeds.length === 1 ? `seed ${seeds[0]}` : `${seeds.length} seeds`}`,
-  );
-  const queue = [...seeds];
+  const folderOf = (seed: number) => join(root, `seed_${seed}`);
+  const progress = log.includes("terminal") ? startProgress(`training ${algorithm.name}`) : silentProgress;
+  const train = (seed: number, shown: Progress) =>
+    trainShown(algorithm, data, { ...options, seed, folder: folderOf(seed), signal: stop.signal }, shown);
   const runs: Run[] = [];
-  const work = async () => {
-    for (let seed = queue.shift(); seed !== undefined; seed = queue.shift()) {
-      const own = seed;
-      const run = await trainShown(algorithm, data, { ...common, seed: own, folder: join(root, `seed_${own}`) }, {
-        update(share, note) {
-          shares.set(own, share);
-          if (log.includes("terminal")) {
-            progress.update(mean([...shares.values()]), seeds.length === 1 ? note : `seed ${own}, ${note}`);
-          }
-        },
-        around: (print) => progress.around(print),
-        stop: () => {},
-      });
-      runs.push(run);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: Math.min(seeds.length, coresHere()) }, work));
+    if (seeds.length > 1 && coresHere() > 1) {
+      const job = { algorithm: named, dataset: located, task: texts.task, backend };
+      const jobs = seeds.map((seed) => ({ ...job, options: { ...options, seed, folder: folderOf(seed) } }));
+      await trainSideBySide(jobs, coresHere(), progress, stop.signal);
+    }
+    for (const seed of seeds) runs.push(await train(seed, seeds.length === 1 ? progress : silentProgress));
   } catch (error) {
     progress.stop();
     if (!stop.signal.aborted) throw error;
@@ -143,8 +144,44 @@ async function main(): Promise<number> {
     return 130;
   }
   progress.stop();
-  showRuns(algorithm, runs.toSorted((a, b) => a.seed - b.seed));
+  showRuns(algorithm, runs);
   return 0;
+}
+
+/** Trains seeds in workers, some at a time. */
+async function trainSideBySide(jobs: readonly TrainJob[], most: number, progress: Progress, signal: AbortSignal) {
+  const shares = new Map(jobs.map(({ options: { seed } }) => [seed, 0]));
+  const queue = [...jobs];
+  const workers: Worker[] = [];
+  const work = async () => {
+    const worker = new Worker(new URL("./train_worker.ts", import.meta.url), { type: "module" });
+    workers.push(worker);
+    await new Promise<void>((done, failed) => {
+      let seed = -1;
+      const next = () => {
+        const job = queue.shift();
+        if (!job) return done();
+        ({ seed } = job.options);
+        worker.postMessage(job);
+      };
+      signal.addEventListener("abort", () => failed(signal.reason));
+      worker.onerror = (event) => {
+        event.preventDefault();
+        failed(new Error(`Cannot train: a worker failed: ${event.message}`));
+      };
+      worker.onmessage = ({ data }: MessageEvent<TrainMessage>) => {
+        if (data.kind === "error") return failed(new Error(data.message));
+        if (data.kind !== "up") shares.set(seed, data.kind === "progress" ? data.share : 1);
+        if (data.kind === "progress") progress.update(mean([...shares.values()]), `seed ${seed}, ${data.note}`);
+        else next();
+      };
+    });
+  };
+  try {
+    await Promise.all(Array.from({ length: Math.min(most, jobs.length) }, work));
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
 }
 
 function showRuns(algorithm: AnyAlgorithm, runs: readonly Run[]) {

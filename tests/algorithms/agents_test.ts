@@ -1,4 +1,4 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as ort from "onnxruntime-node";
 import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import { resolveConfig } from "../../algorithms/core/config.ts";
@@ -6,7 +6,7 @@ import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { treeEntries } from "../../algorithms/engine/tree.ts";
+import { mapTree, treeEntries } from "../../algorithms/engine/tree.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { stitchingStudy } from "../../results/experiments/stitching/algorithm.ts";
 import { srpoToy } from "../../results/experiments/toy/model.ts";
@@ -15,7 +15,7 @@ import { hasWebGpu } from "../processes.ts";
 const spec: Spec = {
   observationDim: 3,
   actionDim: 2,
-  maxAction: 1,
+  maxAction: 2, // Whoever takes it for 1 is found out.
   observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), standardDeviation: [0.5, 1, 2] },
 };
 const rows = 8;
@@ -28,14 +28,14 @@ const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];
 
 function drawTransitions(seed: string) {
   const rng = createRng(seed);
-  const draw = (dim: number) =>
-    ndarray(rng.fillUniform(new Float32Array(rows * dim)).map((u) => 2 * u - 1), [rows, dim]);
+  const draw = (dim: number, most = 1) =>
+    ndarray(rng.fillUniform(new Float32Array(rows * dim)).map((u) => most * (2 * u - 1)), [rows, dim]);
   return {
     observation: draw(3),
-    action: draw(2),
+    action: draw(2, spec.maxAction),
     reward: draw(1),
     nextObservation: draw(3),
-    nextAction: draw(2),
+    nextAction: draw(2, spec.maxAction),
     terminal: ndarray(Float32Array.from({ length: rows }, (_, i) => i % 4 === 0 ? 1 : 0), [rows, 1]),
   };
 }
@@ -104,7 +104,7 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     for (const candidates of [1, 16]) {
       const { data, shape } = await agent.act(state, observation, candidates, createRng("act"));
       assertEquals(shape, [rows, 2]);
-      assert(data.every((a) => Math.abs(a) <= 1));
+      assert(data.every((a) => Math.abs(a) <= spec.maxAction));
     }
     const session = await ort.InferenceSession.create(agent.exportPolicy(state));
     const one = ndarray(observation.data.slice(0, 3), [1, 3]);
@@ -123,7 +123,108 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     const { action } = await session.run(feeds);
     const { data } = await agent.act(state, one, 1, createRng("act"));
     // Weights that are constants are packed otherwise than weights that are inputs, hence the last digit.
-    data.forEach((a, i) => assertAlmostEquals((action.data as Float32Array)[i], a, 1e-6));
+    data.forEach((a, i) => assertAlmostEquals((action.data as Float32Array)[i], a, 2e-6));
+  });
+
+  Deno.test(`${name} uses all of the actions' range, and its actor acts as act() does with one candidate`, async () => {
+    const agent = create();
+    const { state: { updates, arrays } } = await train(agent, 1);
+    // Networks that leave the bounds if nothing holds them; 25 calls of the toy's leave float32's range at more.
+    const factor = name === "srpo_toy" ? 2 : 10;
+    const wild = mapTree<NdArray, unknown>(arrays, ({ data, shape }) => ndarray(data.map((x) => factor * x), shape));
+    const state = { updates, arrays: wild };
+    const { observation } = drawTransitions("act");
+    const { data } = await agent.act(state, observation, 1, createRng("act"));
+    const most = Math.max(...Array.from(data, Math.abs));
+    assert(most > 1.5 && most <= 2, `${most}`);
+
+    if (!agent.createActor) return;
+    const { state: trained } = await train(agent, 4);
+    const actor = agent.createActor(trained, createRng("act"));
+    const stream = createRng("act");
+    for (let row = 0; row < rows; row++) {
+      const one = ndarray(observation.data.slice(3 * row, 3 * row + 3), [1, 3]);
+      const { data } = await agent.act(trained, one, 1, stream);
+      const action = actor(one.data as Float32Array);
+      data.forEach((a, i) => assertAlmostEquals(action[i], a, 1e-5));
+    }
+  });
+
+  Deno.test(`${name} refuses by name what does not fit its settings, its task or its batches`, async () => {
+    const config = resolveConfig(algorithm, "none", small);
+    assertThrows(
+      () => algorithm.create({ ...config, batchsize: 3 } as typeof config, spec),
+      RangeError,
+      'unknown setting "batchsize"; did you mean "batchSize"?',
+    );
+    for (const [setting, value] of Object.entries(algorithm.defaults)) {
+      const wrong = typeof value === "boolean" ? "yes" : typeof value === "number" ? NaN : undefined;
+      if (wrong === undefined) continue;
+      const made = () => algorithm.create({ ...config, [setting]: wrong }, spec);
+      assertThrows(made, RangeError, `${setting} must be `);
+    }
+    for (const [setting, limit] of Object.entries(algorithm.limits!)) {
+      if (!Array.isArray(limit)) continue;
+      assertThrows(
+        () => algorithm.create({ ...config, [setting]: `${limit[0]}x` }, spec),
+        RangeError,
+        `${setting} must be one of ${limit.join(", ")}, current value is "${limit[0]}x"; did you mean "${limit[0]}"?`,
+      );
+      assertThrows(() => resolveConfig(algorithm, "none", { [setting]: "" }), RangeError, `${setting} must be one of `);
+    }
+    const { maxAction: _, ...unbounded } = spec;
+    assertThrows(() => algorithm.create(config, unbounded as Spec), TypeError, "spec.maxAction must be a number");
+    assertThrows(
+      () => algorithm.create(config, { ...spec, maxAction: 0 }),
+      RangeError,
+      "spec.maxAction must be positive",
+    );
+    assertThrows(
+      () => algorithm.create(config, { ...spec, actionDim: 1.5 }),
+      RangeError,
+      "spec.actionDim must be a positive",
+    );
+
+    const agent = algorithm.create(config, spec);
+    const state = agent.init(createRng("init"));
+    const batch = drawTransitions("batch");
+    const refused = (change: Partial<typeof batch>, kind: typeof TypeError | typeof RangeError, message: string) =>
+      assertRejects(() => agent.update(state, { ...batch, ...change }, createRng("u")), kind, message);
+    const flat = ({ data }: NdArray) => ndarray(data, [data.length]);
+    await refused(
+      { reward: flat(batch.reward) },
+      TypeError,
+      "batch.reward must have shape [8, 1], current value is [8]",
+    );
+    await refused(
+      { terminal: flat(batch.terminal) },
+      TypeError,
+      "batch.terminal must have shape [8, 1], current value is [8]",
+    );
+    await refused(
+      { action: flat(batch.action) },
+      TypeError,
+      "batch.action must have shape [rows, 2], current value is [16]",
+    );
+    const wide = ndarray(new Float32Array(rows * 4), [rows, 4]);
+    await refused(
+      { observation: wide },
+      TypeError,
+      "batch.observation must have shape [8, 3] or [1, 3], current value is [8, 4]",
+    );
+    await refused({ nextAction: wide }, TypeError, "batch.nextAction must have shape [8, 2], current value is [8, 4]");
+    const beyond = ndarray(batch.action.data.map((a, i) => i === 7 ? -2.5 : a), [rows, 2]);
+    await refused(
+      { action: beyond },
+      RangeError,
+      "batch.action must be in [-2, 2] (spec.maxAction), current value is -2.5 in row 3",
+    );
+    await agent.update(state, batch, createRng("u")); // What was refused has not touched the state.
+    const { state: trained } = await train(agent, 1);
+    const acting = (observation: NdArray, candidates: number) =>
+      agent.act(trained, observation, candidates, createRng("act"));
+    await assertRejects(() => acting(flat(batch.observation), 1), TypeError, "observation must have shape [rows, 3]");
+    await assertRejects(() => acting(batch.observation, 0), RangeError, "candidates must be a positive integer");
   });
 
   Deno.test(`${name} has a source for every preset, and presets that its own check accepts`, () => {

@@ -9,6 +9,10 @@ import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
 import { cleanFromNoise, sampleAncestral } from "../../algorithms/core/samplers.ts";
 import { vpLevels } from "../../algorithms/core/vp_sde.ts";
 import { bc } from "../../algorithms/bc.ts";
+import { iql } from "../../algorithms/iql.ts";
+import { drawDropoutMasks, initMlp } from "../../algorithms/core/nn.ts";
+import { tanhAction } from "../../algorithms/core/tanh_policy.ts";
+import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { rebrac, rebracPolicyLoss } from "../../algorithms/rebrac.ts";
 import { behaviourSampling } from "../../algorithms/srpo/mod.ts";
 import { td3Bc, td3BcPolicyLoss } from "../../algorithms/td3_bc.ts";
@@ -136,11 +140,71 @@ Deno.test("baselines refuse what they cannot work with", async () => {
     TypeError,
     "batch.nextAction must be given",
   );
-  assertThrows(
-    () => behaviourSampling.create({ ...behaviourSampling.defaults, sampler: "euler" }, spec),
-    RangeError,
-    'sampler must be one of ddpm, ddim, dpm2, dpm3, dpm2m, dpm3m, dpmpp2, dpmpp3, dpmpp2m, dpmpp3m, current value is "euler"',
-  );
+});
+
+Deno.test("ReBRAC's policy and critic each move by a rate of their own", async () => {
+  await useBackend("onnx");
+  for (const [still, moving] of [["policy", "critic"], ["critic", "policy"]]) {
+    const rates = {
+      learningRate: still === "policy" ? 1e-12 : 1e-3,
+      criticLearningRate: still === "critic" ? 1e-12 : 1e-3,
+    };
+    const agent = rebrac.create(resolveConfig(rebrac, "none", { hidden: 8, policyEvery: 1, ...rates }), spec);
+    const first = agent.init(createRng("init"));
+    const before = structuredClone(first.arrays);
+    const { state } = await agent.update(first, drawBandit(8, "a") as never, createRng("u"));
+    const moved = (network: string) => {
+      const values = (tree: unknown) =>
+        treeEntries<NdArray>((tree as Record<string, { params: unknown }>)[network].params).flatMap((
+          [, { data }],
+        ) => [...data]);
+      const old = values(before);
+      return Math.max(...values(state.arrays).map((x, i) => Math.abs(x - old[i])));
+    };
+    assert(moved(still) < 1e-9 && moved(moving) > 5e-4, `${still}: ${moved(still)}, ${moving}: ${moved(moving)}`);
+  }
+});
+
+Deno.test("IQL's dropout multiplies the policy's hidden layers by masks in training, and is off in acting", async () => {
+  await useBackend("onnx");
+  const share = 0.25;
+  const masks = drawDropoutMasks(2, [400, 50], share, createRng("masks"));
+  for (const { data, shape } of masks) {
+    assertEquals(shape, [400, 50]);
+    const dropped = data.filter((x: number) => x === 0).length / data.length;
+    assertAlmostEquals(dropped, share, 5 * Math.sqrt(share * (1 - share) / data.length));
+    assert(data.every((x) => x === 0 || Math.abs(x - 1 / (1 - share)) < 1e-6));
+  }
+  const make = (dropout: number) => iql.create(resolveConfig(iql, "none", { hidden: 32, dropout }), spec);
+  const losses = await Promise.all([0, 0.5, 0.5].map(async (dropout, i) => {
+    const agent = make(dropout);
+    const batch = drawBandit(64, "a") as never;
+    return (await agent.update(agent.init(createRng("init")), batch, createRng(`u${i}`))).metrics;
+  }));
+  assertEquals(new Set(losses.map(({ policyLoss }) => policyLoss)).size, 3); // Noise of its own in each update.
+  assertEquals(new Set(losses.map(({ criticLoss }) => criticLoss)).size, 1); // The critic has none.
+  const observation = ndarray([0.3], [1, 1]);
+  const actions = await Promise.all([0, 0.5].map(async (dropout) => {
+    const agent = make(dropout);
+    return (await agent.act(agent.init(createRng("init")), observation, 1, createRng("act"))).data[0];
+  }));
+  assertEquals(actions[0], actions[1]);
+
+  await useBackend("cpu");
+  const layers = initMlp([1, 3, 3, 1], createRng("p")).map(({ weight, bias }) => ({
+    weight: tf.tensor2d(weight.data as Float32Array, weight.shape as [number, number]),
+    bias: tf.tensor1d(bias.data as Float32Array),
+  }));
+  const factors = [[0, 2, 2], [2, 0, 2]];
+  let h = [0.7];
+  layers.forEach(({ weight, bias }, i) => {
+    const [w, b] = [weight.arraySync(), bias.arraySync()];
+    const y = b.map((x, o) => x + h.reduce((sum, v, k) => sum + v * w[k][o], 0));
+    h = i < 2 ? y.map((x, o) => Math.max(x, 0) * factors[i][o]) : y.map((x) => 2 * Math.tanh(x));
+  });
+  const found = tanhAction(layers, tf.tensor2d([[0.7]]), 2, factors.map((row) => tf.tensor2d([row]))).dataSync();
+  assertAlmostEquals(found[0], h[0], 1e-6);
+  await useBackend("onnx");
 });
 
 Deno.test("every sampler of the behaviour model acts in bounds", async () => {

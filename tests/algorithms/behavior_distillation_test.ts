@@ -224,8 +224,8 @@ Deno.test("the tanh-Gaussian head matches golden G3, its loss and its gradients 
   const one = compile<{ p: typeof p; s: NdArray; noise: NdArray; target: NdArray }>(
     "head",
     ({ p, s, noise, target }) => {
-      const { value, grad } = valueAndGrad((q) => meanSquaredError(sampleAction(q, s, noise), target), p);
-      return { ...policyGaussian(p, s), action: sampleAction(p, s, noise), plain: meanAction(p, s), value, grad };
+      const { value, grad } = valueAndGrad((q) => meanSquaredError(sampleAction(q, s, noise, 1), target), p);
+      return { ...policyGaussian(p, s), action: sampleAction(p, s, noise, 1), plain: meanAction(p, s, 1), value, grad };
     },
   );
   const s = ndarray([0.4, -0.8], [1, 2]);
@@ -240,7 +240,7 @@ Deno.test("the tanh-Gaussian head matches golden G3, its loss and its gradients 
   near(got.grad.layers[0].bias.data, [-0.0513328548913, -0.404719042439, -0.00616035499692, 0.184141323714], 1e-6);
 
   const loss = (p: TanhGaussianPolicy, { observation, action }: Pairs<Tensor>, noise: Tensor) =>
-    meanSquaredError(sampleAction(p, observation, noise), action);
+    meanSquaredError(sampleAction(p, observation, noise, 1), action);
   const unroll = createUnroll<TanhGaussianPolicy>("g3", loss, { innerLearningRate: 0.1, innerMomentum: 0 });
   const pairs = { observation: filled([2, 2], 1, 0.3), action: filled([2, 2], 0.8, 0.7) };
   const noises = [0.05, 1.05].map((phase) => filled([2, 2], 1, phase));
@@ -425,7 +425,7 @@ for (const momentum of [0, 0.7]) {
     await useBackend("onnx");
     const problem = tiny();
     const loss = (p: TanhGaussianPolicy, { observation, action }: Pairs<Tensor>, noise: Tensor) =>
-      meanSquaredError(sampleAction(p, observation, noise), action);
+      meanSquaredError(sampleAction(p, observation, noise, 1), action);
     const unroll = createUnroll<TanhGaussianPolicy>("tiny", loss, { innerLearningRate: 0.1, innerMomentum: momentum });
     const rows = (m: number[][]) => ndarray(m.flat(), [m.length, m[0].length]);
     const pairs = { observation: rows(problem.s), action: rows(problem.a) };
@@ -434,7 +434,7 @@ for (const momentum of [0, 0.7]) {
     const measure = compile<{ p: TanhGaussianPolicy<NdArray>; s: NdArray; a: NdArray; noise: NdArray }>(
       "tiny/outer",
       ({ p, s, a, noise }) => {
-        const { value, grad } = valueAndGrad((q) => meanSquaredError(sampleAction(q, s, noise), a), p);
+        const { value, grad } = valueAndGrad((q) => meanSquaredError(sampleAction(q, s, noise, 1), a), p);
         return { value, grad };
       },
     );
@@ -507,7 +507,7 @@ Deno.test("initPolicy() is orthogonal with gain sqrt(2) and has the published si
     treeLike(tree as never, treeEntries<NdArray>(tree).map(([, { data, shape }]) => tf.tensor(data, [...shape])));
   const p = eager(initPolicy(3, 2, { hidden: 8, depth: 3 }, rng));
   const s = tf.tensor2d([[0.1, -0.4, 2]]);
-  assertNotEquals([...meanAction(p, s).dataSync()], [...meanAction(p, s, "residual").dataSync()]);
+  assertNotEquals([...meanAction(p, s, 1).dataSync()], [...meanAction(p, s, 1, "residual").dataSync()]);
   const { mean } = policyGaussian(p, s, "residual");
   const h1 = relu(linear(p.layers[0], s));
   const h = relu(linear(p.layers[2], relu(linear(p.layers[1], h1))));
@@ -583,7 +583,7 @@ Deno.test("distillation of a linear teacher cuts the outer loss of fresh policie
     );
     return { observation, action: ndarray(action, [n, 1]) };
   };
-  const distillation = createDistillation(config, { observationDim: 2, actionDim: 1 });
+  const distillation = createDistillation(config, { observationDim: 2, actionDim: 1, maxAction: 1 });
   const first = draw(config.pairs);
   let state = distillation.start(first);
   const weight = ndarray(new Float32Array(64).fill(1), [64, 1]);
@@ -619,11 +619,11 @@ Deno.test("trainVariant() learns pairs with every architecture and optimizer", a
       const p = await trainVariant(
         { observation, action },
         variant,
-        { hidden: 64, innerLearningRate: 0.1, innerUpdates: 150 },
+        { hidden: 64, innerLearningRate: 0.1, innerUpdates: 150, maxAction: 1 },
         rng.child("train"),
       );
       await useBackend("cpu");
-      const found = meanAction(eager(p), tf.tensor2d(observation.data as Float32Array, [16, 2]), architecture)
+      const found = meanAction(eager(p), tf.tensor2d(observation.data as Float32Array, [16, 2]), 1, architecture)
         .dataSync();
       const error = (found as Float32Array).reduce((sum, x, i) => sum + (x - action.data[i]) ** 2 / 16, 0);
       assert(error < 0.03, `${architecture} ${optimizer}: ${error}`);

@@ -14,7 +14,9 @@ import {
   noiseNetwork,
   sampleActions,
 } from "../../algorithms/diffusion_ql.ts";
+import type { AgentState } from "../../algorithms/core/agent.ts";
 import golden from "../golden/dql_golden.json" with { type: "json" };
+import trainerGolden from "../golden/dql_trainer_golden.json" with { type: "json" };
 import { filled, filler, lcgRng, worstError } from "../golden.ts";
 
 const tolerance = 1e-5; // Float32 networks, and float64 tables where the reference has float32 ones.
@@ -87,6 +89,69 @@ Deno.test("sampleActions() matches the reference chain of five steps (9.1)", asy
   const draws = Array.from({ length: 6 }, () => ndarray(rng.fillNormal(new Float32Array(8)), [4, 2]));
   near((await run({ p: filledNoiseNetwork(), s, noise: draws })).action.data, golden.sample_T5);
 });
+
+/**
+ * The reference numbers of the next test are not the authors': no run of their trainer was at hand. They come from a plain twin in
+ * PyTorch 2.13 (float64, `tests/golden/dql_trainer.py`), written from the paper and the published order of the trainer's steps.
+ */
+const trainers = {
+  plain: { first: 0, updates: 10_000, maxBackup: false, emaStart: 2 },
+  backup: { first: 49_998, updates: 60_000, maxBackup: true, emaStart: 1000 }, // The cosine's first step is at 50,000.
+} as const;
+for (const [kind, { first, ...settings }] of Object.entries(trainers)) {
+  Deno.test(`createDiffusionQl() reproduces a PyTorch trainer at learning rate 1e-4, ${kind}`, async () => {
+    const config = {
+      ...diffusionQlDefaults,
+      learningRate: 1e-4,
+      valueWeight: 0.5,
+      clipNorm: 0.5,
+      emaEvery: 2,
+      ...settings,
+    };
+    const agent = createDiffusionQl(config, { observationDim: 3, actionDim: 2, maxAction: 1 });
+    const arrays = structuredClone(agent.init(createRng(0)).arrays) as Record<string, { params: unknown }>;
+    const filledCritic = () => {
+      const fill = filler(52000);
+      const [q1, q2] = [0, 0].map(() => [5, 256, 256, 256].map((n, i) => fill.linear(n, [256, 256, 256, 1][i])));
+      return { q1, q2 };
+    };
+    arrays.actor.params = filledNoiseNetwork();
+    arrays.actorEma = filledNoiseNetwork() as never;
+    arrays.critic.params = filledCritic();
+    arrays.criticTarget = filledCritic() as never;
+    let state: AgentState = { updates: first, arrays };
+    const rng = lcgRng(2024);
+    let worst = 0;
+    const compare = (actual: number, expected: number) => {
+      worst = Math.max(worst, Math.abs(actual - expected) / Math.max(Math.abs(expected), 1));
+    };
+    for (const [k, row] of trainerGolden[kind as "plain"].entries()) {
+      const ends = filled(60004 + 10 * k, [8, 1]).data.map((v) => v > -0.6 ? 0 : 1);
+      const batch = {
+        observation: filled(60000 + 10 * k, [8, 3]),
+        action: filled(60001 + 10 * k, [8, 2], 0.95),
+        nextObservation: filled(60002 + 10 * k, [8, 3]),
+        reward: filled(60003 + 10 * k, [8, 1]),
+        terminal: ndarray(ends, [8, 1]),
+      };
+      const result = await agent.update(state, batch, rng);
+      state = result.state;
+      for (const [name, value] of Object.entries(result.metrics)) compare(value, row[name as "actorLoss"]);
+      const now = state.arrays as Record<string, { params: unknown }>;
+      const groups = { ...now, actor: now.actor.params, critic: now.critic.params };
+      for (const [name, params] of Object.entries(groups)) {
+        let [sum, squares] = [0, 0];
+        for (const { data } of treeLeaves<NdArray>(params)) {
+          for (const v of data) [sum, squares] = [sum + v, squares + v * v];
+        }
+        compare(sum, row[name as "actor"][0]);
+        compare(squares, row[name as "actor"][1]);
+      }
+    }
+    console.log(`      worst relative error ${worst.toExponential(1)}`);
+    assert(worst <= 2e-5, `worst relative error ${worst}`);
+  });
+}
 
 Deno.test("createDiffusionQl() has the published parameter counts", () => {
   const sizes = { halfcheetah: [17, 6], hopper: [11, 3], antmaze: [29, 8], pen: [45, 24], kitchen: [60, 9] } as const;

@@ -361,7 +361,7 @@ Deno.test("createFql() refuses settings out of range", () => {
     assertThrows(() => createFql({ ...small, ...change }, spec), RangeError, message);
   refuses({ flowSteps: 0 }, "Cannot create FQL: flowSteps must be a positive integer, current value is 0");
   refuses({ distillationWeight: -1 }, "distillationWeight must be positive, current value is -1");
-  refuses({ nextValue: "max" as "min" }, 'nextValue must be one of "mean", "min", current value is "max"');
+  refuses({ nextValue: "max" as "min" }, 'nextValue must be one of mean, min, current value is "max"');
 });
 
 Deno.test("fql's presets are the README's", () => {

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
-import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { decodeCheckpoint, encodeCheckpoint, nestTensors, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import { type NdArray, ndarray, scalar } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { clip, exp, tanh } from "../../algorithms/core/gradient.ts";
@@ -218,5 +218,57 @@ Deno.test("second derivatives of tanh(), exp(), clip(), mish(), relu() and layer
       const wanted = (along(1e-2) - along(-1e-2)) / 2e-2;
       assertAlmostEquals(second[i], wanted, 5e-3 * Math.max(1, Math.abs(wanted)), `${name}, ${i}`);
     });
+  }
+});
+
+/** A safetensors file with a header of one's own. */
+function safetensors(header: unknown, body: number): Uint8Array {
+  const json = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+  const bytes = new Uint8Array(8 + json.length + body);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+Deno.test("decodeCheckpoint() refuses tensors that overlap, leave gaps, or have other bytes than their shape", () => {
+  const tensor = (from: number, to: number, shape = [(to - from) / 4]) => ({
+    dtype: "F32",
+    shape,
+    data_offsets: [from, to],
+  });
+  assertEquals(decodeCheckpoint(safetensors({ b: tensor(8, 16), a: tensor(0, 8) }, 16)).tensors.size, 2);
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`t${i}`, tensor(0, 1_000_000)]));
+  const wrong: [unknown, number, string][] = [
+    [many, 1_000_000, "must begin where the one before it ends"],
+    [{ a: tensor(0, 8), b: tensor(4, 12) }, 12, "must begin where the one before it ends, at 8, current is 4"],
+    [{ a: tensor(0, 8), b: tensor(12, 16) }, 16, "must begin where the one before it ends, at 8, current is 12"],
+    [{ a: tensor(0, 8) }, 12, "it must have 8 bytes after its header, current are 12"],
+    [{ a: tensor(0, 8, [3]) }, 8, "must have the bytes of its shape [3], current are 8"],
+    [{ a: tensor(0, 8, [-2]) }, 8, "must have a shape and data_offsets of whole numbers"],
+    [{ a: tensor(0, 8, [2 ** 40, 2 ** 40]) }, 8, "must have the bytes of its shape"],
+    [{ a: tensor(8, 0, [2]) }, 8, "must have a shape and data_offsets of whole numbers"],
+    [{ a: { dtype: "F32", shape: "2", data_offsets: [0, 8] } }, 8, "must have a shape and data_offsets"],
+    [{ a: null }, 8, "must have a shape and data_offsets"],
+    [{ a: tensor(0, 8), __metadata__: { x: 1 } }, 8, "its __metadata__ must be texts by name"],
+    ["[1]", 0, "its header must be an object"],
+    ["null", 0, "its header must be an object"],
+  ];
+  for (const [header, body, said] of wrong) {
+    assertThrows(() => decodeCheckpoint(safetensors(header, body)), Error, said);
+  }
+});
+
+Deno.test("nestTensors() makes of every name a property of the tree's own, and pollutes nothing", () => {
+  const names = ["constructor/prototype/x", "__proto__/polluted", "a/toString", "list/0", "list/1", "hasOwnProperty"];
+  const tensors = new Map(names.map((name, i) => [name, scalar(i)]));
+  const tree = nestTensors({ tensors, metadata: {} }) as Record<string, never>;
+  assertEquals(Object.keys(tree).sort(), ["__proto__", "a", "constructor", "hasOwnProperty", "list"]);
+  assertEquals(Object.keys(Object.prototype), []);
+  assertEquals(({} as { polluted?: unknown }).polluted, undefined);
+  assertEquals((tree as unknown as { constructor: { prototype: { x: NdArray } } }).constructor.prototype.x.data[0], 0);
+  assert(Array.isArray(tree.list));
+  for (const pair of [["a", "a/b"], ["a/b", "a"], ["a/b/c", "a/b"]]) {
+    const clash = new Map(pair.map((name) => [name, scalar(0)]));
+    assertThrows(() => nestTensors({ tensors: clash, metadata: {} }), Error, "another tensor");
   }
 });

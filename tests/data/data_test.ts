@@ -23,7 +23,8 @@ import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { findTask } from "../../environments/mod.ts";
 import { loadDataset, toDataset } from "../../data/dataset.ts";
-import { exampleArrays, floats } from "./example.ts";
+import { datasetCard } from "../../data/card.ts";
+import { exampleArrays, flags, floats } from "./example.ts";
 
 Deno.test("qlearningDataset() drops rows at time limits and the last row, and takes the next row as successor", () => {
   const data = qlearningDataset(toDataset(exampleArrays(), new Map(), "test"));
@@ -175,10 +176,44 @@ Deno.test("transformRewards() knows every rule", () => {
   assertEquals(transformed("none"), [0, 1, 2]);
   assertEquals(transformed("iql_antmaze"), [-1, 0, 1]);
   assertEquals(transformed("cql_antmaze"), [-2, 2, 6]);
+  assertEquals(transformed("rebrac_antmaze"), [0, 100, 200]);
   assertEquals(transformed("standardize"), [-1, 0, 1]); // The deviation of 0, 1, 2 is 1 as PyTorch has it.
   assertEquals(transformed("iql_locomotion"), [0, 1000, 2000]);
   const same = { reward: Float32Array.of(1, 1), terminal: Float32Array.of(1, 1) };
-  assertThrows(() => transformRewards(same, "iql_locomotion"), RangeError, "returns must differ");
+  assertThrows(() => transformRewards(same, "iql_locomotion"), RangeError, "returns must differ, all are 1");
+  const unknown = "iql_locomotoin" as RewardTransform;
+  assertThrows(() => transformRewards(same, unknown), RangeError, "must be one of none, iql_locomotion, iql_antmaze");
+  const unfinished = { reward: Float32Array.of(1, 2), terminal: Float32Array.of(0, 0) };
+  assertThrows(() => transformRewards(unfinished, "iql_locomotion"), RangeError, "returns must differ, there is none");
+  for (const reward of [Float32Array.of(0.1, 0.1, 0.1), Float32Array.of(3)]) {
+    const constant = { reward, terminal: new Float32Array(reward.length) };
+    assertThrows(
+      () => transformRewards(constant, "standardize"),
+      RangeError,
+      `they must differ, all ${reward.length} are`,
+    );
+  }
+});
+
+Deno.test("datasets of no rows, of one row and of nothing but ends are refused where transitions are made of them", () => {
+  const dataset = (rows: number, terminals: number[], timeouts: number[]) =>
+    toDataset(
+      new Map([
+        ["observations", floats([rows, 1], new Array(rows).fill(0))],
+        ["actions", floats([rows, 1], new Array(rows).fill(0))],
+        ["rewards", floats([rows], new Array(rows).fill(0))],
+        ["terminals", flags(terminals)],
+        ["timeouts", flags(timeouts)],
+      ]),
+      new Map(),
+      "small",
+    );
+  assertThrows(() => dataset(0, [], []), RangeError, "it must have rows, current is none");
+  const said = (n: string) => `Cannot make transitions of "small": a row must have a successor, of ${n} none has`;
+  assertThrows(() => qlearningDataset(dataset(1, [0], [0])), RangeError, said("1 row"));
+  assertThrows(() => qlearningDataset(dataset(3, [0, 0, 0], [1, 1, 1])), RangeError, said("3 rows"));
+  assertEquals(qlearningDataset(dataset(3, [1, 1, 1], [0, 0, 0])).count, 2);
+  assert(datasetCard(dataset(1, [0], [0])).toText().includes("1 (100 %): rows at time limits and the last one"));
 });
 
 Deno.test("returnRange() matches SRPO's golden row 13", () => {

@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { catalog, type CatalogEntry, d4rlHost, datasetPath } from "../../data/catalog.ts";
+import { catalog, type CatalogEntry, d4rlHost, datasetPath, datasetScore, idOfFile } from "../../data/catalog.ts";
 import { fetchDataset, fetchFile, type FetchOptions, verifyFile } from "../../data/fetch.ts";
 import { type HdfArray, writeHdf5 } from "../../data/hdf5.ts";
 
@@ -172,6 +172,180 @@ for (
   });
 }
 
+/** A stream of what `next` gives, one piece every `ms`, without end. */
+const endless = (next: (i: number) => Uint8Array, ms = 0) => {
+  let i = 0;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+      controller.enqueue(next(i++));
+    },
+  });
+};
+const zeros = new Uint8Array(100_000);
+const from = (bytes: Uint8Array, more: Uint8Array) => (i: number) => i === 0 ? bytes : more;
+const gzipped = async (bytes: Uint8Array<ArrayBuffer>) =>
+  await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+
+for (
+  const [what, behaviour, said] of [
+    [
+      "sends more than the file has, without end",
+      (bytes) => new Response(endless(from(bytes, zeros))),
+      "it sends more than the",
+    ],
+    ["announces more than the file has", (bytes) => {
+      const length = { ...headers, "content-length": `${bytes.length + 1e9}` };
+      return new Response(endless(from(bytes, zeros)), { headers: length });
+    }, /it offers \d+ bytes of application\/octet-stream, the file has|gave up after 3 attempts/],
+    [
+      "sends it compressed",
+      async (bytes) => new Response(await gzipped(bytes), { headers: { ...headers, "content-encoding": "gzip" } }),
+      "it sends the file as gzip",
+    ],
+    [
+      "sends a compressed bomb",
+      async () => new Response(await gzipped(new Uint8Array(1e7)), { headers: { "content-encoding": "gzip" } }),
+      "it sends the file as gzip",
+    ],
+    ["redirects without end", (_, request) => Response.redirect(request.url, 302), "gave up after 3 attempts"],
+    [
+      "redirects to another file of the same size",
+      (bytes, request, count) =>
+        request.url.endsWith("/other")
+          ? wrongFile(bytes, request, count)
+          : Response.redirect(new URL("/other", request.url), 302),
+      "SHA-256 must be",
+    ],
+    [
+      "sends a byte now and then",
+      (bytes) => new Response(endless((i) => bytes.subarray(i, i + 1), 50)),
+      /gave up after 3 attempts \(it sent \d+ bytes for 0.3 s\)/,
+    ],
+    ["sends a byte and hangs up, for ever", partly(1e-6, "cut"), "gave up after 3 attempts"],
+    [
+      "answers with a range that nobody asked for",
+      (bytes) =>
+        new Response(bytes.subarray(10), {
+          status: 206,
+          headers: { "content-range": `bytes 10-${bytes.length - 1}/${bytes.length}` },
+        }),
+      "it answers with another range than asked for",
+    ],
+    ["sends an empty file", () => new Response(new Uint8Array(0)), /it closed the connection at 0|it offers 0 bytes/],
+  ] as [string, Behaviour, string | RegExp][]
+) {
+  Deno.test(`fetchFile() refuses a server that ${what}`, async () => {
+    await withServer(behaviour, async ({ options, path, entry, bytes }) => {
+      const { message } = await assertRejects(
+        () => fetchFile(entry, path, { ...options, hosts: [...options.hosts!] }),
+        Error,
+      );
+      assert(typeof said === "string" ? message.includes(said) : said.test(message), message);
+      for (const { name } of Deno.readDirSync(join(path, ".."))) {
+        assert(name !== "test-v0.hdf5" && Deno.statSync(join(path, "..", name)).size <= bytes.length, name);
+      }
+    });
+  });
+}
+
+Deno.test("fetchFile() takes no more than it is told of a file whose size nobody knows", async () => {
+  await withServer((bytes) => new Response(endless(from(bytes, zeros))), async ({ options, path, entry }) => {
+    const unknown = { ...entry, bytes: null, sha256: null };
+    const most = { ...options, mostUnknownBytes: 1_000_000 };
+    await assertRejects(
+      () => fetchFile(unknown, path, most),
+      Error,
+      "it sends more than the 1000000 bytes that are taken",
+    );
+    assertEquals([...Deno.readDirSync(join(path, ".."))].filter(({ name }) => !name.endsWith(".from")), []);
+  });
+});
+
+/** As `serve`, with an ETag, and ranges only for those who have that one's beginning. */
+const tagged = (tag: string): Behaviour => async (bytes, request, count) => {
+  const asked = request.headers.get("if-range");
+  const whole = new Request(request.url);
+  const response = await serve(bytes, asked === null || asked === tag ? request : whole, count);
+  response.headers.set("etag", tag);
+  return response;
+};
+
+for (
+  const [what, known, first, then, resumes] of [
+    ["goes on with a file of a published hash, whoever began it", true, serve, serve, true],
+    ["goes on if the host says that the file is the same", false, tagged('"a"'), tagged('"a"'), true],
+    ["starts anew if the host says that the file is another", false, tagged('"a"'), tagged('"b"'), false],
+    ["starts anew if nobody can say whether the file is the same", false, serve, serve, false],
+  ] as [string, boolean, Behaviour, Behaviour, boolean][]
+) {
+  Deno.test(`fetchFile() ${what}`, async () => {
+    const cut: Behaviour = async (bytes, request, count) => {
+      const whole = await first(bytes, request, count);
+      const part = new Uint8Array(await whole.arrayBuffer()).subarray(0, 50_000);
+      return new Response(endless(from(part, new Uint8Array(0)), 100), { headers: whole.headers });
+    };
+    await withServer((...args) => (args[2] === 1 ? cut : then)(...args), async ({ options, path, entry, requests }) => {
+      const wanted = known ? entry : { ...entry, sha256: null };
+      await fetchFile(wanted, path, options);
+      assertEquals(requests.length, 2);
+      const [, { headers }] = requests;
+      const asksForTheSame = !known && headers.get("if-range") !== null;
+      assertEquals(headers.get("range") !== null, resumes || asksForTheSame, "range");
+      assertEquals(headers.get("accept-encoding"), "identity");
+    });
+  });
+}
+
+Deno.test("fetchFile() gets a file once more from its beginning if what it went on with came out wrong", async () => {
+  await withServer(serve, async ({ options, path, entry, requests }) => {
+    const other = new Uint8Array(40_000).fill(7);
+    await Deno.writeFile(`${path}.part`, other);
+    await fetchFile(entry, path, options);
+    assertEquals(requests.map((request) => request.headers.get("range")), ["bytes=40000-", null]);
+    await Deno.remove(path);
+    await Deno.writeFile(`${path}.part`, new Uint8Array(entry.bytes!)); // As long as the file, so that nothing is asked for at first.
+    await fetchFile(entry, path, options);
+    assertEquals(requests.length, 3);
+    await Deno.remove(path);
+    await Deno.writeFile(`${path}.part`, new Uint8Array(entry.bytes! + 1));
+    await fetchFile(entry, path, options);
+    assertEquals(requests.length, 4);
+  });
+});
+
+Deno.test("fetchFile() writes through no symbolic link: target, part, note, hash or lock", async () => {
+  await withServer(serve, async ({ options, path, entry, requests }) => {
+    const secret = join(path, "..", "secret");
+    await Deno.writeTextFile(secret, "private");
+    for (const end of ["", ".part", ".part.from", ".sha256", ".lock"]) {
+      const link = `${path}${end}`;
+      await Deno.symlink(end === "" ? `${secret}.not_there` : secret, link);
+      await assertRejects(() => fetchFile(entry, path, options), Error, `${link} must not be a symbolic link`);
+      await Deno.remove(link);
+    }
+    assertEquals(await Deno.readTextFile(secret), "private");
+    assertEquals(requests.length, 0);
+    await Deno.symlink(secret, path); // One to a file is read, and that is not the dataset.
+    await assertRejects(() => fetchFile(entry, path, options), Error, "it must be an HDF5 file");
+    await Deno.remove(path);
+    await fetchFile(entry, path, options);
+  });
+});
+
+Deno.test("a file of a dataset without a published hash is held against the one that came first", async () => {
+  let served = 0;
+  const changing: Behaviour = (bytes, request, count) => (served++ === 0 ? serve : wrongFile)(bytes, request, count);
+  await withServer(changing, async ({ options, path, entry, bytes }) => {
+    const unknown = { ...entry, sha256: null };
+    await fetchFile(unknown, path, options);
+    assertEquals((await verifyFile(unknown, path)).compared, "first seen here");
+    await Deno.remove(path);
+    await assertRejects(() => fetchFile(unknown, path, options), Error, "as it was first seen here");
+    await Deno.writeFile(path, bytes);
+  });
+});
+
 Deno.test("fetchFile() waits as long as a busy server asks, and then succeeds", async () => {
   const busy: Behaviour = () => new Response(null, { status: 429, headers: { "retry-after": "1" } });
   await withServer((...args) => (args[2] < 2 ? busy : serve)(...args), async ({ options, path, entry }) => {
@@ -252,4 +426,66 @@ Deno.test("the catalog has every dataset of the papers, under D4RL's file names"
   }
   assertEquals(new Set([...catalog.values()].map(({ path }) => path)).size, catalog.size);
   assert(d4rlHost.startsWith("http://rail.eecs.berkeley.edu/"));
+});
+
+Deno.test("the catalog has 122 files of D4RL's, 102 with size and SHA-256, whose reference scores are their own rows'", () => {
+  const entries = [...catalog.values()];
+  assertEquals(entries.length, 122);
+  assertEquals(entries.filter(({ sha256, bytes }) => sha256 && bytes).length, 102);
+  assertEquals(entries.filter(({ sha256 }) => !sha256).length, 20);
+  const names = entries.map(({ path }) => path.split("/").at(-1));
+  assertEquals(new Set(names).size, 122);
+  for (const { id, path } of entries) assertEquals(idOfFile(path.split("/").at(-1)!), id);
+  // Rows of D4RL's infos.py and of its registered environments.
+  const rows: Record<string, [least: number, largest: number, steps: number]> = {
+    "halfcheetah-full-replay-v2": [-280.178953, 12135, 1000],
+    "ant-medium-v0": [-325.6, 3879.7, 1000],
+    "relocate-human-v1": [-6.425911, 4233.877797728884, 200],
+    "pen-cloned-v0": [96.262799, 3076.8331017826877, 100],
+    "antmaze-umaze-diverse-v0": [0, 1, 700],
+    "antmaze-large-play-v2": [0, 1, 1000],
+    "kitchen-mixed-v0": [0, 4, 280],
+    "maze2d-open-v0": [0.01, 20.66, 150],
+    "maze2d-open-dense-v0": [11.17817, 27.166538620695782, 150],
+    "maze2d-umaze-v1": [23.85, 161.86, 300],
+    "maze2d-large-dense-v1": [30.569041, 303.4857382709002, 800],
+    "maze2d-eval-umaze-v1": [36.63, 141.4, 300],
+    "maze2d-eval-medium-v1": [13.07, 204.93, 600],
+    "maze2d-eval-large-v1": [16.4, 302.22, 800],
+    "maze2d-eval-umaze-dense-v1": [56.95455, 178.21373133248397, 300],
+    "maze2d-eval-medium-dense-v1": [42.28578, 235.5658957482388, 600],
+    "maze2d-eval-large-dense-v1": [56.95455, 326.09647655082637, 800],
+  };
+  for (const [id, [least, largest, steps]] of Object.entries(rows)) {
+    assertAlmostEquals(datasetScore(id, least)!, 0, 1e-9, id);
+    assertAlmostEquals(datasetScore(id, largest)!, 100, 1e-9, id);
+    assertEquals(catalog.get(id)!.maxEpisodeSteps, steps, id);
+  }
+  assertEquals(entries.filter(({ id }) => datasetScore(id, 1) === null).map(({ id }) => id), ["ant-random-expert-v0"]);
+});
+
+Deno.test("D4RL_DATASET_HOST and D4RL_DATASET_CATALOG name another host, and the sizes and hashes of its files", async () => {
+  const asked: string[] = [];
+  const listed: Behaviour = (bytes, request, count) => {
+    asked.push(new URL(request.url).pathname);
+    return serve(bytes, request, count);
+  };
+  await withServer(listed, async ({ options, path, entry }) => {
+    const own = join(path, "..", "catalog.json");
+    await Deno.writeTextFile(own, JSON.stringify({ "hopper-medium-v2": { bytes: entry.bytes, sha256: entry.sha256 } }));
+    Deno.env.set("D4RL_DATASET_HOST", options.hosts![0]);
+    Deno.env.set("D4RL_DATASET_CATALOG", own);
+    try {
+      const found = await fetchDataset("hopper-medium-v2", { folder: join(path, "..", "folder") });
+      assert(found.endsWith("hopper_medium-v2.hdf5"));
+      assertEquals(asked, ["/hopper_medium-v2.hdf5"]);
+      for (const text of ["nonsense", '{"hopper-medium-v2": {"bytes": "1", "sha256": "ab"}}']) {
+        await Deno.writeTextFile(own, text);
+        await assertRejects(() => fetchDataset("hopper-medium-v2"), TypeError, "D4RL_DATASET_CATALOG");
+      }
+    } finally {
+      Deno.env.delete("D4RL_DATASET_HOST");
+      Deno.env.delete("D4RL_DATASET_CATALOG");
+    }
+  });
 });

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import h5wasm from "h5wasm/node";
 import { readHdf5, writeHdf5 } from "../../data/hdf5.ts";
 import { findChunks, type ReadBytes } from "../../data/hdf5_structure.ts";
-import { fromFileUrl } from "../../tools/paths.ts";
+import { fromFileUrl, workspaceFolder } from "../../tools/paths.ts";
 
 const golden = (name: string) => fromFileUrl(new URL(`../golden/${name}.hdf5`, import.meta.url));
+const worker = fromFileUrl(new URL("./hdf5_worker.ts", import.meta.url));
+
 /** A file's bytes, and the addresses of its objects. */
 async function openFile(path: string): Promise<{ read: ReadBytes; addressOf: (name: string) => number }> {
   const bytes = await Deno.readFile(path);
@@ -79,4 +81,36 @@ Deno.test("writeHdf5() writes the structures that every HDF5 library reads, and 
   assertEquals(chunks?.map(({ offset }) => offset), [[0, 0], [4096, 0]]);
   assert(chunks!.every(({ address, bytes }) => read(address, bytes).length === bytes));
   await Deno.remove(path);
+});
+
+Deno.test("readHdf5() says the library's reason in a process that may write no file, and writes none", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "x.hdf5");
+  await writeHdf5(path, new Map([["columns", { shape: [5000], data: values(5000) }]]));
+  const bytes = await Deno.readFile(path);
+  const { read, addressOf } = await openFile(path);
+  const [{ address }] = findChunks(read, addressOf("columns"), [5000], [4096])!;
+  const readAlone = async (bytes: Uint8Array) => {
+    await Deno.writeFile(path, bytes);
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", "--allow-env", `--allow-read=${folder},${workspaceFolder}`, worker, path],
+      stdout: "piped",
+      stderr: "inherit",
+    }).output();
+    return new TextDecoder().decode(stdout).trim();
+  };
+  assertEquals(await readAlone(bytes), "columns");
+  const header = bytes.slice();
+  header[addressOf("columns")] = 9; // Version of the object header.
+  assertEquals(
+    await readAlone(header),
+    `Cannot read dataset "${path}": it is damaged (its values do not have the SHA-256 it was written with); get it again`,
+  );
+  const superblock = bytes.slice();
+  superblock[9] = 77; // Version of the free space.
+  assertEquals(await readAlone(superblock), `Cannot read dataset "${path}": bad free space version number`);
+  const chunk = bytes.slice();
+  chunk[address + 40] ^= 16;
+  assert(/: columns: |it is damaged \(/.test(await readAlone(chunk)));
+  await Deno.remove(folder, { recursive: true });
 });

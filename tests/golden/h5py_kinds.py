@@ -131,6 +131,7 @@ add("flag_of_a_half", with_value("terminals", "f4", 6, 0.5), "terminals must be 
 add("no_rows", lambda f: [f.create_dataset(k, data=plain[k][:0].astype(types[k])) for k in plain], "it must have rows", tuple(plain))
 add("rewards_too_short", lambda f: f.create_dataset("rewards", data=np.zeros(n - 1, "f4")), "rewards must have 12 rows like observations, current is 11", ("rewards",))
 add("rewards_missing", refused="rewards must be an array of rank 1, current is missing; there are actions, observations, terminals, timeouts", left_out=("rewards",))
+add("many_names", lambda f: [f.create_group(f"demo_{i}") for i in range(300)], "current is missing; there are demo_0/, demo_1/, demo_10/, demo_100/, demo_101/, demo_102/, demo_103/, demo_104/ and 292 more", tuple(plain))
 add("images", lambda f: f.create_dataset("observations", data=np.zeros((n, 2, 2, 3), "u1")), "observations must be an array of rank 2, current is shape [12, 2, 2, 3]", ("observations",))
 
 # Layouts.
@@ -243,6 +244,22 @@ add("virtual_absent", virtual, None, ("rewards",))
 files["virtual_absent"]["refused"] = "it is put together from behind_a_link.hdf5, which is not in the same folder"
 (folder / "raw.bin").write_bytes(b"\0" * 4 * n)
 add("raw_elsewhere", lambda f: f.create_dataset("rewards", (n,), "f4", external=[("/nowhere/raw.bin", 0, 4 * n)]), "Cannot read dataset", ("rewards",))
+
+
+
+# Small files that ask for much.
+def many_paths(file):
+    here = file.create_group("episode_0/observations")
+    for _ in range(40):
+        there = here.create_group("left")
+        here["right"] = there
+        here = there
+
+
+huge = dict(dtype="f4", chunks=(2**16, 3), compression="gzip")
+add("bomb", lambda f: f.create_dataset("observations", (2**30, 3), **huge), "its arrays must take at most 4294967296 bytes, those up to observations [1073741824, 3] take more", ("observations",))
+add("bomb_beside", lambda f: f.create_dataset("infos/huge", (2**30, 3), **huge))
+add("bomb_of_links", many_paths, "a group must have at most 100 names")
 
 # Beside the arrays.
 add("committed_type", lambda f: [f.__setitem__("my_type", np.dtype("f8")), f.create_dataset("rewards", data=plain["rewards"], dtype=f["my_type"])], None, ("rewards",))

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "node:path";
-import { readArguments, readInteger, readSeeds, userFolder, userPath } from "../../tools/arguments.ts";
+import { readArguments, readInteger, readSeeds } from "../../tools/arguments.ts";
+import { userFolder, userPath } from "../../tools/paths.ts";
 
 const line = {
   verb: "train",

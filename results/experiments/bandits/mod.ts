@@ -15,7 +15,7 @@ import { type BanditResult, banditStudy } from "./study.ts";
  * What DQL-KL needs with minibatches: the pretraining that the authors' script has behind a flag, and a third of their learning
  * rate for actor and diffusion networks. At their settings its actions left for infinity in every run.
  */
-const klSettings = { pretrainUpdates: 500, learningRate: 1e-3 };
+const klSettings = { start: "copies" as const, pretrainUpdates: 500, learningRate: 1e-3 };
 
 const tiny = { updates: 40, batchSize: 64, hidden: 32, diffusionHidden: 32 };
 const small = {

@@ -139,7 +139,14 @@ export async function evaluateDistillation(
     const settings = { ...config, architecture: variant.architecture };
     const policies = [];
     for (let k = 0; k < config.variants; k++) {
-      policies.push(await trainVariant(pairs, variant, config, rng.child(`variants/${name}/${k}`)));
+      policies.push(
+        await trainVariant(
+          pairs,
+          variant,
+          { ...config, maxAction: spec.maxAction },
+          rng.child(`variants/${name}/${k}`),
+        ),
+      );
     }
     await addEach(`${variantPrefix}${name}`, `distilled pairs, ${name}`, policies, settings);
   }

@@ -6,7 +6,14 @@
 
 import { bc, type BcConfig } from "../../../algorithms/bc.ts";
 import type { Agent, Algorithm } from "../../../algorithms/core/agent.ts";
-import { assertRange, type CommonConfig } from "../../../algorithms/core/config.ts";
+import { checked } from "../../../algorithms/core/checked.ts";
+import {
+  assertConfig,
+  assertNames,
+  type CommonConfig,
+  type KnownSettings,
+  ranges,
+} from "../../../algorithms/core/config.ts";
 import {
   createPlanner,
   createRelativePlanner,
@@ -37,6 +44,8 @@ export interface CloningConfig {
   generatedShare: number;
 }
 
+const publishedSizes = ["timed", "left out"] as const;
+
 /** Settings of the study; what `planner`, `stitcher` and `cloning` leave out is the default. */
 export interface StitchingStudyConfig extends CommonConfig {
   planner: Partial<PlannerConfig>;
@@ -51,7 +60,7 @@ export interface StitchingStudyConfig extends CommonConfig {
   /** Those are kept whose return, by the planner's rewards, is above this quantile of the data's. Ours. */
   generatedQuantile: number;
   /** Whether seed 0 also builds a planner of the published size, trains it for one step and times an action of it. */
-  publishedSize: "timed" | "left out";
+  publishedSize: typeof publishedSizes[number];
 }
 
 const cloningDefaults: CloningConfig = {
@@ -75,12 +84,16 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
 } {
   const { updates, batchSize } = config;
   const cloning = { ...cloningDefaults, ...config.cloning };
-  const check = (name: string, x: number, ok = x >= 0 && x <= 1, wanted = "in [0, 1]") =>
-    assertRange("stitching", name, x, ok, wanted);
-  check("cloning.generatedShare", cloning.generatedShare);
-  check("generatedQuantile", config.generatedQuantile);
-  const { policies } = cloning;
-  check("cloning.policies", policies, Number.isInteger(policies) && policies > 0, "a positive integer");
+  const limits = {
+    policies: ranges.count,
+    learningRate: ranges.positive,
+    hidden: ranges.count,
+    generatedShare: ranges.share,
+  };
+  assertNames("stitch", cloning, cloningDefaults, "cloning.");
+  assertConfig("stitch", cloning, { defaults: cloningDefaults, limits }, "cloning.");
+  assertNames("stitch", config.planner, plannerDefaults, "planner.");
+  assertNames("stitch", config.changes ?? {}, relativePlannerDefaults, "changes.");
   const robot = task.split("-")[0];
   if (config.stitcher.radius === undefined && !(robot in radii)) {
     throw new RangeError(`Cannot stitch ${task}: set stitcher.radius; known are ${Object.keys(radii).join(", ")}`);
@@ -104,15 +117,7 @@ export function policyConfig({ cloning }: StitchingStudyConfig): BcConfig {
   return { ...bc.defaults, hidden, learningRate, updates, batchSize };
 }
 
-/** The study; as an agent, its shallow policy. */
-export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
-  name: "stitching",
-  module: import.meta.url,
-  acts: "one pass",
-  study: "stitching",
-  title: "Trajectory stitching",
-  source:
-    "Li & Zhang 2024, arXiv 2402.00807, a reconstruction, with the stitcher of Hepburn & Montana 2022, arXiv 2211.11603",
+const settings: KnownSettings<StitchingStudyConfig> = {
   defaults: {
     updates: plannerDefaults.updates,
     batchSize: plannerDefaults.batchSize,
@@ -127,8 +132,26 @@ export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
     generated: 100, // Ours: about a tenth of a million rows; the paper's number is not known.
     generatedQuantile: 0.8,
   },
+  limits: {
+    rows: ranges.wholeNumber,
+    generated: ranges.wholeNumber,
+    generatedQuantile: ranges.share,
+    publishedSize: publishedSizes,
+  },
+};
+
+/** The study; as an agent, its shallow policy. */
+export const stitchingStudy: Algorithm<StitchingStudyConfig> = {
+  name: "stitching",
+  module: import.meta.url,
+  acts: "one pass",
+  study: "stitching",
+  title: "Trajectory stitching",
+  source:
+    "Li & Zhang 2024, arXiv 2402.00807, a reconstruction, with the stitcher of Hepburn & Montana 2022, arXiv 2211.11603",
+  ...settings,
   presets: {},
-  create: (config, spec) => bc.create(policyConfig(config), spec),
+  create: checked("stitching", settings, (config, spec) => bc.create(policyConfig(config), spec)),
 };
 
 const asPolicy = () => new TypeError("Cannot use a planner as a policy of single steps: it plans over episodes");

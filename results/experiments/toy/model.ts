@@ -7,8 +7,9 @@
  * @module
  */
 
-import { type Agent, type Algorithm, type Batch, finishUpdate, type Spec } from "../../../algorithms/core/agent.ts";
-import { assertRange, type CommonConfig } from "../../../algorithms/core/config.ts";
+import { type Algorithm, type Batch, finishUpdate } from "../../../algorithms/core/agent.ts";
+import { checked, type CreateAgent } from "../../../algorithms/core/checked.ts";
+import { type CommonConfig, type Limits, ranges } from "../../../algorithms/core/config.ts";
 import { drawNormals } from "../../../algorithms/core/acting.ts";
 import { type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
 import { compile } from "../../../algorithms/engine/compile.ts";
@@ -75,10 +76,16 @@ interface Arrays<L = NdArray> {
 
 const sampleCalls = 25;
 
+const limits: Limits<ToyConfig> = {
+  learningRate: ranges.positive,
+  hidden: { wanted: `even, above ${2 * timeWidth}`, holds: (n) => n % 2 === 0 && n > 2 * timeWidth },
+};
+
 /** Creates the diffusion model; its actions are samples of the data's density. */
-export function createToy(config: ToyConfig, { observationDim, maxAction }: Spec): Agent {
-  assertRange("SRPO's toy", "learningRate", config.learningRate, config.learningRate > 0, "positive");
-  assertRange("SRPO's toy", "hidden", config.hidden, config.hidden > timeWidth * 2, `above ${timeWidth * 2}`);
+export const createToy: CreateAgent<ToyConfig> = checked("SRPO's toy", { defaults: toyDefaults, limits }, (
+  config,
+  { observationDim, maxAction },
+) => {
   const train = compile<{ state: Arrays; batch: Batch; noise: VpNoise; step: AdamStep }>(
     "srpo_toy/update",
     ({ state, batch, noise, step }) => {
@@ -131,7 +138,7 @@ export function createToy(config: ToyConfig, { observationDim, maxAction }: Spec
       );
     },
   };
-}
+});
 
 /** The diffusion model of the toy study. */
 export const srpoToy: Algorithm<ToyConfig> = {
@@ -142,6 +149,7 @@ export const srpoToy: Algorithm<ToyConfig> = {
   title: "SRPO's toy",
   source: "Chen, Lu, Wang, Su & Zhu 2023, arXiv 2310.07297, toy figure",
   defaults: toyDefaults,
+  limits,
   presets: {},
   create: createToy,
 };

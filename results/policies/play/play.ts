@@ -4,7 +4,8 @@
  * @module
  */
 
-import { readArguments, readInteger, userPath } from "../../../tools/arguments.ts";
+import { readArguments, readInteger } from "../../../tools/arguments.ts";
+import { userPath } from "../../../tools/paths.ts";
 import { runCommand } from "../../../tools/command.ts";
 import { onStop } from "../../../tools/processes.ts";
 import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";

@@ -4,11 +4,12 @@
  * @module
  */
 
-import type { Plugin } from "esbuild";
 import { basename, dirname, extname, join } from "node:path";
 import { type PolicyCard, readCard } from "../card.ts";
 import { makeFolder, writeAtomically } from "../../../tools/files.ts";
 import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
+import { noticesOf, readLocked } from "../../../tools/notices.ts";
+import { bundle } from "./bundle.ts";
 import type { PlayPolicy } from "./messages.ts";
 
 /** Contents by path, relative to the page. */
@@ -20,39 +21,6 @@ const encode = (text: string) => new TextEncoder().encode(text);
 /** Where exported policies lie by default: those of this package, and the user's. */
 export const policyFolders =
   (): string[] => [join(resultsFolder, "gallery", "policies"), join(resultsFolder, "exports")];
-
-/** Packages lie where Deno put them; what Node has by itself stays out. */
-const packages: Plugin = {
-  name: "packages",
-  setup(build) {
-    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
-      if (kind === "entry-point") return;
-      const url = new URL(import.meta.resolve(path));
-      return url.protocol === "file:" ? { path: fromFileUrl(url) } : { path, external: true };
-    });
-  },
-};
-
-/** Modules of the browser, each with all that it imports, by name. */
-async function bundle(...names: string[]): Promise<Uint8Array<ArrayBuffer>[]> {
-  const { build, stop } = await import("esbuild");
-  try {
-    const { outputFiles } = await build({
-      entryPoints: names.map(here),
-      outdir: "/", // Nothing is written.
-      write: false,
-      bundle: true,
-      format: "esm",
-      platform: "browser",
-      minify: true,
-      logLevel: "silent",
-      plugins: [packages],
-    });
-    return outputFiles.map(({ contents }) => contents as Uint8Array<ArrayBuffer>);
-  } finally {
-    await stop();
-  }
-}
 
 /** A file beside a package's entry point. */
 const fileOf = (entry: string, name: string) =>
@@ -122,7 +90,7 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
     throw new Error(`Cannot play: no exported policy in ${folders.join(", ")}; make one with deno task export <run>`);
   }
   const [[page, worker], ort, mujoco] = await Promise.all([
-    bundle("page.ts", "worker.ts"),
+    bundle([here("page.ts"), here("worker.ts")]),
     fileOf("onnxruntime-web/wasm", "ort-wasm-simd-threaded.wasm"),
     fileOf("@mujoco/mujoco", "mujoco.wasm"),
   ]);
@@ -131,6 +99,8 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   site.set("worker.js", worker);
   site.set("ort-wasm-simd-threaded.wasm", ort);
   site.set("mujoco.wasm", mujoco);
+  const notices = noticesOf(["@mujoco/mujoco", "onnxruntime-web", "three"], readLocked("tools/develop.lock"));
+  site.set("THIRD_PARTY.txt", encode(notices));
   site.set("policies.json", encode(JSON.stringify(policies, null, 1)));
   return site;
 }
@@ -139,6 +109,7 @@ const types: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".json": "application/json",
+  ".txt": "text/plain; charset=utf-8",
   ".wasm": "application/wasm",
 };
 

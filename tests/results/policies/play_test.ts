@@ -65,6 +65,7 @@ Deno.test("the playground's files name only what is there", async () => {
     assert(kinds.includes("one-step") && kinds.includes("iterative"), task);
   }
   assert(tasks.size >= 2);
+  assertStringIncludes(new TextDecoder().decode(files.get("THIRD_PARTY.txt")), "three 0.187.0, MIT");
 });
 
 Deno.test("two exports of one name are both there", async () => {

@@ -47,7 +47,7 @@ Deno.test("train() takes every registered algorithm that a dataset trains, and e
     }
     const widths = Object.keys(algorithm.defaults).filter((name) => /hidden$/i.test(name)).map((name) => [name, 16]);
     const overrides = { batchSize: 32, ...Object.fromEntries(widths) };
-    const policy = await train(algorithm, data, { updates: 12, overrides, ...quiet });
+    const policy = await train(algorithm, data, { updates: 12, preset: "none", overrides, ...quiet });
     assertEquals(policy.state.updates, 12, algorithm.name);
     const { normalized, episodes } = await evaluate(policy, { episodes: 2, workers: 1 });
     assert(Number.isFinite(normalized) && episodes.length === 2, algorithm.name);
@@ -201,7 +201,12 @@ Deno.test("createTransitions() makes data of arrays, and refuses lengths that do
     RangeError,
     "the policy must take 11 numbers and give 3, current is 1 and 1",
   );
-  await assertRejects(() => train(rebrac, own, { updates: 5, ...quiet }), TypeError, "Cannot give nextAction");
+  await assertRejects(() => train(rebrac, own, { updates: 5, ...quiet }), RangeError, "preset must be given");
+  await assertRejects(
+    () => train(rebrac, own, { updates: 5, preset: "none", ...quiet }),
+    TypeError,
+    "Cannot give nextAction",
+  );
   assertThrows(
     () => createTransitions({ ...arrays, action: column(1).slice(1) }, sizes),
     TypeError,

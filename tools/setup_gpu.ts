@@ -1,0 +1,73 @@
+/**
+ * `deno task setup:gpu`: builds the native addon of tfjs-node-gpu, for `--backend tensorflow` on an NVIDIA GPU.
+ *
+ * The package's own install script unpacks whatever its host sends. This one takes TensorFlow's library only if it has the SHA-256
+ * that is published beside its address (wamuir/graft, `third_party/org_tensorflow`), and compiles the addon from the package.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { dirname, join } from "node:path";
+import { runCommand } from "./command.ts";
+import { fromFileUrl } from "./paths.ts";
+
+const library = {
+  url: "https://storage.googleapis.com/tensorflow/libtensorflow/libtensorflow-gpu-linux-x86_64-2.9.1.tar.gz",
+  sha256: "20c46f761d5905f592c4eac0812e8e50d9cb439f9440a9391912cf4c02ed8be8",
+};
+
+/**
+ * Downloads a file whose SHA-256 is known; nothing is left of one that has another.
+ *
+ * @throws {Error} If the host does not send it, or sends something else.
+ */
+export async function downloadVerified(url: string, sha256: string, path: string): Promise<void> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`Cannot download ${url}: status must be 200, current is ${response.status}`);
+  const hash = createHash("sha256");
+  const part = `${path}.part`;
+  try {
+    const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+      transform(bytes, controller) {
+        hash.update(bytes);
+        controller.enqueue(bytes);
+      },
+    });
+    await Deno.writeFile(part, response.body!.pipeThrough(through));
+    const found = hash.digest("hex");
+    if (found !== sha256) throw new Error(`Cannot use ${url}: its SHA-256 must be ${sha256}, current is ${found}`);
+    await Deno.rename(part, path);
+  } finally {
+    await Deno.remove(part).catch(() => {}); // It has its name if it was right.
+  }
+}
+
+async function run(command: string, args: string[], cwd: string) {
+  const { code } = await new Deno.Command(command, { args, cwd }).spawn().status;
+  if (code !== 0) {
+    throw new Error(`Cannot set up TensorFlow: ${command} ${args.join(" ")} ended with exit code ${code}`);
+  }
+}
+
+async function main(): Promise<number> {
+  const { os, arch } = Deno.build;
+  if (os !== "linux" || arch !== "x86_64") {
+    throw new Error(`Cannot set up TensorFlow: its library is for linux x86_64, this system is ${os} ${arch}`);
+  }
+  const entry = fromFileUrl(new URL(import.meta.resolve("npm:@tensorflow/tfjs-node-gpu@4.22.0")));
+  const folder = dirname(dirname(entry));
+  const [deps, archive] = ["deps", "deps/libtensorflow.tar.gz"].map((name) => join(folder, name));
+  await Deno.mkdir(deps, { recursive: true });
+  console.log(`Downloading ${library.url}`);
+  await downloadVerified(library.url, library.sha256, archive);
+  await run("tar", ["-xzf", archive, "-C", deps], folder);
+  await Deno.remove(archive);
+  console.log("Compiling the addon; it needs Node, Python and a C++ compiler");
+  const builder = join(dirname(dirname(folder)), "@mapbox/node-pre-gyp/bin/node-pre-gyp");
+  await run("node", [builder, "install", "--build-from-source"], folder);
+  console.log("Done; try it with: deno task reproduce --profile smoke --backend tensorflow");
+  return 0;
+}
+
+if (import.meta.main) await runCommand(main);
