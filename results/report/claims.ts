@@ -92,6 +92,7 @@ export const intervalText = ({ low, high }: Interval): string =>
 export function claimsTable(answers: readonly Answer[]): Table {
   return {
     title: "Claims",
+    numbers: ["ours", "seeds"],
     columns: ["paper", "claim", "quoted", "dataset", "wanted", "ours", "95 %", "seeds", "verdict", "note", "protocol"],
     rows: answers.map(({ claim, task, ours, verdict, why, protocol }) => [
       claim.paper,

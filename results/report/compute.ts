@@ -22,6 +22,7 @@ export function computeSection(root: string, evaluations: readonly Evaluation[])
       compute: {
         title: "Training time",
         columns: ["experiment", "method", "cells", "seconds in all", "seconds per cell"],
+        numbers: ["cells", "seconds in all", "seconds per cell"],
         rows: [...groups.values()].map((group) => {
           const total = sum(group.map(({ trainingMs }) => trainingMs));
           const [{ cell }] = group;
@@ -31,6 +32,7 @@ export function computeSection(root: string, evaluations: readonly Evaluation[])
       },
       machines: {
         title: "Machines and versions",
+        numbers: ["cells", "cores", "memory, GiB"],
         columns: ["cells", "processor", "cores", "memory, GiB", "system", "Deno", "Onestep", "commit"],
         rows: made.map((text) => {
           const { machine, versions } = JSON.parse(text) as Evaluation["madeWith"];
@@ -50,6 +52,7 @@ export function computeSection(root: string, evaluations: readonly Evaluation[])
       cells: {
         title: "Cells",
         columns: ["cell", "updates", "seconds", "folder"],
+        numbers: ["updates", "seconds"],
         rows: evaluations.map(({ cell, updates, trainingMs }) => [
           cellLabel(cell),
           `${updates}`,

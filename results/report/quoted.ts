@@ -61,6 +61,7 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
   );
   return {
     title: "Beside the papers' numbers",
+    numbers: ["ours", "seeds"],
     columns: ["dataset", "method", "ours", "95 %", "seeds", "quoted", "source"],
     rows,
     notes: ["Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own."],

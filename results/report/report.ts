@@ -4,10 +4,10 @@
  * @module
  */
 
-import { table as frame } from "arquero";
 import { join } from "node:path";
 import type { Figure } from "../../data/show/figure.ts";
-import { type Table, toCsv, toMarkdown } from "../../data/show/table.ts";
+import { toArrow } from "../../data/show/arrow.ts";
+import { toCsv, toMarkdown } from "../../data/show/table.ts";
 import { writeFigure } from "../../data/show/write_figure.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import type { Failure } from "../cells/failure.ts";
@@ -80,17 +80,6 @@ function toPage(heading: string, description: string, sections: readonly Section
     ...Object.keys(figures).flatMap((name) => [`![${name}](${name}.svg)`, ""]),
   ]);
   return [`# ${heading}`, "", `The profile: ${description}.`, "", ...parts].join("\n");
-}
-
-/** A table as an Arrow file; columns of nothing but numbers are numbers. */
-export function toArrow({ columns, rows }: Table): Uint8Array {
-  const names = columns.map((name, i) => columns.indexOf(name) === i ? name : `${columns[i - 1]}, ${name}`);
-  const plain = (text: string) => /^-?[\d.]+(e[+-]?\d+)?$/.test(text);
-  const values = names.map((_, i) => {
-    const texts = rows.map((row) => row[i]);
-    return rows.length > 0 && texts.every(plain) ? Float64Array.from(texts, Number) : texts;
-  });
-  return frame(Object.fromEntries(names.map((name, i) => [name, values[i]]))).toArrowIPC({ format: "file" });
 }
 
 function protocol(evaluations: readonly Evaluation[], failures: readonly Failure[]): string[] {

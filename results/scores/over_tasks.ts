@@ -52,11 +52,12 @@ export function aggregateTable(evaluations: readonly Evaluation[], counts: (grou
   const tasks = Object.keys(first?.scores ?? {});
   return {
     title: "Over tasks",
+    numbers: [...aggregateNames.map((name) => headings[name]), `beats ${first?.method ?? ""}`],
     columns: [
       "method",
-      ...aggregateNames.flatMap((name) => [headings[name], "95 %"]),
+      ...aggregateNames.flatMap((name) => [headings[name], `95 % of ${headings[name]}`]),
       `beats ${first?.method ?? ""}`,
-      "95 %",
+      "95 % of beats",
       "tasks x seeds",
     ],
     rows: methods.map(({ method, scores }) => {

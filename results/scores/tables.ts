@@ -45,6 +45,7 @@ export function scoreTable(evaluations: readonly Evaluation[], notes: string[]):
   });
   return {
     title: "Scores",
+    numbers: ["score", "data", "gain", "ms per action"],
     columns: [
       "dataset",
       "method",
@@ -54,7 +55,7 @@ export function scoreTable(evaluations: readonly Evaluation[], notes: string[]):
       "seeds x episodes",
       "data",
       "gain",
-      "95 %",
+      "gain's 95 %",
       "ms per action",
     ],
     rows,
@@ -91,6 +92,7 @@ export function differenceTable(
   );
   return {
     title: "Paired differences",
+    numbers: ["score", "times its time per action"],
     columns: ["dataset", "method", "minus", "score", "95 %", "seeds x episodes", "times its time per action"],
     rows,
     notes: ["Paired by seed and start state; intervals: bootstrap over seeds, then episodes. Times at batch 1."],

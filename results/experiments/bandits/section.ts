@@ -41,6 +41,7 @@ export function banditTable(evaluations: readonly BanditRun[], notes: string[]):
   });
   return {
     title: "Two-dimensional bandits",
+    numbers: ["seed", "distance", "largest", "reward", "near a mode, %", "training, s"],
     columns: ["bandit", "method", "seed", "distance", "largest", "reward", "near a mode, %", "training, s"],
     rows,
     notes: [

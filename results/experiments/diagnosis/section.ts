@@ -41,6 +41,7 @@ export function scoreGapAtLoss({ result, environment }: DiagnosisRun, loss: "lar
 export function diagnosisTable(evaluations: readonly DiagnosisRun[], notes: string[]): Table {
   return {
     title: "State quality and state diversity",
+    numbers: ["updates", "training loss", "pivotal error", "surrounding error", "score", "seeds"],
     columns: [
       "dataset",
       "cloned from",

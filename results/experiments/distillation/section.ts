@@ -18,6 +18,17 @@ export type DistillationRun = Evaluation<DistillationResult>;
 export function distillationTable(evaluations: readonly DistillationRun[], notes: string[]): Table {
   return {
     title: "Offline behavior distillation",
+    numbers: [
+      "seed",
+      "pairs",
+      "exponent",
+      "effective rows, %",
+      "log density",
+      "Gaussian's",
+      "first loss",
+      "last loss",
+      "distilling, s",
+    ],
     columns: [
       "dataset",
       "method",

@@ -23,20 +23,20 @@ export const latencies = (runs: readonly SpeedRun[]): (RuleTimes & { batchMs: nu
 /** Times of every way to act, and how many times the one-step policy's they are. */
 export function latencyTable(evaluations: readonly SpeedRun[], notes: string[]): Table {
   const groups = latencies(evaluations);
+  const timed = [1, latencyBatch].flatMap((rows) => {
+    const batch = `batch ${rows}`;
+    return [`ms, ${batch}`, `times SRPO's, ${batch}`, `times DTQL's, ${batch}`];
+  });
   return {
     title: "Time per action at published sizes",
     columns: [
       "task",
       "method",
       "acting",
-      "ms, batch 1",
-      "times SRPO's",
-      "times DTQL's",
-      `ms, batch ${latencyBatch}`,
-      "times SRPO's",
-      "times DTQL's",
+      ...timed,
       "runs",
     ],
+    numbers: [...timed, "runs"],
     rows: groups.map(({ task, method, acting, actMs, batchMs }) => {
       const of = (algorithm: string, field: "actMs" | "batchMs") => {
         const one = groups.find((g) => g.task === task && g.algorithm === algorithm && !g.rule.sampling);

@@ -64,6 +64,16 @@ export function stitchingTable(evaluations: readonly StitchingRun[], notes: stri
   });
   return {
     title: "Trajectory stitching: planner and policy",
+    numbers: [
+      "times smaller",
+      "planner, ms per action",
+      "policy",
+      "return of the data",
+      "generated, by the model",
+      "by the environment",
+      "stitched",
+      "generated and stitched",
+    ],
     columns: [
       "dataset",
       "seed",
@@ -110,6 +120,7 @@ export function passesTable(evaluations: readonly StitchingRun[]): Table {
   );
   return {
     title: "Trajectory stitching: passes",
+    numbers: ["seed", "pass", "mean return"],
     columns: ["dataset", "seed", "set", "pass", "stitches", "accepted", "trajectories", "mean return"],
     rows,
     notes: ["A trajectory is rewritten if that raises its return by more than a tenth."],

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromArrow } from "arquero";
 import { join } from "node:path";
 import { escapeHtml } from "../../../data/show/display.ts";
-import { toArrow, writeReport } from "../../../results/report/report.ts";
+import { writeReport } from "../../../results/report/report.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { syntheticEvaluation } from "../synthetic.ts";
@@ -53,12 +53,18 @@ Deno.test("writeReport() writes every table as CSV and Arrow with the same numbe
     assertEquals(typeof frame.get("score", 0), "number");
   }));
 
-Deno.test("toArrow() makes numbers of columns of numbers alone, and tells columns of the same name apart", () => {
-  const table = { title: "", columns: ["a", "95 %", "b", "95 %"], rows: [["1.5", "[1, 2]", "x", "[0, 1]"]], notes: [] };
-  const frame = fromArrow(toArrow(table));
-  assertEquals(frame.columnNames(), ["a", "95 %", "b", "b, 95 %"]);
-  assertEquals([frame.get("a", 0), frame.get("b, 95 %", 0)], [1.5, "[0, 1]"]);
-});
+Deno.test("tables of every section have distinct columns, and numbers where they say so", () =>
+  withFolder(async (folder) => {
+    const { sections } = await report(folder);
+    for (const table of sections.flatMap(({ tables }) => Object.values(tables))) {
+      assertEquals(new Set(table.columns).size, table.columns.length, table.title);
+      for (const name of table.numbers ?? []) assert(table.columns.includes(name), `${table.title} lacks ${name}`);
+      const machines = table.columns.includes("Deno");
+      if (machines) assert(!table.numbers!.includes("Deno"));
+    }
+    const machines = fromArrow(await Deno.readFile(join(folder, "quick", "machines.arrow")));
+    assertEquals(machines.get("Deno", 0), "2.9.6");
+  }));
 
 Deno.test("writeReport() aggregates over tasks and never merges what only some tasks have", () =>
   withFolder(async (folder) => {
