@@ -23,12 +23,12 @@ export const papers = {
     source: "Lei et al. 2024, arXiv 2410.22728",
   },
   sdw_obd: {
-    title: "State Density Weighted Offline Behavior Distillation",
+    title: "State Diversity Matters in Offline Behavior Distillation",
     source: "Lei, Cheng, Tao 2025, arXiv 2512.06692",
   },
   diffusion_ql: {
     title: "Diffusion Policies as an Expressive Policy Class for Offline Reinforcement Learning",
-    source: "Wang, Hunt, Zhou 2022, arXiv 2208.06193",
+    source: "Wang, Hunt, Zhou 2023, arXiv 2208.06193",
   },
 } as const;
 

@@ -24,6 +24,8 @@ export interface QuotedTable {
   rule?: string;
   /** The paper's own plus-minus. */
   errors?: Record<string, (number | null)[]>;
+  /** What the plus-minus is. */
+  deviation?: string;
 }
 
 /** All quoted tables. */
@@ -34,7 +36,7 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
   const groups = groupRules(evaluations.filter(({ cell }) => !cell.evaluation.setting && !cell.task.endsWith("-local")))
     .filter(({ rule }) => !rule.sampling);
   const rows = quotedTables.filter(({ mark }) => mark !== "unverified").flatMap((
-    { columns, rows, rule, errors, paper, source },
+    { columns, rows, rule, errors, deviation, paper, source },
   ) =>
     columns.flatMap((column, i) =>
       Object.entries(rows).flatMap(([task, values]) => {
@@ -53,7 +55,7 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
             intervalText(ours),
             `${ours.n}`,
             `${quoted}${error === undefined || error === null ? "" : ` ± ${error}`}`,
-            `${paper}: ${source}`,
+            `${paper}: ${source}${error === undefined || error === null ? "" : `; ±: ${deviation}`}`,
           ];
         });
       })
@@ -64,6 +66,8 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
     numbers: ["ours", "seeds"],
     columns: ["dataset", "method", "ours", "95 %", "seeds", "quoted", "source"],
     rows,
-    notes: ["Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own."],
+    notes: [
+      "Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own, each of another kind.",
+    ],
   };
 }

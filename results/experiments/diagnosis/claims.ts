@@ -12,7 +12,7 @@ import type { DiagnosisPoint } from "./study.ts";
 const common = {
   paper: "sdw_obd",
   source: "abstract",
-  mark: "secondary",
+  mark: "paper",
   quoted: "no number",
   protocol: "the levels of loss, the sets and their labels are ours",
 } as const;

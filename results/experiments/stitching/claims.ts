@@ -27,7 +27,7 @@ export const stitchingClaims: readonly Claim<StitchingResult>[] = [
     source: "abstract",
     mark: "paper",
     quoted: "outperforms or nearly matches",
-    protocol: `${reconstruction}; nearly: at most 5 points less`,
+    protocol: `${reconstruction}; nearly: at most 5 points less, a threshold of ours`,
     atLeast: -5,
     measure: (runs) => scoreDifference(runs, both, planner),
   },

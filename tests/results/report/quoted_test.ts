@@ -4,8 +4,9 @@ import { quotedComparison, quotedTables } from "../../../results/report/quoted.t
 import { syntheticEvaluation } from "../synthetic.ts";
 
 Deno.test("quotedTables name papers and marks that exist, with a number or null per column", () => {
-  for (const { paper, mark, columns, rows, errors } of quotedTables) {
+  for (const { paper, mark, columns, rows, errors, deviation } of quotedTables) {
     assert(paper in papers && mark in marks);
+    assertEquals(errors === undefined, deviation === undefined);
     for (const values of [...Object.values(rows), ...Object.values(errors ?? {})]) {
       assertEquals(values.length, columns.length);
     }
@@ -15,7 +16,7 @@ Deno.test("quotedTables name papers and marks that exist, with a number or null 
 Deno.test("quotedTables have the averages that the papers print", () => {
   const average = (id: string, column: string) => {
     const { columns, rows } = quotedTables.find((table) => table.id === id)!;
-    const values = Object.values(rows).map((row) => row[columns.indexOf(column)]!);
+    const values = Object.values(rows).flatMap((row) => row[columns.indexOf(column)] ?? []);
     return values.reduce((a, b) => a + b, 0) / values.length;
   };
   const printed: [string, string, number][] = [
@@ -27,6 +28,8 @@ Deno.test("quotedTables have the averages that the papers print", () => {
     ["obd-main", "dbc", 20.9],
     ["obd-main", "pbc", 30.4],
     ["obd-main", "av_pbc", 38.2],
+    ["obd-main", "Cal-QL teacher", 76.3], // Printed is 70.1, a slip.
+    ["srpo-gym", "Diffuser", 72.65], // Without the contradicted number.
     ["obd-ensembles", "av_pbc", 48.1],
     ["obd-architectures", "3 layers", 41.0],
   ];
