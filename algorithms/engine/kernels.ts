@@ -27,9 +27,24 @@ const unary = (op: string, attributes?: Record<string, Attribute>, dtype?: DType
 
 const commutative = new Set(["Add", "Mul"]);
 
+/**
+ * The shape of an operation of several operands: they have one rank, or are scalars. TF.js would give the smaller rank leading axes of
+ * length 1, so that `[n]` with `[n, 1]` became `[n, n]`.
+ */
+function equalRanks(name: string, shapes: readonly Shape[]): Shape {
+  const ranks = new Set(shapes.map((shape) => shape.length).filter((rank) => rank > 0));
+  if (ranks.size > 1) {
+    const shown = shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ");
+    throw new TypeError(
+      `Cannot broadcast in ${name}: operands must have one rank, or be scalars, current shapes are ${shown}; reshape one of them`,
+    );
+  }
+  return shapes.reduce(broadcast);
+}
+
 const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
   const [x, y] = [g.loose(a), g.loose(b)];
-  const shape = broadcast(a.shape, b.shape);
+  const shape = equalRanks(op, [a.shape, b.shape]);
   const [left, right] = [g.splats.get(x.name), g.splats.get(y.name)];
   if ((op === "Mul" || op === "Div") && right === 1 || (op === "Add" || op === "Sub") && right === 0) {
     return g.tensor(x, shape);
@@ -127,7 +142,7 @@ const matMul: Kernel = (g, { a, b }, { transposeA, transposeB }) => {
   }
   const left = transposeA ? transpose(g, g.exact(a), swap(a.shape.length)) : g.exact(a);
   const right = transposeB ? transpose(g, y, swap(b.shape.length)) : y;
-  const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const batch = equalRanks("MatMul", [a.shape, b.shape].map((shape) => shape.slice(0, -2)));
   return g.tensor(g.node("MatMul", [left, right], [...batch, rows, columns], "float32"));
 };
 
@@ -318,6 +333,19 @@ function cast(g: Graph, x: Info, dtype: DType): Info {
 /** Names of the TF.js kernels that can be traced. */
 export function tracedKernels(): string[] {
   return Object.keys(kernels).sort();
+}
+
+/** `x + row` or `x row` for `x [batch, n]` and `row [n]`, the only operations on two ranks; null outside a trace. */
+export function tracedByRow(op: "Add" | "Mul", x: tf.Tensor, row: tf.Tensor): tf.Tensor | null {
+  const g = tracing();
+  if (!g) return null;
+  if (row.rank !== 1 || row.shape[0] !== x.shape.at(-1)) {
+    const [rows, columns] = [row, x].map(({ shape }) => `[${shape.join(", ")}]`);
+    throw new TypeError(
+      `Cannot broadcast in ${op}: a row for ${columns} must have its last axis alone, current shape is ${rows}`,
+    );
+  }
+  return tensorOf(g.tensor(g.node(op, [g.loose(x), g.loose(row)], x.shape, "float32"), x.shape));
 }
 
 /**
