@@ -232,12 +232,10 @@ export const kernels: Record<string, Kernel> = {
     const at = dim < 0 ? input.shape.length + 1 + dim : dim;
     return g.tensor(g.exact(input), input.shape.toSpliced(at, 0, 1));
   },
-  Expm1: (g, { x }) => {
-    const value = g.loose(x);
-    return g.tensor(
-      g.node("Sub", [g.node("Exp", [value], value.shape, "float32"), scalar(g, 1)], value.shape, "float32"),
-      x.shape,
-    );
+  Expm1: (g, { x }) => { // tanh(x/2) (e^x + 1), which keeps small x as e^x - 1 does not.
+    const half = run(g, "Multiply", { a: x, b: fill(g, [], 0.5, "float32") });
+    const above = run(g, "Add", { a: run(g, "Exp", { x }), b: fill(g, [], 1, "float32") });
+    return run(g, "Multiply", { a: run(g, "Tanh", { x: half }), b: above });
   },
   Fill: (g, _, { shape, value, dtype }) => fill(g, shape, value, dtype ?? "float32"),
   GatherV2: (g, { x, indices }, { axis, batchDims }) => {
@@ -249,10 +247,13 @@ export const kernels: Record<string, Kernel> = {
   },
   Identity: view,
   LeakyRelu: (g, { x }, { alpha }) => unary("LeakyRelu", { alpha: { float: alpha } })(g, { x } as never, {}),
-  Log1p: (g, { x }) => {
-    const value = g.loose(x);
-    const sum = g.node("Add", [value, scalar(g, 1)], value.shape, "float32");
-    return g.tensor(g.node("Log", [sum], value.shape, "float32"), x.shape);
+  Log1p: (g, { x }) => { // For small x 2 atanh(x / (2 + x)), which keeps it as log(1 + x) does not.
+    const number = (value: number) => fill(g, [], value, "float32");
+    const ratio = run(g, "RealDiv", { a: x, b: run(g, "Add", { a: x, b: number(2) }) });
+    const near = run(g, "Multiply", { a: run(g, "Atanh", { x: ratio }), b: number(2) });
+    const far = run(g, "Log", { x: run(g, "Add", { a: x, b: number(1) }) });
+    const isNear = run(g, "Less", { a: run(g, "Abs", { x }), b: number(0.5) });
+    return run(g, "Select", { condition: isNear, t: near, e: far });
   },
   LogSoftmax: (g, { logits }) =>
     g.tensor(g.node("LogSoftmax", [g.exact(logits)], logits.shape, "float32", { axis: { int: -1 } })),

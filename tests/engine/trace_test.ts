@@ -237,6 +237,34 @@ Deno.test("mish() agrees with its definition in float64 from -40 to 40, gradient
   });
 });
 
+Deno.test("log1p() and expm1() keep small numbers, as Math's do", async () => {
+  const small = [1e-30, 1e-12, 1e-8, 1e-5, 3e-4, 0.01, 0.2, 0.49];
+  const logs = Float32Array.from([
+    ...small,
+    ...small.map((x) => -x),
+    0,
+    0.5,
+    0.51,
+    3,
+    1e4,
+    1e30,
+    -0.5,
+    -0.51,
+    -0.9,
+    -0.9999,
+  ]);
+  const exponents = Float32Array.from([...small, ...small.map((x) => -x), 0, 1, 10, 80, -1, -10, -80]);
+  const run = compile("small", ({ x, y }) => ({ log1p: tf.log1p(x), expm1: tf.expm1(y) }));
+  const found = await run({ x: ndarray(logs, [logs.length]), y: ndarray(exponents, [exponents.length]) });
+  for (const [name, inputs] of [["log1p", logs], ["expm1", exponents]] as const) {
+    inputs.forEach((x, i) => {
+      const [value, wanted] = [found[name].data[i], Math[name](x)];
+      assert(Math.abs(value - wanted) <= 1e-6 * Math.abs(wanted), `${name}(${x}) is ${value}, wanted ${wanted}`);
+    });
+  }
+  assertEquals([...(await run({ x: ndarray([-1], [1]), y: ndarray([100], [1]) })).log1p.data], [-Infinity]);
+});
+
 for (const backend of backends.filter((name) => name !== "onnx" && name !== "cpu")) {
   Deno.test(`backend ${backend} agrees with onnx on a network's gradient, or says how to get it`, async () => {
     const run: Run = compile(
