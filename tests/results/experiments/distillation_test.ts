@@ -1,11 +1,12 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { drawBatch, loadTransitions } from "../../../data/d4rl.ts";
 import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
-import { cellFolder } from "../../../results/cells/cell.ts";
+import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { DistillationRun } from "../../../results/experiments/distillation/section.ts";
 import { planCells } from "../../../results/plan.ts";
 import { withFolder } from "../../folder.ts";
@@ -33,6 +34,14 @@ Deno.test("distillationStudy: a cell that was stopped ends as one left alone, an
     assertEquals(resumed.result.projection, whole.result.projection);
     const policy = (root: string) => Deno.readFile(join(cellFolder(root, cell), "policy.onnx"));
     assertEquals(await policy(stopped), await policy(alone));
+    const sampled = changeCell(cell, { updates: 3, teacherActions: "sampled" });
+    await train(sampled, stopped);
+    const pairsOf = async (of: Cell) => {
+      const bytes = await Deno.readFile(join(cellFolder(stopped, of), "checkpoint.safetensors"));
+      return decodeCheckpoint(bytes).tensors.get("pairs/action")!.data;
+    };
+    assertNotEquals(await pairsOf(sampled), await pairsOf(half));
+
     const { heldOut, effectiveShare } = whole.result;
     assert(Number.isFinite(heldOut!.flow) && Number.isFinite(heldOut!.gaussian) && effectiveShare < 1);
     const errors = whole.result.densityErrors!;
