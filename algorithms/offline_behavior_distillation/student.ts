@@ -3,6 +3,9 @@
  *
  * Source: OBD (arXiv 2410.22728), authors' code. An agent may hold several policies, whose actions are averaged (the paper's ensembles).
  *
+ * Deviation: the teacher's wanted action is its mean unless `teacherActions` says otherwise; theirs is sampled at every visit, with
+ * standard deviations of 0.44 to 0.65 before tanh. The teacher is IQL unless `teacherFile` gives another, theirs Cal-QL.
+ *
  * @module
  */
 
