@@ -8,10 +8,37 @@ import { useBackend } from "../../algorithms/engine/backend.ts";
 import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
-import { createFql, flowAction, flowLoss, flowRowWeight, flowVelocity, fql, type FqlConfig, fqlCriticLoss, fqlDefaults, type FqlNetworks, type FqlNoise, fqlTarget, fqlTerms, oneStepAction } from "../../algorithms/fql.ts";
+import {
+  createFql,
+  flowAction,
+  flowLoss,
+  flowRowWeight,
+  flowVelocity,
+  fql,
+  type FqlConfig,
+  fqlCriticLoss,
+  fqlDefaults,
+  type FqlNetworks,
+  type FqlNoise,
+  fqlTarget,
+  fqlTerms,
+  oneStepAction,
+} from "../../algorithms/fql.ts";
 import golden from "../golden/fql_golden.json" with { type: "json" };
 import { filled, filler } from "../golden.ts";
-import { batchAt, countOf, drawAt, filledGeluCritic, filledStack, near, nearSummary, orderedCritic, scriptedRng, spec, uniform } from "./family.ts";
+import {
+  batchAt,
+  countOf,
+  drawAt,
+  filledGeluCritic,
+  filledStack,
+  near,
+  nearSummary,
+  orderedCritic,
+  scriptedRng,
+  spec,
+  uniform,
+} from "./family.ts";
 
 await useBackend("onnx");
 
