@@ -150,6 +150,24 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     }
   });
 
+  Deno.test(`${name} updates a state once, however many updates are asked for at a time`, async () => {
+    for (const backend of ["onnx", "cpu"]) {
+      await useBackend(backend);
+      try {
+        const agent = create();
+        const [batch, wanted] = [drawTransitions("0"), (await train(agent, 1)).state];
+        const state = agent.init(createRng("init"));
+        const updates = await Promise.allSettled([0, 0].map(() => agent.update(state, batch, createRng("update/0"))));
+        assertEquals(updates.map(({ status }) => status), ["fulfilled", "rejected"]);
+        const [{ value }, { reason }] = updates as unknown as [{ value: { state: AgentState } }, { reason: Error }];
+        assert(/this state was given to an earlier call/.test(reason.message), reason.message);
+        assertEquals(encodeCheckpoint(value.state.arrays, {}), encodeCheckpoint(wanted.arrays, {}));
+      } finally {
+        await useBackend("onnx");
+      }
+    }
+  });
+
   Deno.test(`${name} refuses by name what does not fit its settings, its task or its batches`, async () => {
     const config = resolveConfig(algorithm, "none", small);
     assertThrows(
