@@ -178,7 +178,7 @@ Deno.test("the time limit of a file without timeouts is its task's, or must be g
     for (const path of [named, other]) await writeHdf5(path, arrays);
     assertEquals(qlearningDataset(await loadDataset(named)).count, n - 1 - 2);
     const mine = await loadDataset(other);
-    assertThrows(() => qlearningDataset(mine), RangeError, "give maxEpisodeSteps");
+    assertThrows(() => qlearningDataset(mine), RangeError, "give it maxEpisodeSteps");
     assertEquals(qlearningDataset(mine, { maxEpisodeSteps: 280 }).count, n - 1 - 2);
     assertEquals(qlearningDataset(mine, { maxEpisodeSteps: Infinity }).count, n - 1);
   }));
