@@ -62,10 +62,11 @@ type ElementType = keyof typeof elementTypes;
 /**
  * Opens ONNX Runtime's library in this thread, and tries it.
  *
+ * @param folder That of the npm package. @default where npm put it
  * @throws {Error} If it is missing, another than it should be, or computes wrong results; the message says which.
  */
-export function openOrt(): Ort {
-  const api = openApi();
+export function openOrt(folder?: string): Ort {
+  const api = openApi(folder);
   const ort = createOrt(api);
   const value = (name: string) => ({ name, shape: [2, 2], dtype: "float32" as const });
   const model = encodeOnnx({
@@ -75,7 +76,8 @@ export function openOrt(): Ort {
     outputs: [value("c")],
     constants: [],
   });
-  using session = ort.createSession(model, { name: "product", threads: 1, settings: {} });
+  const settings = { "session.set_denormal_as_zero": "1" }; // What the first session says holds for the process.
+  using session = ort.createSession(model, { name: "product", threads: 1, settings });
   const [a, b, c] = [[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 0, 0]].map((data): NdArray => ({
     shape: [2, 2],
     data: Float32Array.from(data),

@@ -95,16 +95,14 @@ export function cStrings(names: readonly string[]): { strings: ArrayBuffer[]; li
 export const cPath = (path: string): ArrayBuffer =>
   Deno.build.os === "windows" ? Uint16Array.from(`${path}\0`, (letter) => letter.charCodeAt(0)).buffer : cString(path);
 
-/** The npm package's folder and version. */
-function findPackage(): { folder: string; version: string } {
+/** The npm package's folder. */
+export function findPackage(): string {
   const here = import.meta.url.startsWith("file:") ? import.meta.url : pathToFileURL(join(Deno.cwd(), "here"));
-  const require = createRequire(here);
-  const folder = dirname(dirname(require.resolve("onnxruntime-node")));
-  return { folder, version: require(join(folder, "package.json")).version };
+  return dirname(dirname(createRequire(here).resolve("onnxruntime-node")));
 }
 
 /** Where the package keeps its library for this system. */
-function libraryPath(folder: string): string {
+export function libraryPath(folder: string): string {
   const { os, arch } = Deno.build;
   const places: Record<string, [folder: string, file: string]> = {
     linux: ["linux", "libonnxruntime.so.1"],
@@ -119,11 +117,12 @@ function libraryPath(folder: string): string {
 /**
  * Opens the library.
  *
+ * @param folder The package's. @default where npm put it
  * @throws {Error} If it is missing or another than it should be; the message says which.
  */
-export function openApi(): OrtApi {
+export function openApi(folder: string = findPackage()): OrtApi {
   if (!mayUseLibraries()) throw new Error("its library needs Deno's permission --allow-ffi, for all paths");
-  const { folder, version } = findPackage();
+  const { version } = JSON.parse(Deno.readTextFileSync(join(folder, "package.json"))) as { version: string };
   const path = libraryPath(folder);
   const library = Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
   keepLoaded(path);

@@ -10,7 +10,7 @@
 import type * as Ort from "onnxruntime-node";
 import { setImmediate } from "node:timers/promises";
 import type { NdArray } from "./array.ts";
-import { currentThreads } from "./backend.ts";
+import { currentThreads } from "./threads.ts";
 import { sizeOf } from "./shape.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
 import { openOrt, type OrtSessionOptions, type Port } from "./ort.ts";
@@ -114,8 +114,9 @@ export type Route = keyof typeof routes;
 let loading: Promise<Load> | undefined;
 
 /** Sessions made from now on take this way; @default the library, and the package if that fails */
-export function useRoute(route: Route): void {
+export async function useRoute(route: Route): Promise<void> {
   loading = start(route);
+  await loading;
 }
 
 /**
@@ -135,9 +136,10 @@ async function startAny(): Promise<Load> {
   try {
     return await start("library");
   } catch (error) {
+    const load = await start("package");
     const [why] = (error as Error).message.split("\n");
     console.warn(`ONNX Runtime is used by its package for Node, a few percent slower: ${why}`);
-    return await start("package");
+    return load;
   }
 }
 
