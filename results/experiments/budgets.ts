@@ -5,7 +5,7 @@
  */
 
 import type { Cell, SamplingRule } from "../cells/cell.ts";
-import type { Estimate, Plan, Run } from "./experiment.ts";
+import type { Estimate } from "./experiment.ts";
 
 /** The local datasets of the experiments. */
 export const hopperReplay = "hopper-medium-replay-local";
@@ -97,11 +97,5 @@ export const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): Sam
 export const iterativeBaselines: readonly SamplingRule[] = [
   ...[5, 10, 15, 20, 50, 100].map((calls) => sampling(calls)),
   sampling(15, 16),
-  sampling(5, 64, "ddpm"), // IDQL's way.
-];
-
-/** Plans of scores on the locomotion tasks with 10 episodes, on the mazes with 100, as the papers have them. */
-export const scoredAsPublished = (runs: readonly Run[]): Plan[] => [
-  { tasks: gym, runs, source: "as published", seeds: fiveSeeds, episodes: 10 },
-  { tasks: antMazes, runs, source: "as published", seeds: fiveSeeds, episodes: 100 },
+  sampling(5, 64, "ddpm"), // After IDQL-1, but with SRPO's network and critic.
 ];

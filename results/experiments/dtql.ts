@@ -8,11 +8,12 @@ import { diffusionQl } from "../../algorithms/diffusion_ql.ts";
 import { dtql } from "../../algorithms/dtql/mod.ts";
 import { gainOverData, scoreDifference } from "../scores/measures.ts";
 import {
+  antMazes,
   estimateOffline,
   fiveSeeds,
   fullDtql,
+  gym,
   hopperReplay,
-  scoredAsPublished,
   small,
   smallDtql,
   tiny,
@@ -66,7 +67,14 @@ const experiment: Experiment<null> = {
       episodes: 10,
     }],
     paper: [
-      ...scoredAsPublished(published),
+      { tasks: gym, runs: published, source: "as published", seeds: fiveSeeds, episodes: 10 },
+      {
+        tasks: antMazes,
+        runs: published,
+        source: "as published, Diffusion-QL's of v0",
+        seeds: fiveSeeds,
+        episodes: 100,
+      },
       { tasks: manipulation, runs: published, source: "as published", seeds: fiveSeeds, episodes: 100 },
     ],
   },

@@ -48,7 +48,7 @@ const experiment: Experiment<DiagnosisPoint[]> = {
     paper: [{
       tasks: [hopperReplay, cheetahReplay],
       runs: longer,
-      source: "ours: BC as in TD3+BC with at most 100,000 updates; on local data, which alone have an expert",
+      source: "ours: BC's defaults with at most 100,000 updates; on local data, which alone have an expert",
       seeds: fiveSeeds,
       episodes: 10,
     }],

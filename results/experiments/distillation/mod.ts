@@ -93,7 +93,7 @@ const fullSettings: Settings = { updates: 2000, teacherUpdates: 100_000, density
 
 const paper: Frame = {
   tasks: gym,
-  source: "as published, with our IQL as the teacher for Cal-QL",
+  source: "as published, with our IQL as the teacher for Cal-QL; SDW-OBD's exponent and budget are ours",
   seeds: fiveSeeds,
   episodes: 10,
 };

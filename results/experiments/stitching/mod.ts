@@ -169,7 +169,7 @@ const experiment: Experiment<StitchingResult> = {
     paper: [{
       tasks: gym,
       runs: [run(stitchingStudy, {})],
-      source: "as published where the component papers say it; the whole is a reconstruction",
+      source: "the defaults: as published where the component papers say it; the whole is a reconstruction",
       seeds: fiveSeeds,
       episodes: 10,
     }],

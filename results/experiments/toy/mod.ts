@@ -35,7 +35,11 @@ const experiment: Experiment<ToyResult> = {
       runs: [run(srpoToy, {})],
       source: "the authors' network and rate; 20,000 updates for 366,000",
     }],
-    paper: [{ ...common, runs: [run(srpoToy, { updates: 366_000 })], source: "as published" }],
+    paper: [{
+      ...common,
+      runs: [run(srpoToy, { updates: 366_000 })],
+      source: "the defaults, as published, with the published 366,000 updates",
+    }],
   },
   section: (runs, notes) => ({ tables: { toy: toyTable(runs, notes) }, figures: { toy: toyFigure(runs) } }),
   claims: toyClaims,
