@@ -13,7 +13,8 @@ import type { NdArray } from "./array.ts";
 import { currentThreads } from "./threads.ts";
 import { sizeOf } from "./shape.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
-import { openOrt, type OrtSessionOptions, type Port } from "./ort.ts";
+import { openOrt, type Port } from "./ort.ts";
+import type { ModelOptions } from "./ort_model.ts";
 import { flushDenormals } from "./system_library.ts";
 
 /** A model ready to run. */
@@ -32,7 +33,7 @@ interface Model extends Session {
   endProfile(): void;
 }
 
-type Load = (model: Uint8Array, options: OrtSessionOptions) => Promise<Model>;
+type Load = (model: Uint8Array, options: ModelOptions) => Promise<Model>;
 
 let turn = performance.now();
 

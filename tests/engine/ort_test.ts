@@ -161,9 +161,13 @@ async function withPackage(version: string, put: (path: string) => Promise<void>
 const opening = (wanted: string) => (folder: string) => void assertThrows(() => openOrt(folder), Error, wanted);
 
 Deno.test("openOrt() says what is wrong with a library: missing, or of another version than the package", async () => {
-  await withPackage(ort.version, async () => {}, opening("Could not open library"));
+  await withPackage(ort.api.version, async () => {}, opening("Could not open library"));
   const put = (path: string) => Deno.symlink(libraryPath(findPackage()), path);
-  await withPackage("1.2.3", put, opening(`the library must be of version 1.2.3, current version is ${ort.version}`));
+  await withPackage(
+    "1.2.3",
+    put,
+    opening(`the library must be of version 1.2.3, current version is ${ort.api.version}`),
+  );
 });
 
 /** A library whose table of functions is of C's making. */
