@@ -69,7 +69,7 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
    * Which of the teacher's actions are wanted: the one that it would take (`mean`), or one `sampled` anew at every visit of a state
    * (authors' code).
    */
-  teacherActions: typeof teacherActions[number];
+  teacherActions: "mean" | "sampled";
   /** Updates of the policy that is cloned from the whole data, for comparison. */
   cloningUpdates: number;
   /** Width of the teacher's networks. */

@@ -49,7 +49,7 @@ export const distillationStudy: Study<DistillationResult> = {
   files: (config) => [(config as BehaviorDistillationConfig).teacherFile].filter(Boolean),
   async prepare(cell, { algorithm, folder, sharedFolder, rng: cellRng, onProgress }) {
     const config = cell.config as BehaviorDistillationConfig;
-    const dataset = await loadDataset(cell.dataset!);
+    const dataset = await loadDataset(cell.dataset!, { id: cell.task });
     const data = qlearningDataset(dataset);
     const { observationDim, actionDim, count } = data;
     const statistics = observationStatistics(data);
