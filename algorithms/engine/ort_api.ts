@@ -6,9 +6,8 @@
  * @module
  */
 
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { cString, keepLoaded, mayUseLibraries } from "./system_library.ts";
 
 const handle = "u64"; // A pointer as a bigint, which takes no object.
@@ -113,11 +112,11 @@ export function cStrings(names: readonly string[]): { strings: ArrayBuffer[]; li
 export const cPath = (path: string): ArrayBuffer =>
   Deno.build.os === "windows" ? Uint16Array.from(`${path}\0`, (letter) => letter.charCodeAt(0)).buffer : cString(path);
 
+/** The npm package, told in full: a registry rewrites no such call; the version is that of `deno.json`. */
+const packageName = "npm:onnxruntime-node@1.30.0";
+
 /** The npm package's folder. */
-export function findPackage(): string {
-  const here = import.meta.url.startsWith("file:") ? import.meta.url : pathToFileURL(join(Deno.cwd(), "here"));
-  return dirname(dirname(createRequire(here).resolve("onnxruntime-node")));
-}
+export const findPackage = (): string => dirname(dirname(fileURLToPath(import.meta.resolve(packageName))));
 
 /** Where the package keeps its library for this system. */
 export function libraryPath(folder: string): string {

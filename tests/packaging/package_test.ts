@@ -128,7 +128,11 @@ Deno.test("what is published are the modules of the exports, what they start or 
   const behaviours = ["halfcheetah.safetensors", "hopper.json", "walker2d.safetensors"].map((file) =>
     `data/behaviour/${file}`
   );
-  assertEquals(files.sort(), [...await reachable(), ...others, ...behaviours].sort());
+  const wanted = [...await reachable(), ...others, ...behaviours];
+  assertEquals({
+    missing: wanted.filter((path) => !files.includes(path)),
+    needless: files.filter((path) => !wanted.includes(path)),
+  }, { missing: [], needless: [] });
   const bytes = listed.reduce((sum, [, , size, unit]) => sum + Number(size) * { B: 1, KB: 1e3, MB: 1e6 }[unit]!, 0);
   assert(bytes < 2e6, `${bytes} bytes`);
 });
