@@ -1,26 +1,40 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
-import { writeAtomically, writeError } from "../../tools/files.ts";
-import { withFolder } from "../folder.ts";
+import { renameOver, writeError } from "../../tools/files.ts";
 
-Deno.test("writeAtomically() leaves the old file when the new one cannot be written", () =>
-  withFolder(async (folder) => {
-    const path = join(folder, "x.txt");
-    await writeAtomically(path, "old");
-    await Deno.mkdir(join(folder, "taken"));
-    await assertRejects(() => writeAtomically(join(folder, "taken"), "new"), Error, "Cannot write");
-    await assertRejects(() => writeAtomically(join(folder, "no", "x"), "new"), Error, "Cannot write");
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["taken", "x.txt"]);
-    assertEquals(await Deno.readTextFile(path), "old");
-  }));
+for (
+  const [os, number, remedy] of [
+    ["linux", 28, "the disk must have space left"],
+    ["linux", 122, "your quota must have space left"],
+    ["darwin", 69, "your quota must have space left"],
+    ["linux", 30, "must be writable"],
+    ["linux", 5, "(os error 5)"], // A broken disk there.
+    ["windows", 112, "the disk must have space left"],
+    ["windows", 39, "the disk must have space left"],
+    ["windows", 32, "no other program may have it open"],
+    ["windows", 5, "no other program may have it open"],
+    ["windows", 28, "(os error 28)"], // A printer's paper there.
+  ] as const
+) {
+  Deno.test(`writeError() knows error ${number} of ${os}`, () => {
+    const { message } = writeError("results/x", new Error(`It failed (os error ${number})`), os);
+    assertStringIncludes(message, remedy);
+    assert(message.startsWith('Cannot write "results/x": '), message);
+  });
+}
 
-Deno.test("writeError() says that the disk is full when it is", async () => {
-  // Devices need every permission, which an eval has and this test does not.
-  const write = 'await Deno.writeTextFile("/dev/full", "x").catch((error) => console.log(error.message))';
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--no-config", write] }).output();
-  const message = new TextDecoder().decode(stdout);
-  assertStringIncludes(
-    writeError("results/x", new Error(message)).message,
-    "the disk must have space left; free some of results",
-  );
+Deno.test("renameOver() replaces a file, and waits for nothing that will not come", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [from, to] = ["from", "to"].map((name) => join(folder, name));
+    await Deno.writeTextFile(from, "new");
+    await Deno.writeTextFile(to, "old");
+    await renameOver(from, to);
+    assertEquals(await Deno.readTextFile(to), "new");
+    const start = performance.now();
+    await assertRejects(() => renameOver(from, to), Deno.errors.NotFound);
+    assert(performance.now() - start < 500);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
