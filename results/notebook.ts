@@ -9,6 +9,7 @@ import type { TopLevelSpec } from "vega-lite";
 import { curveText, jupyterDisplay, showFigure, type Shown, shown, showTable } from "../data/show/display.ts";
 import { type Table, toText } from "../data/show/table.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
+import { childEnvironment } from "../tools/processes.ts";
 import { readRecord } from "../tools/records.ts";
 import { readMetrics } from "./cells/metrics.ts";
 import { cellShape, type Evaluation, readEvaluation } from "./cells/record.ts";
@@ -125,7 +126,8 @@ function curvesFigure(metrics: readonly Record<string, number>[], names: readonl
  */
 export async function reproduce(...args: string[]): Promise<void> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "tools/deno.ts", "run", "-A", "--quiet", "results/reproduce.ts", ...args],
+    args: ["run", "-A", "--quiet", "tools/task.ts", "reproduce", ...args],
+    env: childEnvironment(),
     cwd: fromFileUrl(new URL("../", import.meta.url)),
     stdout: "piped",
     stderr: "piped",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { childEnvironment, onParentEnd, signals, stopChild } from "./processes.ts";
+import { childEnvironment, hasOwnParent, onParentEnd, signals, stopChild } from "./processes.ts";
 import { standInFlags } from "./stand_ins.ts";
 
 /** Commands that load no module. */
@@ -34,7 +34,8 @@ async function passSignals(child: Deno.ChildProcess): Promise<number> {
       }
     });
   }
-  using _ = Deno.env.has("INIT_CWD") ? onParentEnd(() => stopChild(child)) : null; // Set by deno task.
+  const ofTask = Deno.env.has("INIT_CWD"); // Which deno task sets.
+  using _ = ofTask || hasOwnParent() ? onParentEnd(() => stopChild(child)) : null;
   return (await child.status).code;
 }
 

@@ -48,7 +48,7 @@ export function onStop(stop: () => void): Disposable {
     stop();
   };
   for (const signal of signals) Deno.addSignalListener(signal, handle);
-  const watch = Deno.env.get(parentVariable) === `${Deno.ppid}` ? onParentEnd(handle) : null;
+  const watch = hasOwnParent() ? onParentEnd(handle) : null;
   return {
     [Symbol.dispose]() {
       for (const signal of signals) Deno.removeSignalListener(signal, handle);
@@ -56,6 +56,9 @@ export function onStop(stop: () => void): Disposable {
     },
   };
 }
+
+/** Whether the process was started with {@linkcode childEnvironment}, not by a user, who may leave it alone. */
+export const hasOwnParent = (): boolean => Deno.env.get(parentVariable) === `${Deno.ppid}`;
 
 /** Calls `end` once the process that started this one has ended, however it did; where systems tell (not on Windows). */
 export function onParentEnd(end: () => void): Disposable {
