@@ -1,7 +1,9 @@
 /**
  * BC: behaviour cloning with a deterministic policy.
  *
- * The policy and optimizer of TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860), trained on its imitation term alone.
+ * The policy and optimizer of TD3+BC (Fujimoto & Gu 2021, arXiv 2106.06860), trained on the imitation term of its Eq. 5 alone.
+ *
+ * Deviation: observations are not normalized, as TD3+BC's are.
  *
  * @module
  */

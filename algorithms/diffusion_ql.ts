@@ -4,6 +4,9 @@
  * Source: Wang, Hunt & Zhou 2023, "Diffusion Policies as an Expressive Policy Class for Offline Reinforcement
  * Learning", arXiv 2208.06193, and the authors' code where it differs ("authors' code" below).
  *
+ * Deviation: what is scored is the last checkpoint; the authors score one of those of every 50,000 updates, chosen by its rank in the
+ * training's denoising loss (`offline`) or by its score (`online`). Tables are float64, theirs float32.
+ *
  * @module
  */
 

@@ -3,8 +3,14 @@
  *
  * Source: Kostrikov, Nair & Levine 2021, "Offline Reinforcement Learning with Implicit Q-Learning", arXiv 2110.06169.
  *
- * Deviation: a deterministic policy under squared error, as in SRPO's authors' code, for the paper's Gaussian one; with unit
- * variance the paper's loss is half of it.
+ * Deviation: SRPO's authors' code is followed where IQL's own is another ("authors' code" below is SRPO's).
+ * - The policy is deterministic, under squared error; the paper's is a Gaussian, whose loss at unit variance is half of it.
+ * - Targets take V(s') as it was before this update's step of V; IQL's own code takes it after.
+ * - The advantage's Q is the target critics' after their step, IQL's own code takes them before.
+ * - Layers start as PyTorch's do; IQL's own start orthogonal with gain sqrt(2) and zero biases.
+ * - Actions are taken as they are; IQL's own code clips them to 1e-5 within their bounds.
+ * - Rewards (`iql_locomotion`) are scaled by the range of returns between terminals, at most 1000 rows each, so that they drift from the
+ *   episodes after a time limit; IQL's own code splits episodes where the observation jumps.
  *
  * @module
  */

@@ -2,7 +2,14 @@
  * ReBRAC: TD3+BC with its penalties decoupled, LayerNorm critics and a third layer.
  *
  * Source: Tarasov, Kurenkov, Nikulin & Kolesnikov 2023, "Revisiting the Minimalist Approach to Offline Reinforcement
- * Learning", arXiv 2305.09836, and the authors' code.
+ * Learning", arXiv 2305.09836, and the authors' code: TD3+BC's loss with its two penalties apart, their weights per task in Table 11.
+ *
+ * Deviation: in four places from the authors' code, which is JAX.
+ * - Layers start as PyTorch's do; theirs have hidden biases of 0.1, and last layers uniform within 0.001 (policy) and 0.003 (critic).
+ * - LayerNorm's epsilon is PyTorch's 1e-5, theirs Flax's 1e-6.
+ * - Of two updates the second one moves the policy, of theirs the first.
+ * - The target policy follows the policy after its step, theirs the one before it.
+ * An early version of their code also bounds targets from below by the data's returns; the published one does not, nor does this.
  *
  * @module
  */

@@ -25,7 +25,7 @@ Usage: deno task bench              an update, an action, sampling, environments
 Runs are kept as results/bench/<time>.json.`;
 
 const quick = ["update", "act", "sample", "statistics", "environment"];
-const full = [...quick, "srpo", "family", "dataset", "distillation", "planner"];
+const full = [...quick, "route", "srpo", "family", "dataset", "distillation", "planner"];
 const folder = join(resultsFolder, "bench");
 const here = (name: string) => fromFileUrl(new URL(name, import.meta.url));
 

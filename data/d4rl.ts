@@ -249,7 +249,7 @@ function timeLimit(
   const limit = options.maxEpisodeSteps ?? maxEpisodeSteps ?? (timeouts ? Infinity : null);
   if (limit !== null) return limit;
   throw new RangeError(
-    `Cannot cut "${name}" into episodes: it has no timeouts, and its task is not known; give maxEpisodeSteps (Infinity if ` +
+    `Cannot cut "${name}" into episodes: it has no timeouts, and its task is not known; give it maxEpisodeSteps (Infinity if ` +
       "terminal rows alone end episodes)",
   );
 }

@@ -53,6 +53,8 @@ export interface Dataset {
 
 /** Settings of {@linkcode loadDataset}. */
 export interface LoadOptions extends FetchOptions {
+  /** Id of the dataset that a file is, wherever it lies; one of D4RL's must have its size and hash. @default the file's name */
+  id?: string;
   /** The most bytes that the arrays may take in memory. @default 4 GiB */
   mostBytes?: number;
   /** Called as a local dataset is made, with transitions so far and in all. @default lines on the terminal */
@@ -107,9 +109,10 @@ async function loadFile(source: string, options: LoadOptions): Promise<Dataset> 
   const info = await Deno.stat(source).catch(() => null);
   if (!info && !/[\\/]|\.(hdf5|h5)$/i.test(source)) throw unknownDataset(source);
   const path = info?.isDirectory ? await minariFile(source) : source;
-  const name = basename(info?.isDirectory ? source : path);
-  const id = idOfFile(name);
-  return { ...await load(path, name, options), maxEpisodeSteps: id === null ? null : catalog.get(id)!.maxEpisodeSteps };
+  const name = options.id ?? basename(info?.isDirectory ? source : path);
+  const entry = catalog.has(name) ? findEntry(name) : undefined;
+  const like = entry ?? catalog.get(idOfFile(name) ?? "");
+  return { ...await load(path, name, options, entry), maxEpisodeSteps: like?.maxEpisodeSteps ?? null };
 }
 
 /** The main file of a Minari dataset's folder. */

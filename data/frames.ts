@@ -35,6 +35,7 @@ function* numbers(data: Dataset): Generator<[string, Float32Array]> {
  *   ["actions", { shape: [2, 1], data: Float32Array.of(0.5, 0.5) }],
  *   ["rewards", { shape: [2], data: Float32Array.of(1, 2) }],
  *   ["terminals", { shape: [2], data: Int8Array.of(0, 1) }],
+ *   ["timeouts", { shape: [2], data: Int8Array.of(0, 0) }],
  * ] as const);
  * const frame = transitionsFrame(toDataset(arrays, new Map(), "two rows"));
  * assert(frame.filter((row: { s0: number }) => row.s0 > 0).get("reward", 0) === 2);

@@ -1,36 +1,17 @@
 /**
- * HDF5 files through h5wasm; chunks of floats through the runtime's zlib.
+ * HDF5 files: their arrays and attributes, read and written.
  *
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import { inflateSync } from "node:zlib";
-import h5wasm from "h5wasm/node";
-import { findChunks, type ReadBytes, readSuperblock, unusualType } from "./hdf5_structure.ts";
+import h5wasm, { type File } from "h5wasm/node";
+import { type HdfArray, type Numbers, numbersOf, product, readNumbers } from "./hdf5_arrays.ts";
+import { checkDigests, digestOf, isWanted, isWhole } from "./hdf5_digests.ts";
+import { isBeside, type Library, loadLibrary, opening, reasonOf } from "./hdf5_library.ts";
+import { type ReadBytes, readSuperblock, unusualType } from "./hdf5_structure.ts";
 
-/** Numbers of any type that HDF5 and JavaScript both have. */
-export type Numbers =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float16Array
-  | Float32Array
-  | Float64Array;
-
-/** An array with its shape. */
-export interface HdfArray<D extends Numbers = Float32Array | Int8Array> {
-  /** Lengths of its axes. */
-  shape: readonly number[];
-  /** Values, row-major. */
-  data: D;
-}
+export type { HdfArray, Numbers } from "./hdf5_arrays.ts";
 
 /** What {@linkcode readHdf5} found. */
 export interface HdfFile {
@@ -53,90 +34,6 @@ export interface ReadOptions {
   /** The most bytes that the arrays read may take in memory; compressed files can be a thousand times larger than they look. @default 4 GiB */
   mostBytes?: number;
 }
-
-type Library = Awaited<typeof h5wasm.ready>;
-type Metadata = ReturnType<Library["get_dataset_metadata"]>;
-
-/** Whether a file that another one names lies in its folder; the library would take zeros for what is not there. */
-function isBeside(name: string): boolean {
-  if (name === ".") return true; // The same file.
-  const path = resolve(opening.folder, name);
-  try {
-    return dirname(path) === opening.folder && Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-/** Files that the library opens while {@linkcode readHdf5} runs: none but those beside its own, as a file may name any. */
-const opening = { folder: "", file: "", others: [] as string[] };
-
-let library: Promise<Library> | undefined;
-
-/** The library, set to throw its errors instead of printing them. */
-function loadLibrary(): Promise<Library> {
-  return library ??= h5wasm.ready.then((module) => {
-    module.activate_throwing_error_handler();
-    const fs = module.FS as unknown as FileSystem;
-    // A file that had an error stays open in the library, which knows files by inode: without this it would go on with what it once
-    // read, whatever has taken the file's place.
-    const { fstat, open, unlink } = fs;
-    let serial = 0;
-    fs.fstat = (descriptor) => Object.assign(fstat(descriptor), { ino: ++serial });
-    fs.unlink = (path) => scratch.test(path) ? undefined : unlink(path);
-    fs.open = (path, flags, mode) => {
-      if (scratch.test(path)) return openScratch(fs, path, flags);
-      const full = resolve(path);
-      if (!opening.file || full === opening.file || (flags & 3) !== 0) return open(path, flags, mode);
-      if (dirname(full) !== opening.folder) throw new fs.ErrnoError(notThere);
-      const opened = open(path, flags, mode);
-      opening.others.push(full);
-      return opened;
-    };
-    return module;
-  });
-}
-
-/** Of the library's files, which are the system's. */
-interface FileSystem {
-  fstat(descriptor: number): { ino: number };
-  open(path: string, flags: number, mode?: number): unknown;
-  unlink(path: string): void;
-  createStream(stream: object): unknown;
-  ErrnoError: new (code: number) => Error;
-}
-
-/** What the library writes the text of an error to, to read it from there: kept in memory, as not every process may write files. */
-const scratch = /^\/tmp\/tmpfile_\w+$/;
-
-function openScratch(fs: FileSystem, path: string, flags: number): unknown {
-  let text = new Uint8Array(0);
-  return fs.createStream({
-    path,
-    flags,
-    position: 0,
-    seekable: true,
-    node: { mode: 0o100600 },
-    stream_ops: {
-      write({ position }: { position: number }, buffer: Int8Array, offset: number, length: number) {
-        const longer = new Uint8Array(Math.max(text.length, position + length));
-        longer.set(text);
-        longer.set(buffer.subarray(offset, offset + length), position);
-        text = longer;
-        return length;
-      },
-      read({ position }: { position: number }, buffer: Int8Array, offset: number, length: number) {
-        const part = text.subarray(position, position + length);
-        buffer.set(part, offset);
-        return part.length;
-      },
-      llseek: ({ position }: { position: number }, offset: number, whence: number) =>
-        offset + [0, position, text.length][whence],
-    },
-  });
-}
-
-const notThere = 44; // ENOENT, as WASI numbers it.
 
 /** Bytes that the superblock says a file has, or null if it is no HDF5 file. A shorter file is cut short. */
 export async function hdf5Length(path: string): Promise<number | null> {
@@ -183,16 +80,6 @@ function readerOf(file: Deno.FsFile): ReadBytes {
     }
     return bytes;
   };
-}
-
-/** What went wrong, by the innermost line of the library's stack; at most a line of it. */
-function reasonOf(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const [, filter] = /required filter '(.*?)' is not registered/.exec(text) ?? [];
-  if (filter !== undefined) {
-    return `its filter ${filter} is not at hand here; \`h5repack -f GZIP=4\` writes a copy without it`;
-  }
-  return ([...text.matchAll(/\(\): (.*)$/gm)].at(-1)?.[1] ?? text.split("\n")[0]).slice(0, 200);
 }
 
 /** A failed read; it says that the file is damaged where a checksum proves it, and the reason everywhere. */
@@ -326,10 +213,8 @@ function createReader(module: Library, id: bigint, files: Map<string, OpenFile>,
       );
     }
     try {
-      const data = count === 0
-        ? new type(0)
-        : readFloatChunks(opened.read, address, module, id, name, metadata, mostBytes) ??
-          readThroughLibrary(module, id, name, metadata, type);
+      const dataset = { module, id, name, metadata, address, read: opened.read };
+      const data = readNumbers(dataset, type, mostBytes);
       arrays.set(name, { shape, data });
     } catch (cause) {
       if (cause instanceof RangeError) throw cause;
@@ -339,194 +224,10 @@ function createReader(module: Library, id: bigint, files: Map<string, OpenFile>,
   return { arrays, leftOut, names, visit };
 }
 
-const product = (lengths: readonly number[]) => lengths.reduce((a, b) => a * b, 1);
-
-type NumbersType = { new (length: number): Numbers; new (buffer: ArrayBuffer): Numbers; BYTES_PER_ELEMENT: number };
-
-/** The typed array of a dataset's numbers, or what else it holds. */
-function numbersOf(module: Library, { type, size, signed, shape, littleEndian }: Metadata): NumbersType | string {
-  const { H5T_INTEGER, H5T_FLOAT, H5T_ENUM } = module.H5T_class_t;
-  if (type === H5T_ENUM.value && size > 1 && !littleEndian) return "it holds enumerated values in big-endian order";
-  if (type === H5T_INTEGER.value || type === H5T_ENUM.value) {
-    const whole: Record<number, [NumbersType, NumbersType]> = {
-      1: [Int8Array, Uint8Array],
-      2: [Int16Array, Uint16Array],
-      4: [Int32Array, Uint32Array],
-      8: [BigInt64Array, BigUint64Array],
-    };
-    if (!whole[size]) return `it holds integers of ${8 * size} bits`;
-    return !shape ? emptySpace : shape.length === 0 ? single : whole[size][signed ? 0 : 1];
-  }
-  if (type === H5T_FLOAT.value) {
-    const float: Record<number, NumbersType> = { 2: Float16Array, 4: Float32Array, 8: Float64Array };
-    if (!float[size]) return `it holds floating-point numbers of ${8 * size} bits`;
-    return !shape ? emptySpace : shape.length === 0 ? single : float[size];
-  }
-  return `it holds ${kinds[type] ?? "values of a type that is not read here"}, not numbers`;
-}
-
-const [emptySpace, single] = ["it has no dataspace, so no values", "it is a single value, not an array"];
-/** By HDF5's number of the class. */
-const kinds: Record<number, string> = {
-  3: "text",
-  4: "bits",
-  5: "opaque bytes",
-  6: "values of a compound type (complex numbers are one)",
-  7: "references",
-  9: "lists of various lengths",
-  10: "arrays in every element",
-  11: "complex numbers",
-};
-
-const blockBytes = 2 ** 27;
-
-/** A dataset's numbers as the library reads them, some rows at a time, so that no copy of the whole is in its memory. */
-function readThroughLibrary(
-  module: Library,
-  id: bigint,
-  name: string,
-  { shape, chunks }: Metadata,
-  type: NumbersType,
-): Numbers {
-  const [rows, ...rest] = shape!;
-  const rowBytes = product(rest) * type.BYTES_PER_ELEMENT;
-  const chunkRows = chunks?.[0] ?? 1;
-  const most = Math.min(rows, chunkRows * Math.max(Math.floor(blockBytes / rowBytes / chunkRows), 1));
-  const bytes = new Uint8Array(rows * rowBytes);
-  const pointer = module._malloc(most * rowBytes);
-  if (pointer === 0) throw new Error(`no memory for ${most * rowBytes} bytes at once`);
-  try {
-    for (let row = 0; row < rows; row += most) {
-      const n = Math.min(most, rows - row);
-      const count = n === rows ? null : [n, ...rest].map(BigInt);
-      const offset = count && [row, ...rest.map(() => 0)].map(BigInt);
-      module.get_dataset_data(id, `/${name}`, count, offset, count && count.map(() => 1n), BigInt(pointer));
-      bytes.set(module.HEAPU8.subarray(pointer, pointer + n * rowBytes), row * rowBytes);
-    }
-  } finally {
-    module._free(pointer);
-  }
-  return new type(bytes.buffer);
-}
-
-const [deflate, shuffle] = [1, 2]; // HDF5's numbers of filters.
-
-/** Float32 in chunks, plain, shuffled or deflated, in less than half of the library's time. Undefined for what else there is. */
-function readFloatChunks(
-  read: ReadBytes,
-  address: number,
-  module: Library,
-  id: bigint,
-  name: string,
-  { type, size, littleEndian, shape, chunks: lengths }: Metadata,
-  mostBytes: number,
-): Float32Array | undefined {
-  if (type !== module.H5T_class_t.H5T_FLOAT.value || size !== 4 || !littleEndian || !lengths) return undefined;
-  const ids = module.get_dataset_filters(id, `/${name}`).map((filter) => filter.id);
-  if (ids.some((id) => id !== deflate && id !== shuffle)) return undefined;
-  const chunks = findChunks(read, address, shape!, lengths);
-  if (!chunks) return undefined;
-  const count = product(lengths);
-  if (4 * count > mostBytes) throw new RangeError(`${name} must have chunks of at most ${mostBytes} bytes`);
-  const out = new Float32Array(product(shape!));
-  for (const { address, bytes, skipped, offset } of chunks) {
-    let data = read(address, bytes);
-    for (let i = ids.length - 1; i >= 0; i--) {
-      if (skipped >> i & 1) continue;
-      data = ids[i] === deflate ? inflateSync(data, { maxOutputLength: 4 * count }) : unshuffle(data);
-    }
-    if (data.length !== 4 * count) throw new Error(`a chunk has ${data.length} bytes for ${4 * count}`);
-    placeChunk(out, shape!, new Float32Array(data.buffer, data.byteOffset, count), lengths, offset);
-  }
-  return out;
-}
-
-/** Undoes the filter that stores first bytes of all floats, then second ones, and so on. */
-function unshuffle(data: Uint8Array): Uint8Array {
-  const count = data.length / 4;
-  return Uint8Array.from(data, (_, i) => data[(i % 4) * count + (i >> 2)]);
-}
-
-/** Copies a chunk into the whole; what reaches beyond its end is padding. */
-function placeChunk(
-  out: Float32Array,
-  shape: readonly number[],
-  chunk: Float32Array,
-  lengths: readonly number[],
-  offset: readonly number[],
-) {
-  const last = shape.length - 1;
-  const copy = (axis: number, from: number, to: number) => {
-    const n = Math.min(lengths[axis], shape[axis] - offset[axis]);
-    if (axis === last) {
-      out.set(chunk.subarray(from, from + n), to + offset[last]);
-    } else if (axis === last - 1 && lengths[last] === 1) { // Columns, as h5py's chunks often are.
-      const stride = shape[last];
-      for (let i = 0, k = (to + offset[axis]) * stride + offset[last]; i < n; i++, k += stride) {
-        out[k] = chunk[from + i];
-      }
-    } else {
-      for (let i = 0; i < n; i++) {
-        copy(axis + 1, (from + i) * lengths[axis + 1], (to + offset[axis] + i) * shape[axis + 1]);
-      }
-    }
-  };
-  copy(0, 0, 0);
-}
-
-/** Whether an array is among those that `only` asks for, and so are the groups that it lies in. */
-function isWanted(name: string, only: (name: string) => boolean): boolean {
-  for (let at = name.indexOf("/"); at >= 0; at = name.indexOf("/", at + 1)) {
-    if (!only(name.slice(0, at + 1))) return false;
-  }
-  return only(name);
-}
-
-/** Whether the attribute `sha256` is of the first kind that was written: one hash over all arrays. */
-const isWhole = (written: string | undefined) => written !== undefined && /^[0-9a-f]{64}$/.test(written);
-
-/** Compares arrays with the hashes that {@linkcode writeHdf5} left; a list of names, so that none can be lost. */
-function checkDigests(
-  arrays: ReadonlyMap<string, HdfArray<Numbers>>,
-  written: string,
-  only: (name: string) => boolean,
-) {
-  const fail = () => {
-    throw new Error("its values do not have the SHA-256 it was written with");
-  };
-  if (isWhole(written)) {
-    const sorted = [...arrays].sort(([a], [b]) => a < b ? -1 : 1);
-    const hash = createHash("sha256");
-    for (const [name, array] of sorted) updateDigest(hash, name, array);
-    if (hash.digest("hex") !== written) fail();
-    return;
-  }
-  let hashes: [string, unknown][];
-  try {
-    hashes = Object.entries(JSON.parse(written));
-  } catch {
-    return fail();
-  }
-  const wanted = new Map(hashes.filter(([name]) => isWanted(name, only)));
-  if (wanted.size !== arrays.size) fail();
-  for (const [name, array] of arrays) if (wanted.get(name) !== digestOf(name, array)) fail();
-}
-
-function updateDigest(hash: ReturnType<typeof createHash>, name: string, { shape, data }: HdfArray<Numbers>) {
-  hash.update(`${name}[${shape}]${data.BYTES_PER_ELEMENT}`);
-  hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-}
-
-/** SHA-256 over name, shape and values. */
-function digestOf(name: string, array: HdfArray<Numbers>): string {
-  const hash = createHash("sha256");
-  updateDigest(hash, name, array);
-  return hash.digest("hex");
-}
-
 /**
  * Writes arrays to a new file, gzip-compressed in row chunks; the file appears only when it is whole and reads back as it was
- * written. The attribute `sha256` of the root holds hashes of all values, which {@linkcode readHdf5} checks.
+ * written. The attribute `sha256` of the root holds hashes of all values, which {@linkcode readHdf5} checks. The same arrays and
+ * attributes give the same bytes.
  *
  * @param attributes Text attributes of the root.
  */
@@ -552,9 +253,12 @@ export async function writeHdf5(
 let parts = 0;
 
 function writeArrays(path: string, arrays: ReadonlyMap<string, HdfArray>, attributes: Record<string, string>) {
-  const file = new h5wasm.File(path, "w", { libver: ["earliest", "latest"] });
+  const { now } = Date;
+  Date.now = () => 0; // The library dates every array; the same values are to be the same bytes.
+  let file: File | undefined;
   const groups = new Set<string>();
   try {
+    file = new h5wasm.File(path, "w", { libver: ["earliest", "latest"] });
     for (const [name, { shape, data }] of arrays) {
       for (let at = name.indexOf("/"); at > 0; at = name.indexOf("/", at + 1)) {
         const group = name.slice(0, at);
@@ -568,6 +272,7 @@ function writeArrays(path: string, arrays: ReadonlyMap<string, HdfArray>, attrib
     for (const [name, value] of Object.entries(attributes)) file.create_attribute(name, value);
     file.flush();
   } finally {
-    file.close();
+    Date.now = now;
+    file?.close();
   }
 }

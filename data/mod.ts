@@ -20,6 +20,7 @@ export * from "./local.ts";
 export * from "./pairs.ts";
 export * from "./recipes.ts";
 export * from "./rows.ts";
+export * from "./show/arrow.ts";
 export * from "./show/table.ts";
 export * from "./trajectories.ts";
 export * from "./waypoints.ts";

@@ -17,3 +17,13 @@ export async function listProcesses(): Promise<{ pid: number; command: string }[
 export async function hasWebGpu(): Promise<boolean> {
   return await (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu?.requestAdapter() != null;
 }
+
+/** Whether there is a C compiler. */
+export async function hasCompiler(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("cc", { args: ["--version"], stdout: "null" }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

@@ -66,7 +66,7 @@ export function permissionFlags(rights: Rights, cwd?: string): string[] {
     ...pathFlag("--allow-write", written, cwd),
     ...(net === "any" ? ["--allow-net"] : net.length > 0 ? [`--allow-net=${net.join(",")}`] : []),
     ...pathFlag("--allow-run", run),
-    ...(native ? pathFlag("--allow-ffi", [join(workspaceFolder, "node_modules")]) : []),
+    ...(native ? ["--allow-ffi"] : []), // Of all paths: pointers are none.
     `--allow-sys=${asked.join(",")}`,
   ];
 }

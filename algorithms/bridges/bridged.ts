@@ -109,12 +109,12 @@ export const bridgedDefaults: BridgedConfig = {
   criticUpdates: 300_000,
   ddpmSteps: 20,
   nfe: 10, // FQL's
-  levels: 40, // CPQL's
+  levels: 18, // Of consistency distillation, arXiv 2303.01469; with CPQL's 40 and a slow average a short training stays at one mode
   learningRate: 3e-4,
   expectile: 0.7,
   discount: 0.99,
   polyakRate: 0.005,
-  studentRate: 0.005,
+  studentRate: 0.05,
   hidden: 256,
   timeDim: 16,
   updates: 1_000_000,

@@ -102,7 +102,12 @@ function multiStep(predict: Denoiser, move: Move, x: Tensor, levels: readonly No
 const secondOrder = (move: Move, x: Tensor, s: NoiseLevel, t: NoiseLevel, value: Tensor, slope: Tensor) =>
   move(x, s, t, tf.add(value, tf.mul(slope, 0.5)));
 
-/** How many grid points each step takes: as many of `order` as fit, lower orders for the rest (authors' code). */
+/**
+ * How many grid points each step takes: as many of `order` as fit, lower orders for the rest.
+ *
+ * Deviation: an even number of calls at order 2 ends in two steps of order 1, as in SRPO's authors' copy of the solver; Lu et al.'s own
+ * release takes steps of order 2 alone there.
+ */
 function ordersOf(nfe: number, order: number): number[] {
   const repeat = (n: number, k: number): number[] => Array(n).fill(k);
   if (order === 1) return repeat(nfe, 1);

@@ -5,7 +5,7 @@
  */
 
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { tracedLayerNormalization, tracedRowsScaled } from "../engine/kernels.ts";
+import { tracedByRow, tracedLayerNormalization, tracedRowsScaled } from "../engine/kernels.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 
@@ -30,6 +30,12 @@ const rowsScaled = withGradient(
 );
 
 type Op = (...xs: Tensor[]) => Tensor;
+
+/** `x row` for `x [batch, n]`, `row [n]`. */
+const timesRow: Op = withGradient(
+  ([x, row]) => tracedByRow("Mul", x, row) ?? tf.mul(x, row),
+  (dy, [x, row]) => [timesRow(dy, row), sumRows(tf.mul(dy, x))],
+);
 
 /** LayerNorm's operation of `x, scale, shift` at one epsilon. */
 function createLayerNorm(epsilon: number): Op {
@@ -70,7 +76,7 @@ function createLayerNorm(epsilon: number): Op {
       const inverse = inverseDeviationOp(...xs);
       const normalized = rowsScaled(x, meanOp(...xs), inverse);
       const product = tf.mul(dy, normalized);
-      const centred = rowsScaled(tf.mul(dy, scale), rowMean(dy, scale), inverse);
+      const centred = rowsScaled(timesRow(dy, scale), rowMean(dy, scale), inverse);
       const projection = tf.mul(inverse, rowMean(product, scale));
       const dx = tf.sub(centred, rowsScaled(normalized, tf.zerosLike(projection), projection));
       return [dx, sumRows(product), sumRows(dy)];

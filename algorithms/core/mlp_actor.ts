@@ -3,7 +3,7 @@
  *
  * A call of ONNX Runtime costs about 0.1 ms before it computes anything, ten times what a small network takes. This module writes
  * its own WebAssembly, under 500 bytes of it, so that a call is one function over weights that lie in the order in which they are read.
- * Activations other than ReLU are loops of JavaScript between the layers.
+ * Activations other than ReLU are loops of JavaScript over a table between the layers.
  *
  * @module
  */
@@ -138,13 +138,45 @@ export function arrangeInputs({ weight, bias }: Linear<NdArray>, parts: readonly
 /** What stands between the layers of {@linkcode createMlp}. */
 export type Activation = "relu" | "gelu" | "mish";
 
-const activations: Readonly<Record<Exclude<Activation, "relu">, (x: number) => number>> = {
+const curves: Readonly<Record<Exclude<Activation, "relu">, (x: number) => number>> = {
   gelu: (x) => x / (1 + Math.exp(-2 * Math.sqrt(2 / Math.PI) * x * (1 + 0.044715 * x * x))),
-  mish: (x) => {
-    const e = Math.exp(Math.min(x, 30)), n = e * (e + 2); // tanh(ln(1 + e)) = n / (n + 2)
-    return x * n / (n + 2);
-  },
+  mish: (x) => x * Math.tanh(Math.log1p(Math.exp(x))),
 };
+
+// An exponential per hidden unit would cost as much as the products: both curves are read from a table, x above its reach and 0 below, where
+// they are above -5e-8.
+const [reach, perUnit] = [20, 100];
+
+/** Values of a curve and, times the spacing, its slopes at points `1 / perUnit` apart from `-reach` to `reach`. */
+function tabulate(curve: (x: number) => number): Float64Array {
+  const [points, step] = [2 * reach * perUnit + 1, 1e-5];
+  const table = new Float64Array(2 * points);
+  for (let i = 0; i < points; i++) {
+    const x = i / perUnit - reach;
+    table[2 * i] = curve(x);
+    table[2 * i + 1] = (curve(x + step) - curve(x - step)) / (2 * step * perUnit);
+  }
+  return table;
+}
+
+const tables = new Map<Activation, Float64Array>();
+
+/** Applies a curve in place, by cubics through values and slopes: within 1e-9, before rounding to float32. */
+function applyTable(table: Float64Array, y: Float32Array) {
+  for (let k = 0; k < y.length; k++) {
+    const x = y[k];
+    if (x >= reach) continue;
+    if (x <= -reach) {
+      y[k] = 0;
+      continue;
+    }
+    const at = (x + reach) * perUnit;
+    const i = Math.floor(at), u = at - i, j = 2 * i;
+    const low = table[j], high = table[j + 2], from = table[j + 1], to = table[j + 3];
+    const rise = high - low;
+    y[k] = low + u * (from + u * (3 * rise - 2 * from - to + u * (from + to - 2 * rise)));
+  }
+}
 
 /**
  * A perceptron as {@linkcode mlp} computes it; its output is overwritten by the next call.
@@ -180,7 +212,8 @@ export function createMlp(layers: readonly Linear<NdArray>[], activation: Activa
   const output = new Float32Array(memory.buffer, values[values.length - 1], sizes[sizes.length - 1]);
   const [count, last] = [layers.length, layers.length - 1];
   const least = activation === "relu" ? 0 : -Infinity;
-  const curve = activation === "relu" ? undefined : activations[activation];
+  let table = tables.get(activation);
+  if (!table && activation !== "relu") tables.set(activation, table = tabulate(curves[activation]));
   const hidden = sizes.slice(1).map((n, i) => new Float32Array(memory.buffer, values[i + 1], n));
   return (observation) => {
     for (let i = 0; i < input.length; i++) input[i] = observation[i];
@@ -188,7 +221,7 @@ export function createMlp(layers: readonly Linear<NdArray>[], activation: Activa
       const { weights, bias } = places[i];
       const end = values[i + 1] + padded(sizes[i + 1]) * floatBytes;
       layer(values[i], weights, bias, values[i + 1], sizes[i], end, i < last ? least : -Infinity);
-      if (curve && i < last) { for (let k = 0, y = hidden[i]; k < y.length; k++) y[k] = curve(y[k]); }
+      if (table && i < last) applyTable(table, hidden[i]);
     }
     return output;
   };

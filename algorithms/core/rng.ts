@@ -12,6 +12,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
 
 const encoder = new TextEncoder();
+const largestBelowOne = 1 - 2 ** -24; // Of float32.
 
 /** A stream of random numbers. */
 export interface Rng {
@@ -59,7 +60,10 @@ export function createRng(seed: number | string): Rng {
       }
     },
     fillUniform(out) {
-      for (let i = 0; i < out.length; i++) out[i] = uniform();
+      for (let i = 0; i < out.length; i++) {
+        out[i] = uniform();
+        if (out[i] === 1) out[i] = largestBelowOne; // As float32 rounds the last 128 of the 2^32 numbers.
+      }
       return out;
     },
     fillNormal(out) {

@@ -5,7 +5,9 @@
  * arXiv 2405.19690, and the authors' code where it differs ("authors' code" below).
  *
  * Deviation: the official loop runs one update more, at learning rate 0 where it decays; the denoised action's clip is
- * moved onto the residual (equal value, better float32).
+ * moved onto the residual (equal value, better float32). DQL-KL: policy and fake model start as copies of the behaviour model unless
+ * `start` says otherwise, where the authors' bandit script has three networks of their own and no pretraining; actions are clipped to
+ * the bounds where denoised ones are.
  *
  * @module
  */

@@ -33,19 +33,50 @@ interface Program extends Layout {
 /** A compiled function. Call it with arrays; it resolves to arrays. */
 export type Compiled<I, O> = (inputs: I) => Promise<Computed<O>>;
 
-/** Leaves of states that were given to a call. */
+/** Arrays of states that were given to a call, from the moment of that call. */
 const spent = new WeakSet<NdArray>();
+/** What calls that have not ended are given. */
+const reading = new Set<readonly NdArray[]>();
+
+/**
+ * Takes a call's arrays, before anything else can happen: its state may be given to no other call, and be read by none that has not
+ * ended, for its buffers may be written over.
+ *
+ * @returns What ends the claim; `keeps` says that the state is as it was, because the call gave none back or failed before it began.
+ */
+function claim(name: string, leaves: readonly NdArray[], state: readonly NdArray[]): (keeps: boolean) => void {
+  for (const leaf of leaves) {
+    if (spent.has(leaf)) {
+      throw new Error(`Cannot run ${name}: this state was given to an earlier call; use that call's result`);
+    }
+  }
+  if (state.length > 0 && reading.size > 0) {
+    const own = new Set(state);
+    for (const others of reading) {
+      if (others.some((leaf) => own.has(leaf))) {
+        throw new Error(`Cannot run ${name}: another call still reads this state; await it first`);
+      }
+    }
+  }
+  for (const leaf of state) spent.add(leaf);
+  reading.add(leaves);
+  return (keeps) => {
+    reading.delete(leaves);
+    for (const leaf of keeps ? state : []) spent.delete(leaf);
+  };
+}
 
 /**
  * Compiles a pure function from a tree of arrays to a tree of arrays.
  *
  * `fn` is called with symbolic tensors once per combination of input shapes; it must not read values, draw random
  * numbers, or branch on data. The key `state`, if inputs and outputs both have it, is *donated*: its buffers are reused
- * for a later call's result, so a state may be passed in once and is then spent.
+ * for a later call's result, so a state may be passed in once and is then spent, on every backend.
  *
  * @param name Name for messages and for the model.
  * @param fn From `{ name: tree of tensors }` to `{ name: tree of tensors }`.
  * @throws {TypeError} At the first call, if `fn` cannot be traced; the message names the operation.
+ * @throws {Error} At a call with a state that is spent, or that another call still reads.
  *
  * @example
  * ```ts
@@ -65,20 +96,28 @@ export function compile<
   O extends Record<string, any> = Record<string, any>,
 >(name: string, fn: (inputs: Traced<I>) => O): Compiled<I, O> {
   const programs = new Map<string, Promise<Program>>();
-  const eager = new Map<string, Compiled<I, O>>();
-  return (inputs) => {
+  return async (inputs) => {
     const backend = currentBackend();
-    if (backend !== "onnx") {
-      let run = eager.get(backend);
-      if (!run) eager.set(backend, run = runEagerly(name, fn, backend));
-      return run(inputs);
-    }
     const leaves = treeLeaves<NdArray>(inputs);
-    let key = "";
-    for (const leaf of leaves) key += `${leaf.data instanceof Int32Array ? "i" : ""}${leaf.shape};`;
-    let program = programs.get(key);
-    if (!program) programs.set(key, program = build(name, fn, inputs));
-    return runProgram(name, program, inputs, leaves) as Promise<Computed<O>>;
+    const state = treeLeaves<NdArray>(inputs.state ?? []);
+    const release = claim(name, leaves, state);
+    let keeps = true;
+    try {
+      if (backend !== "onnx") {
+        const results = await runEagerly(name, fn, backend, inputs, leaves);
+        keeps = !("state" in results);
+        return results as Computed<O>;
+      }
+      let key = "";
+      for (const leaf of leaves) key += `${leaf.data instanceof Int32Array ? "i" : ""}${leaf.shape};`;
+      let program = programs.get(key);
+      if (!program) programs.set(key, program = build(name, fn, inputs));
+      const built = await program;
+      keeps = !built.donated.includes(true); // A run that fails may have written over some of it.
+      return await runProgram(built, leaves, state) as Computed<O>;
+    } finally {
+      release(keeps);
+    }
   };
 }
 
@@ -133,19 +172,10 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
 }
 
 async function runProgram(
-  name: string,
-  pending: Promise<Program>,
-  inputs: Record<string, unknown>,
+  program: Program,
   leaves: readonly NdArray[],
+  state: readonly NdArray[],
 ): Promise<unknown> {
-  for (const leaf of leaves) {
-    if (spent.has(leaf)) {
-      throw new Error(`Cannot run ${name}: this state was given to an earlier call; use that call's result`);
-    }
-  }
-  const program = await pending;
-  const state = treeLeaves<NdArray>(inputs.state ?? []);
-  if (program.donated.includes(true)) state.forEach((leaf) => spent.add(leaf));
   const call = prepareCall(program, leaves, state);
   await program.session.run(call.feeds, call.fetches);
   call.finish();
@@ -153,23 +183,25 @@ async function runProgram(
 }
 
 /** On an eager backend the function runs as it is; tensors stay on the device only within one call. */
-function runEagerly<I, O>(name: string, fn: (inputs: Traced<I>) => O, backend: Backend): Compiled<I, O> {
-  return async (inputs) => {
-    if (tf.getBackend() !== backend) throw new Error(`Cannot run ${name}: call useBackend("${backend}") first`);
-    const outputs: Tensor[] = [];
-    let structure: unknown;
-    tf.tidy(() => {
-      const tensors = treeLeaves<NdArray>(inputs).map((leaf) =>
-        tf.tensor(leaf.data, [...leaf.shape], dtypeOf(leaf) as "float32" | "int32")
-      );
-      structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, tensors));
-      for (const leaf of treeLeaves<Tensor>(structure)) outputs.push(tf.keep(leaf.clone()));
-    });
-    const arrays = await Promise.all(outputs.map(async (tensor) => {
-      const data = await tensor.data();
-      tensor.dispose();
-      return { shape: tensor.shape, data: data instanceof Int32Array ? data : Float32Array.from(data) };
-    }));
-    return treeLike<NdArray, unknown>(structure, arrays) as Computed<O>;
-  };
+async function runEagerly<I, O>(
+  name: string,
+  fn: (inputs: Traced<I>) => O,
+  backend: Backend,
+  inputs: I,
+  leaves: readonly NdArray[],
+): Promise<object> {
+  if (tf.getBackend() !== backend) throw new Error(`Cannot run ${name}: call useBackend("${backend}") first`);
+  const outputs: Tensor[] = [];
+  let structure: unknown;
+  tf.tidy(() => {
+    const tensors = leaves.map((leaf) => tf.tensor(leaf.data, [...leaf.shape], dtypeOf(leaf) as "float32" | "int32"));
+    structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, tensors));
+    for (const leaf of treeLeaves<Tensor>(structure)) outputs.push(tf.keep(leaf.clone()));
+  });
+  const arrays = await Promise.all(outputs.map(async (tensor) => {
+    const data = await tensor.data();
+    tensor.dispose();
+    return { shape: tensor.shape, data: data instanceof Int32Array ? data : Float32Array.from(data) };
+  }));
+  return treeLike<NdArray, object>(structure as object, arrays);
 }

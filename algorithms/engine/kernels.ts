@@ -27,9 +27,24 @@ const unary = (op: string, attributes?: Record<string, Attribute>, dtype?: DType
 
 const commutative = new Set(["Add", "Mul"]);
 
+/**
+ * The shape of an operation of several operands: they have one rank, or are scalars. TF.js would give the smaller rank leading axes of
+ * length 1, so that `[n]` with `[n, 1]` became `[n, n]`.
+ */
+function equalRanks(name: string, shapes: readonly Shape[]): Shape {
+  const ranks = new Set(shapes.map((shape) => shape.length).filter((rank) => rank > 0));
+  if (ranks.size > 1) {
+    const shown = shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ");
+    throw new TypeError(
+      `Cannot broadcast in ${name}: operands must have one rank, or be scalars, current shapes are ${shown}; reshape one of them`,
+    );
+  }
+  return shapes.reduce(broadcast);
+}
+
 const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
   const [x, y] = [g.loose(a), g.loose(b)];
-  const shape = broadcast(a.shape, b.shape);
+  const shape = equalRanks(op, [a.shape, b.shape]);
   const [left, right] = [g.splats.get(x.name), g.splats.get(y.name)];
   if ((op === "Mul" || op === "Div") && right === 1 || (op === "Add" || op === "Sub") && right === 0) {
     return g.tensor(x, shape);
@@ -127,7 +142,7 @@ const matMul: Kernel = (g, { a, b }, { transposeA, transposeB }) => {
   }
   const left = transposeA ? transpose(g, g.exact(a), swap(a.shape.length)) : g.exact(a);
   const right = transposeB ? transpose(g, y, swap(b.shape.length)) : y;
-  const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const batch = equalRanks("MatMul", [a.shape, b.shape].map((shape) => shape.slice(0, -2)));
   return g.tensor(g.node("MatMul", [left, right], [...batch, rows, columns], "float32"));
 };
 
@@ -217,12 +232,10 @@ export const kernels: Record<string, Kernel> = {
     const at = dim < 0 ? input.shape.length + 1 + dim : dim;
     return g.tensor(g.exact(input), input.shape.toSpliced(at, 0, 1));
   },
-  Expm1: (g, { x }) => {
-    const value = g.loose(x);
-    return g.tensor(
-      g.node("Sub", [g.node("Exp", [value], value.shape, "float32"), scalar(g, 1)], value.shape, "float32"),
-      x.shape,
-    );
+  Expm1: (g, { x }) => { // tanh(x/2) (e^x + 1), which keeps small x as e^x - 1 does not.
+    const half = run(g, "Multiply", { a: x, b: fill(g, [], 0.5, "float32") });
+    const above = run(g, "Add", { a: run(g, "Exp", { x }), b: fill(g, [], 1, "float32") });
+    return run(g, "Multiply", { a: run(g, "Tanh", { x: half }), b: above });
   },
   Fill: (g, _, { shape, value, dtype }) => fill(g, shape, value, dtype ?? "float32"),
   GatherV2: (g, { x, indices }, { axis, batchDims }) => {
@@ -234,10 +247,13 @@ export const kernels: Record<string, Kernel> = {
   },
   Identity: view,
   LeakyRelu: (g, { x }, { alpha }) => unary("LeakyRelu", { alpha: { float: alpha } })(g, { x } as never, {}),
-  Log1p: (g, { x }) => {
-    const value = g.loose(x);
-    const sum = g.node("Add", [value, scalar(g, 1)], value.shape, "float32");
-    return g.tensor(g.node("Log", [sum], value.shape, "float32"), x.shape);
+  Log1p: (g, { x }) => { // For small x 2 atanh(x / (2 + x)), which keeps it as log(1 + x) does not.
+    const number = (value: number) => fill(g, [], value, "float32");
+    const ratio = run(g, "RealDiv", { a: x, b: run(g, "Add", { a: x, b: number(2) }) });
+    const near = run(g, "Multiply", { a: run(g, "Atanh", { x: ratio }), b: number(2) });
+    const far = run(g, "Log", { x: run(g, "Add", { a: x, b: number(1) }) });
+    const isNear = run(g, "Less", { a: run(g, "Abs", { x }), b: number(0.5) });
+    return run(g, "Select", { condition: isNear, t: near, e: far });
   },
   LogSoftmax: (g, { logits }) =>
     g.tensor(g.node("LogSoftmax", [g.exact(logits)], logits.shape, "float32", { axis: { int: -1 } })),
@@ -318,6 +334,19 @@ function cast(g: Graph, x: Info, dtype: DType): Info {
 /** Names of the TF.js kernels that can be traced. */
 export function tracedKernels(): string[] {
   return Object.keys(kernels).sort();
+}
+
+/** `x + row` or `x row` for `x [batch, n]` and `row [n]`, the only operations on two ranks; null outside a trace. */
+export function tracedByRow(op: "Add" | "Mul", x: tf.Tensor, row: tf.Tensor): tf.Tensor | null {
+  const g = tracing();
+  if (!g) return null;
+  if (row.rank !== 1 || row.shape[0] !== x.shape.at(-1)) {
+    const [rows, columns] = [row, x].map(({ shape }) => `[${shape.join(", ")}]`);
+    throw new TypeError(
+      `Cannot broadcast in ${op}: a row for ${columns} must have its last axis alone, current shape is ${rows}`,
+    );
+  }
+  return tensorOf(g.tensor(g.node(op, [g.loose(x), g.loose(row)], x.shape, "float32"), x.shape));
 }
 
 /**

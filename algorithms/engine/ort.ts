@@ -8,8 +8,8 @@
 import type { NdArray } from "./array.ts";
 import { sameShape, sizeOf } from "./shape.ts";
 import { encodeOnnx } from "./onnx.ts";
-import { addresses, cPath, cStrings, openApi, type OrtApi } from "./ort_api.ts";
-import { cString } from "./system_library.ts";
+import { addresses, cStrings, openApi, type OrtApi } from "./ort_api.ts";
+import { type ElementType, elementTypes, hostValues, loadModel, type ModelOptions } from "./ort_model.ts";
 
 /** A value that a model takes or gives. */
 export interface Port {
@@ -18,18 +18,6 @@ export interface Port {
   shape: readonly number[];
   /** Undefined for what no array here holds. */
   dtype: "float32" | "int32" | undefined;
-}
-
-/** How a session is made. */
-export interface OrtSessionOptions {
-  /** What it is, for messages. */
-  name: string;
-  /** Threads within an operation. */
-  threads: number;
-  /** The library's settings by their names. */
-  settings: Readonly<Record<string, string>>;
-  /** Start of the path of a profile to write. @default none is written */
-  profile?: string;
 }
 
 /** A model that the library holds, until this is disposed of or arrays. */
@@ -48,24 +36,22 @@ export interface OrtSession extends Disposable {
 
 /** The library, open in this thread. */
 export interface Ort {
-  version: string;
+  api: OrtApi;
   /** @throws {Error} If the bytes are no model that the library can run. */
-  createSession(model: Uint8Array, options: OrtSessionOptions): OrtSession;
+  createSession(model: Uint8Array, options: ModelOptions): OrtSession;
 }
 
 /** Arrays of fewer bytes are copied to and from a buffer of the session, which takes less time than to make the library know them. */
 const stagedBytes = 65_536;
 
-const elementTypes = { float32: 1, int32: 6 } as const; // ONNXTensorElementDataType
-type ElementType = keyof typeof elementTypes;
-
 /**
  * Opens ONNX Runtime's library in this thread, and tries it.
  *
+ * @param folder That of the npm package. @default where npm put it
  * @throws {Error} If it is missing, another than it should be, or computes wrong results; the message says which.
  */
-export function openOrt(): Ort {
-  const api = openApi();
+export function openOrt(folder?: string): Ort {
+  const api = openApi(folder);
   const ort = createOrt(api);
   const value = (name: string) => ({ name, shape: [2, 2], dtype: "float32" as const });
   const model = encodeOnnx({
@@ -75,7 +61,8 @@ export function openOrt(): Ort {
     outputs: [value("c")],
     constants: [],
   });
-  using session = ort.createSession(model, { name: "product", threads: 1, settings: {} });
+  const settings = { "session.set_denormal_as_zero": "1" }; // What the first session says holds for the process.
+  using session = ort.createSession(model, { name: "product", threads: 1, settings });
   const [a, b, c] = [[1, 2, 3, 4], [5, 6, 7, 8], [0, 0, 0, 0]].map((data): NdArray => ({
     shape: [2, 2],
     data: Float32Array.from(data),
@@ -90,8 +77,7 @@ export function openOrt(): Ort {
 
 function createOrt(api: OrtApi): Ort {
   const { call, check, made, out } = api;
-  const env = made(call.CreateEnv(2, cString("onestep"), out)); // Warnings and errors go to stderr.
-  const memory = made(call.CreateCpuMemoryInfo(1, 0, out)); // OrtArenaAllocator, OrtMemTypeDefault
+  const hostValue = hostValues(api);
 
   function describe(session: bigint, which: "Input" | "Output"): Port[] {
     const count = Number(made(call[`SessionGet${which}Count`](session, out)));
@@ -112,18 +98,6 @@ function createOrt(api: OrtApi): Ort {
     });
   }
 
-  const tensorOver = (
-    data: ArrayBuffer | Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,
-    bytes: number,
-    shape: readonly number[],
-    dtype: ElementType,
-  ) => {
-    const [lengths, rank] = [BigInt64Array.from(shape, BigInt), BigInt(shape.length)];
-    return made(
-      call.CreateTensorWithDataAsOrtValue(memory, data, BigInt(bytes), lengths, rank, elementTypes[dtype], out),
-    );
-  };
-
   // What the library knows of each large array, by its shape, as long as the array lives.
   const known = new WeakMap<NdArray["data"], { value: bigint; shape: readonly number[] }[]>();
   const arrays = new FinalizationRegistry<bigint>((value) => call.ReleaseValue(value));
@@ -131,7 +105,7 @@ function createOrt(api: OrtApi): Ort {
     const values = known.get(data) ?? [];
     const found = values.find((one) => sameShape(one.shape, shape));
     if (found) return found.value;
-    const value = tensorOver(data as Float32Array<ArrayBuffer>, data.byteLength, shape, dtype);
+    const value = hostValue(data as Float32Array<ArrayBuffer>, shape, dtype);
     known.set(data, [...values, { value, shape }]);
     arrays.register(data, value);
     return value;
@@ -149,7 +123,7 @@ function createOrt(api: OrtApi): Ort {
         return { ...port, size, stage: undefined };
       }
       const buffer = new ArrayBuffer(Math.max(bytes, 4));
-      values[i] = tensorOver(buffer, bytes, shape, dtype);
+      values[i] = hostValue(buffer, shape, dtype);
       const stage = dtype === "int32" ? new Int32Array(buffer, 0, size) : new Float32Array(buffer, 0, size);
       return { ...port, size, stage };
     });
@@ -174,23 +148,10 @@ function createOrt(api: OrtApi): Ort {
   const sessions = new FinalizationRegistry(release);
 
   return {
-    version: api.version,
-    createSession(model, { name, threads, settings, profile }) {
-      const options = made(call.CreateSessionOptions(out));
-      let session: bigint;
-      try {
-        check(call.SetIntraOpNumThreads(options, threads));
-        check(call.SetInterOpNumThreads(options, 1));
-        check(call.SetSessionGraphOptimizationLevel(options, 99)); // All.
-        for (const [key, value] of Object.entries(settings)) {
-          check(call.AddSessionConfigEntry(options, cString(key), cString(value)));
-        }
-        if (profile !== undefined) check(call.EnableProfiling(options, cPath(profile)));
-        const [bytes, size] = [model as Uint8Array<ArrayBuffer>, BigInt(model.length)];
-        session = made(call.CreateSessionFromArray(env, bytes, size, options, out), `Cannot load ${name}`);
-      } finally {
-        call.ReleaseSessionOptions(options);
-      }
+    api,
+    createSession(model, options) {
+      const { name } = options;
+      const session = loadModel(api, model, options);
       const inputs = prepare(describe(session, "Input"), `Cannot run ${name}: input`);
       const outputs = prepare(describe(session, "Output"), `Cannot run ${name}: output`);
       const held = { session, values: [...inputs.staged, ...outputs.staged] };

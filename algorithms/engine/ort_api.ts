@@ -35,6 +35,8 @@ const functions = {
   SessionGetOutputTypeInfo: { slot: 34, parameters: [handle, "usize", "buffer"], result: status },
   SessionGetInputName: { slot: 36, parameters: [handle, "usize", handle, "buffer"], result: status },
   SessionGetOutputName: { slot: 37, parameters: [handle, "usize", handle, "buffer"], result: status },
+  CreateRunOptions: { slot: 39, parameters: ["buffer"], result: status },
+  CreateTensorAsOrtValue: { slot: 48, parameters: [handle, "buffer", "usize", "i32", "buffer"], result: status },
   CreateTensorWithDataAsOrtValue: {
     slot: 49,
     parameters: [handle, "buffer", "usize", "buffer", "usize", "i32", "buffer"],
@@ -44,6 +46,7 @@ const functions = {
   GetTensorElementType: { slot: 60, parameters: [handle, "buffer"], result: status },
   GetDimensionsCount: { slot: 61, parameters: [handle, "buffer"], result: status },
   GetDimensions: { slot: 62, parameters: [handle, "buffer", "usize"], result: status },
+  CreateMemoryInfo: { slot: 68, parameters: ["buffer", "i32", "i32", "i32", "buffer"], result: status },
   CreateCpuMemoryInfo: { slot: 69, parameters: ["i32", "i32", "buffer"], result: status },
   AllocatorFree: { slot: 76, parameters: [handle, handle], result: status },
   GetAllocatorWithDefaultOptions: { slot: 78, parameters: ["buffer"], result: status },
@@ -54,6 +57,19 @@ const functions = {
   ReleaseSessionOptions: { slot: 100, parameters: [handle], result: "void" },
   SessionEndProfiling: { slot: 110, parameters: [handle, handle, "buffer"], result: status }, // 1.1
   AddSessionConfigEntry: { slot: 130, parameters: [handle, "buffer", "buffer"], result: status }, // 1.4
+  CreateAllocator: { slot: 131, parameters: [handle, handle, "buffer"], result: status }, // 1.4
+  RunWithBinding: { slot: 133, parameters: [handle, handle, handle], result: status }, // 1.4
+  CreateIoBinding: { slot: 134, parameters: [handle, "buffer"], result: status }, // 1.4
+  ReleaseIoBinding: { slot: 135, parameters: [handle], result: "void" }, // 1.4
+  BindInput: { slot: 136, parameters: [handle, "buffer", handle], result: status }, // 1.4
+  BindOutput: { slot: 137, parameters: [handle, "buffer", handle], result: status }, // 1.4
+  AddRunConfigEntry: { slot: 165, parameters: [handle, "buffer", "buffer"], result: status }, // 1.8
+  SessionOptionsAppendExecutionProvider: {
+    slot: 216, // 1.12
+    parameters: [handle, "buffer", "buffer", "buffer", "usize"],
+    result: status,
+  },
+  CopyTensors: { slot: 386, parameters: [handle, "buffer", "buffer", handle, "usize"], result: status }, // 1.23
 } as const satisfies Record<string, Deno.ForeignFunction & { slot: number }>;
 
 type Functions = typeof functions;
@@ -76,6 +92,8 @@ export interface OrtApi {
   allocator: bigint;
   /** A C string that the library gave away. */
   text(address: bigint): string;
+  /** The environment, one for all threads. */
+  env: bigint;
 }
 
 /** Room for addresses that never lies on V8's heap, where a small typed array may and be moved. */
@@ -95,16 +113,14 @@ export function cStrings(names: readonly string[]): { strings: ArrayBuffer[]; li
 export const cPath = (path: string): ArrayBuffer =>
   Deno.build.os === "windows" ? Uint16Array.from(`${path}\0`, (letter) => letter.charCodeAt(0)).buffer : cString(path);
 
-/** The npm package's folder and version. */
-function findPackage(): { folder: string; version: string } {
+/** The npm package's folder. */
+export function findPackage(): string {
   const here = import.meta.url.startsWith("file:") ? import.meta.url : pathToFileURL(join(Deno.cwd(), "here"));
-  const require = createRequire(here);
-  const folder = dirname(dirname(require.resolve("onnxruntime-node")));
-  return { folder, version: require(join(folder, "package.json")).version };
+  return dirname(dirname(createRequire(here).resolve("onnxruntime-node")));
 }
 
 /** Where the package keeps its library for this system. */
-function libraryPath(folder: string): string {
+export function libraryPath(folder: string): string {
   const { os, arch } = Deno.build;
   const places: Record<string, [folder: string, file: string]> = {
     linux: ["linux", "libonnxruntime.so.1"],
@@ -119,11 +135,12 @@ function libraryPath(folder: string): string {
 /**
  * Opens the library.
  *
+ * @param folder The package's. @default where npm put it
  * @throws {Error} If it is missing or another than it should be; the message says which.
  */
-export function openApi(): OrtApi {
+export function openApi(folder: string = findPackage()): OrtApi {
   if (!mayUseLibraries()) throw new Error("its library needs Deno's permission --allow-ffi, for all paths");
-  const { folder, version } = findPackage();
+  const { version } = JSON.parse(Deno.readTextFileSync(join(folder, "package.json"))) as { version: string };
   const path = libraryPath(folder);
   const library = Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
   keepLoaded(path);
@@ -161,5 +178,6 @@ function bindApi(table: Deno.UnsafePointerView, version: string): OrtApi {
     check(call.AllocatorFree(allocator, address));
     return found;
   };
-  return { version, call, check, out, made, text, allocator };
+  const env = made(call.CreateEnv(2, cString("onestep"), out)); // Warnings and errors go to stderr.
+  return { version, call, check, out, made, text, allocator, env };
 }

@@ -10,10 +10,11 @@
 import type * as Ort from "onnxruntime-node";
 import { setImmediate } from "node:timers/promises";
 import type { NdArray } from "./array.ts";
-import { currentThreads } from "./backend.ts";
+import { currentThreads } from "./threads.ts";
 import { sizeOf } from "./shape.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
-import { openOrt, type OrtSessionOptions, type Port } from "./ort.ts";
+import { openOrt, type Port } from "./ort.ts";
+import type { ModelOptions } from "./ort_model.ts";
 import { flushDenormals } from "./system_library.ts";
 
 /** A model ready to run. */
@@ -32,7 +33,7 @@ interface Model extends Session {
   endProfile(): void;
 }
 
-type Load = (model: Uint8Array, options: OrtSessionOptions) => Promise<Model>;
+type Load = (model: Uint8Array, options: ModelOptions) => Promise<Model>;
 
 let turn = performance.now();
 
@@ -114,8 +115,9 @@ export type Route = keyof typeof routes;
 let loading: Promise<Load> | undefined;
 
 /** Sessions made from now on take this way; @default the library, and the package if that fails */
-export function useRoute(route: Route): void {
+export async function useRoute(route: Route): Promise<void> {
   loading = start(route);
+  await loading;
 }
 
 /**
@@ -135,9 +137,10 @@ async function startAny(): Promise<Load> {
   try {
     return await start("library");
   } catch (error) {
+    const load = await start("package");
     const [why] = (error as Error).message.split("\n");
     console.warn(`ONNX Runtime is used by its package for Node, a few percent slower: ${why}`);
-    return await start("package");
+    return load;
   }
 }
 

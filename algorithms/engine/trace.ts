@@ -90,7 +90,8 @@ export interface TracedGraph extends OnnxGraph {
  * @param name The function's name, for messages and the model.
  * @param inputs Shape and type of each input, which the graph calls `input_0`, `input_1`, ...
  * @param fn The function, from symbolic tensors to tensors, which the graph calls `output_0`, `output_1`, ...
- * @throws {TypeError} If `fn` reads a value, draws random numbers, or uses an operation without a kernel here.
+ * @throws {TypeError} If `fn` reads a value, draws random numbers, combines tensors of different ranks neither of which is a scalar
+ * (except in `tf.where`), or uses an operation without a kernel here.
  */
 export function traceGraph(
   name: string,
@@ -142,7 +143,7 @@ function named(error: unknown, name: string): unknown {
       { cause: error },
     );
   }
-  if (error instanceof TypeError && error.message.startsWith("Cannot read a tensor's values")) {
+  if (error instanceof TypeError && /^Cannot (read|broadcast) /.test(error.message)) {
     return new TypeError(`Cannot compile ${name}: ${error.message}`, { cause: error });
   }
   return error;

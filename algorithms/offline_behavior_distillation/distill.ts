@@ -4,6 +4,9 @@
  * Source: OBD (Lei, Zhang & Tao 2024, arXiv 2410.22728), its text and authors' code; weights by state density after SDW-OBD (Lei,
  * Cheng & Tao 2025, arXiv 2512.06692), whose exponent is ours, as its text was not at hand.
  *
+ * Deviation: the rows of an outer step are drawn with replacement, where theirs are the first ten minibatches of a shuffle; what is
+ * scored is the last set, theirs the mean over the last five checkpoints'.
+ *
  * @module
  */
 

@@ -3,6 +3,9 @@
  *
  * Source: OBD (arXiv 2410.22728), authors' code. An agent may hold several policies, whose actions are averaged (the paper's ensembles).
  *
+ * Deviation: the teacher's wanted action is its mean unless `teacherActions` says otherwise; theirs is sampled at every visit, with
+ * standard deviations of 0.44 to 0.65 before tanh. The teacher is IQL unless `teacherFile` gives another, theirs Cal-QL.
+ *
  * @module
  */
 
@@ -50,6 +53,7 @@ export interface StudentVariant {
 }
 
 const densityErrors = ["reported", "left out"] as const;
+const teacherActions = ["mean", "sampled"] as const;
 
 /** Settings of the study: distillation, its teacher, its density model, and how many policies are trained on the result. */
 export interface BehaviorDistillationConfig extends DistillationConfig {
@@ -61,6 +65,11 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   teacherUpdates: number;
   /** Weights of another program's teacher, a safetensors file; empty for our own IQL. */
   teacherFile: string;
+  /**
+   * Which of the teacher's actions are wanted: the one that it would take (`mean`), or one `sampled` anew at every visit of a state
+   * (authors' code).
+   */
+  teacherActions: "mean" | "sampled";
   /** Updates of the policy that is cloned from the whole data, for comparison. */
   cloningUpdates: number;
   /** Width of the teacher's networks. */
@@ -79,6 +88,7 @@ const defaults: BehaviorDistillationConfig = {
   ...distillationDefaults,
   teacherUpdates: 1_000_000,
   teacherFile: "",
+  teacherActions: "mean",
   cloningUpdates: 50_000, // The paper's data sets take 25 to 125 thousand.
   teacherHidden: 256,
   teacherLearningRate: 3e-4,
@@ -97,6 +107,7 @@ const limits: Limits<BehaviorDistillationConfig> = {
   teacherLearningRate: ranges.positive,
   densityEpochs: ranges.wholeNumber,
   densityErrors,
+  teacherActions,
   students: ranges.count,
   architecture: architectures,
   variants: ranges.wholeNumber,

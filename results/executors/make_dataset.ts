@@ -7,7 +7,7 @@
 
 import { dirname } from "node:path";
 import { fetchDataset } from "../../data/fetch.ts";
-import { makeLocalDataset } from "../../data/local.ts";
+import { ensureMade } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { writeError } from "../../tools/files.ts";
 import { onStop } from "../../tools/processes.ts";
@@ -23,7 +23,7 @@ const say = (done: number, total: number, note: string) => {
 };
 try {
   const recipe = localRecipes[id];
-  if (recipe) await makeLocalDataset(recipe, path, (made) => say(made, recipe.transitions, "transitions"));
+  if (recipe) await ensureMade(recipe, path, { onMade: (made) => say(made, recipe.transitions, "transitions") });
   else {
     await fetchDataset(id, {
       folder: dirname(path),

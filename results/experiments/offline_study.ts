@@ -23,7 +23,7 @@ export const offlineStudy: Study<null> = {
   async prepare(cell, { algorithm, sampled }) {
     const { config } = cell;
     findTask(cell.task); // What it lacks is said before the training, not after.
-    const data = await loadTransitions(cell.dataset!);
+    const data = await loadTransitions(cell.dataset!, { id: cell.task });
     const { observationDim, actionDim, observationStatistics } = data;
     const spec = { observationDim, actionDim, maxAction: 1, observationStatistics };
     const agent = algorithm.create(config, spec);

@@ -106,7 +106,7 @@ async function tryPolicy(policy: Policy, cell: Cell, dim: number, failed: (why: 
   const rng = createRng("export");
   let rows = rng.fillNormal(new Float32Array(trials * dim));
   try {
-    const data = await loadTransitions(cell.dataset!);
+    const data = await loadTransitions(cell.dataset!, { id: cell.task });
     rows = Float32Array.from(
       { length: trials * dim },
       (_, i) => data.observation[Math.floor(Math.floor(i / dim) * data.count / trials) * dim + i % dim],

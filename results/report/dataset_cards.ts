@@ -27,7 +27,7 @@ export async function datasetSections(evaluations: readonly Evaluation[]): Promi
 }
 
 async function cardSection(path: string, id: string): Promise<Section> {
-  const card = datasetCard(await loadDataset(path));
+  const card = datasetCard(await loadDataset(path, { id }));
   const name = `dataset_${id.replaceAll(/[^a-z0-9]+/gi, "_")}`;
   const tables = Object.fromEntries(card.tables.map((table, i) => [i === 0 ? name : `${name}_dimensions`, table]));
   return { name, title: `Dataset ${id}`, tables, figures: { [name]: card.figure } };

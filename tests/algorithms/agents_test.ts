@@ -1,65 +1,19 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
+import type { AgentState, Spec } from "../../algorithms/core/agent.ts";
 import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { mapTree, treeEntries } from "../../algorithms/engine/tree.ts";
-import { registry } from "../../algorithms/registry.ts";
-import { stitchingStudy } from "../../results/experiments/stitching/algorithm.ts";
-import { srpoToy } from "../../results/experiments/toy/model.ts";
 import { hasWebGpu } from "../processes.ts";
+import { algorithms, createSmall, drawTransitions, rows, smallSettings, spec, train } from "./small.ts";
 
-const spec: Spec = {
-  observationDim: 3,
-  actionDim: 2,
-  maxAction: 2, // Whoever takes it for 1 is found out.
-  observationStatistics: { mean: Float32Array.of(0.1, 0, -0.2), standardDeviation: [0.5, 1, 2] },
-};
-const rows = 8;
-/** Those of the registry, and the experiments' own. */
-const algorithms = { ...registry, srpo_toy: srpoToy, stitching: stitchingStudy } as unknown as Record<
-  string,
-  AnyAlgorithm
->;
 const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];
 
-function drawTransitions(seed: string) {
-  const rng = createRng(seed);
-  const draw = (dim: number, most = 1) =>
-    ndarray(rng.fillUniform(new Float32Array(rows * dim)).map((u) => most * (2 * u - 1)), [rows, dim]);
-  return {
-    observation: draw(3),
-    action: draw(2, spec.maxAction),
-    reward: draw(1),
-    nextObservation: draw(3),
-    nextAction: draw(2, spec.maxAction),
-    terminal: ndarray(Float32Array.from({ length: rows }, (_, i) => i % 4 === 0 ? 1 : 0), [rows, 1]),
-  };
-}
-
-async function train(agent: Agent, updates: number, from?: AgentState) {
-  let state = from ?? agent.init(createRng("init"));
-  let metrics: Record<string, number> = {};
-  for (let k = state.updates; k < updates; k++) {
-    ({ state, metrics } = await agent.update(state, drawTransitions(`${k}`), createRng(`update/${k}`)));
-  }
-  return { state, metrics };
-}
-
 for (const [name, algorithm] of Object.entries(algorithms)) {
-  const small: Record<string, unknown> = { hidden: 16, batchSize: rows, updates: 100 };
-  for (const phase of algorithm.phases ?? []) small[phase] = 2;
-  if ("pretrainUpdates" in algorithm.defaults) small.diffusionHidden = 16;
-  if ("behaviourUpdates" in algorithm.defaults) Object.assign(small, { behaviourHidden: 16, blocks: 2 });
-  if (name === "srpo_toy") small.hidden = 80;
-  if (name === "stitching") {
-    delete small.hidden;
-    small.cloning = { hidden: 16 };
-  }
-  const create = () => algorithm.create(resolveConfig(algorithm, "none", small), spec);
+  const create = () => createSmall(name);
 
   for (const backend of eagerBackends) {
     Deno.test(`${name} trains alike on onnx and on eager ${backend}, pretraining included`, async () => {
@@ -150,8 +104,26 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     }
   });
 
+  Deno.test(`${name} updates a state once, however many updates are asked for at a time`, async () => {
+    for (const backend of ["onnx", "cpu"]) {
+      await useBackend(backend);
+      try {
+        const agent = create();
+        const [batch, wanted] = [drawTransitions("0"), (await train(agent, 1)).state];
+        const state = agent.init(createRng("init"));
+        const updates = await Promise.allSettled([0, 0].map(() => agent.update(state, batch, createRng("update/0"))));
+        assertEquals(updates.map(({ status }) => status), ["fulfilled", "rejected"]);
+        const [{ value }, { reason }] = updates as unknown as [{ value: { state: AgentState } }, { reason: Error }];
+        assert(/this state was given to an earlier call/.test(reason.message), reason.message);
+        assertEquals(encodeCheckpoint(value.state.arrays, {}), encodeCheckpoint(wanted.arrays, {}));
+      } finally {
+        await useBackend("onnx");
+      }
+    }
+  });
+
   Deno.test(`${name} refuses by name what does not fit its settings, its task or its batches`, async () => {
-    const config = resolveConfig(algorithm, "none", small);
+    const config = resolveConfig(algorithm, "none", smallSettings(name));
     assertThrows(
       () => algorithm.create({ ...config, batchsize: 3 } as typeof config, spec),
       RangeError,

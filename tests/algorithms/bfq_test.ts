@@ -243,5 +243,5 @@ Deno.test("createBfq() refuses settings out of range", () => {
   const refuses = (change: Partial<BfqConfig>, message: string) =>
     assertThrows(() => createBfq({ ...small, ...change }, spec), RangeError, message);
   refuses({ boundaryShare: 1.5 }, "Cannot create BFQ: boundaryShare must be in [0, 1], current value is 1.5");
-  refuses({ imitation: "flow" as "composition" }, 'imitation must be one of "composition", "derivative"');
+  refuses({ imitation: "flow" as "composition" }, "imitation must be one of composition, derivative");
 });

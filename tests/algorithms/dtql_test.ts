@@ -15,12 +15,14 @@ import {
   actorHead,
   actorLogDensity,
   actorSample,
+  createDqlKl,
   createDtql,
   type Critic,
   diffusionLoss,
   type DiffusionNetwork,
   diffusionNetwork,
   distillationLoss,
+  dqlKlDefaults,
   dtql,
   dtqlActorTerms,
   dtqlCriticLoss,
@@ -272,6 +274,43 @@ Deno.test("createDtql() reproduces the reference trainer over two pretraining an
   }
   console.log(`      worst relative error ${worst.toExponential(1)}`);
   assert(worst <= 1e-4, `worst relative error ${worst}`);
+});
+
+Deno.test("createDqlKl() starts policy and fake model as copies of the pretrained model, or as networks of their own", async () => {
+  for (const start of ["copies", "independent"] as const) {
+    const small = {
+      hidden: 16,
+      diffusionHidden: 16,
+      batchSize: 4,
+      pretrainUpdates: 20,
+      updates: 100,
+      learningRate: 1e-3,
+    };
+    const agent = createDqlKl({ ...dqlKlDefaults, ...small, start }, spec);
+    const values = (arrays: unknown, name: string) => {
+      const { params } = (arrays as Record<string, { params: unknown }>)[name];
+      return treeLeaves<NdArray>(params).flatMap(({ data }) => [...data]);
+    };
+    const apart = (x: number[], y: number[]) => Math.max(...x.map((v, i) => Math.abs(v - y[i])));
+    let state = agent.init(createRng(0));
+    const [diffusion, actor, fake] = ["diffusion", "actor", "fake"].map((name) => values(state.arrays, name));
+    if (start === "copies") assertEquals([actor, fake], [diffusion, diffusion]);
+    else assert(apart(actor, diffusion) > 0.1 && apart(fake, diffusion) > 0.1 && apart(actor, fake) > 0.1);
+    const update = async (k: number) => {
+      const [observation, action, nextObservation] = [3, 2, 3].map((n, i) => filled(10 * k + i, [4, n]));
+      const [reward, terminal] = [filled(10 * k + 3, [4, 1]), ndarray([0, 0, 0, 1], [4, 1])];
+      const batch = { observation, action, nextObservation, reward, terminal };
+      ({ state } = await agent.update(state, batch, createRng(k)));
+    };
+    for (let k = 0; k < 20; k++) await update(k);
+    const pretrained = values(state.arrays, "diffusion");
+    assert(apart(pretrained, diffusion) > 5e-3);
+    await update(20); // The first step of Adam moves each number by the learning rate.
+    for (const [name, own] of [["actor", actor], ["fake", fake]] as const) {
+      const from = start === "copies" ? pretrained : own;
+      assert(apart(values(state.arrays, name), from) < 1.001e-3, `${start}: ${name}`);
+    }
+  }
 });
 
 Deno.test("createDtql() refuses settings out of range", () => {

@@ -305,7 +305,7 @@ Deno.test("createSscp() refuses settings out of range", () => {
     assertThrows(() => createSscp({ ...small, ...change }, spec), RangeError, message);
   refuses({ completionWeight: -0.1 }, "Cannot create SSCP: completionWeight must be at least 0, current value is -0.1");
   refuses({ timeDim: 7 }, "timeDim must be even, at least 2, current value is 7");
-  refuses({ valueAt: "noise" as "pure noise" }, 'valueAt must be one of "completion", "pure noise"');
+  refuses({ valueAt: "noise" as "pure noise" }, "valueAt must be one of completion, pure noise");
 });
 
 Deno.test("sscp's presets are the README's", () => {

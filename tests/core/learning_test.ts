@@ -19,6 +19,13 @@ Deno.test("createRng() gives the same stream for the same seed and path, whateve
   assertNotEquals(one.child("critic").uniform(), one.child("actor").uniform());
 });
 
+Deno.test("fillUniform() stays below 1 in float32 too", () => {
+  const [seed, at] = [3096, 4629]; // A draw above 1 - 2^-25, which rounds to 1.
+  const exact = createRng(seed).fillUniform(new Float64Array(at + 1));
+  assert(exact[at] < 1 && Math.fround(exact[at]) === 1);
+  assertEquals(createRng(seed).fillUniform(new Float32Array(at + 1))[at], 1 - 2 ** -24);
+});
+
 Deno.test("createRng() draws unit Gaussians, uniforms and unbiased integers", () => {
   const rng = createRng("moments");
   const n = 200_000;

@@ -27,6 +27,23 @@ for (const [activation, curve] of Object.entries(curves)) {
   });
 }
 
+Deno.test("createMlp()'s activations are exact to float32's last digits between -25 and 25", () => {
+  const one = { weight: ndarray([1], [1, 1]), bias: ndarray([0], [1]) };
+  const exact = {
+    gelu: (x: number) => x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2,
+    mish: (x: number) => x * Math.tanh(Math.log1p(Math.exp(x))),
+  };
+  for (const activation of ["gelu", "mish"] as const) {
+    const curve = createMlp([one, one], activation);
+    for (let i = -2500; i <= 2500; i++) {
+      const x = Math.fround(i / 100 + 0.0037);
+      const wanted = exact[activation](x);
+      assertAlmostEquals(curve([x])[0], wanted, 1e-7 + 1e-7 * Math.abs(wanted), `${activation} of ${x}`);
+    }
+  }
+  assert(Number.isNaN(createMlp([one, one], "gelu")([NaN])[0]));
+});
+
 Deno.test("createMlp()'s activations are finite and exact far from zero", () => {
   const one = (weight: number) => ({ weight: ndarray([weight], [1, 1]), bias: ndarray([0], [1]) });
   for (const activation of ["gelu", "mish"] as const) {

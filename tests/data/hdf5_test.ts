@@ -114,3 +114,22 @@ Deno.test("readHdf5() says the library's reason in a process that may write no f
   assert(/: columns: |it is damaged \(/.test(await readAlone(chunk)));
   await Deno.remove(folder, { recursive: true });
 });
+
+Deno.test("writeHdf5() writes the same bytes at any time, and leaves the clock alone when it fails", async () => {
+  const folder = await Deno.makeTempDir();
+  const arrays = new Map([["a", { shape: [5000], data: values(5000) }], ["g/b", {
+    shape: [7],
+    data: new Int8Array(7),
+  }]]);
+  const bytes = [];
+  for (const name of ["one", "two"]) {
+    await writeHdf5(join(folder, name), arrays, { x: "y" });
+    bytes.push(await Deno.readFile(join(folder, name)));
+    await new Promise((resolve) => setTimeout(resolve, 1100)); // The library's clock ticks in seconds.
+  }
+  assertEquals(bytes[0], bytes[1]);
+  const said = "the folder must be there and writable, and its disk must have space left (";
+  await assertRejects(() => writeHdf5(join(folder, "none", "x"), arrays), Error, said);
+  assert(Date.now() > 1e12);
+  await Deno.remove(folder, { recursive: true });
+});

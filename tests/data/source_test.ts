@@ -139,7 +139,10 @@ Deno.test("a file that is called as D4RL's but is not is no such task's, until i
     try {
       assertEquals(taskOf(data), "hopper-medium-v2");
       assertEquals((await loadDataset("hopper-medium-v2", { folder })).rows, 6);
+      const named = await loadDataset(path, { id: "hopper-medium-v2" });
+      assertEquals([named.name, taskOf(named), named.maxEpisodeSteps], ["hopper-medium-v2", "hopper-medium-v2", 1000]);
       await replaceUnseen(path, 33);
+      await assertRejects(() => loadDataset(path, { id: "hopper-medium-v2" }), Error, "its SHA-256 must be");
       await assertRejects(() => loadDataset("hopper-medium-v2", { folder }), Error, "its SHA-256 must be");
     } finally {
       Deno.env.delete("D4RL_DATASET_CATALOG");
@@ -178,7 +181,7 @@ Deno.test("the time limit of a file without timeouts is its task's, or must be g
     for (const path of [named, other]) await writeHdf5(path, arrays);
     assertEquals(qlearningDataset(await loadDataset(named)).count, n - 1 - 2);
     const mine = await loadDataset(other);
-    assertThrows(() => qlearningDataset(mine), RangeError, "give maxEpisodeSteps");
+    assertThrows(() => qlearningDataset(mine), RangeError, "give it maxEpisodeSteps");
     assertEquals(qlearningDataset(mine, { maxEpisodeSteps: 280 }).count, n - 1 - 2);
     assertEquals(qlearningDataset(mine, { maxEpisodeSteps: Infinity }).count, n - 1);
   }));

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows }
 import { useThreads } from "../../algorithms/engine/backend.ts";
 import { ndarray } from "../../algorithms/engine/array.ts";
 import type { OnnxGraph } from "../../algorithms/engine/onnx.ts";
-import { createSession } from "../../algorithms/engine/runtime.ts";
+import { createSession, useRoute } from "../../algorithms/engine/runtime.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 
 const value = (name: string, size: number) => ({ name, shape: [size], dtype: "float32" as const });
@@ -33,7 +33,8 @@ for (const size of [8, 1 << 21]) {
   });
 }
 
-Deno.test("session: large results are not copied", async () => {
+/** How much memory outside of V8's heap the results of a run take, in bytes, where 8 MiB are written. */
+async function growthByRun(): Promise<number> {
   const size = 1 << 21;
   const session = await createSession(negation(size));
   const [x, y] = [ndarray(new Float32Array(size), [size]), ndarray(new Float32Array(size), [size])];
@@ -44,14 +45,60 @@ Deno.test("session: large results are not copied", async () => {
     await session.run([x], [y]);
     growth = Math.max(growth, Deno.memoryUsage().external - before);
   }
-  assert(growth < 4 * size, `${growth} bytes more, a result takes ${4 * size}`);
+  return growth;
+}
+
+Deno.test("session: large results are copied by the package, and not by the library", async () => {
+  try {
+    await useRoute("package");
+    const byPackage = await growthByRun();
+    assert(byPackage >= 1 << 23, `${byPackage} bytes more`);
+  } finally {
+    await useRoute("library");
+  }
+  const byLibrary = await growthByRun();
+  assert(byLibrary < 1 << 23, `${byLibrary} bytes more`);
+});
+
+Deno.test("session: timers have their turn while one run follows the other", async () => {
+  const session = await createSession(negation(8));
+  const [x, y] = [ndarray(new Float32Array(8), [8]), ndarray(new Float32Array(8), [8])];
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  for (const start = performance.now(); performance.now() - start < 100;) await session.run([x], [y]);
+  clearInterval(timer);
+  assert(ticks >= 3, `${ticks} ticks in 100 ms`);
+});
+
+/** What a run prints that has some permissions. */
+async function runWith(...permissions: string[]): Promise<{ out: string; warnings: string }> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "--no-prompt", ...permissions, "tests/engine/negation_script.ts"],
+    cwd: fromFileUrl(new URL("../../", import.meta.url)),
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  return { out: text(stdout), warnings: text(stderr) };
+}
+
+Deno.test("session: without the permission for the library the package runs it, and one line says why", async () => {
+  assertEquals(await runWith("--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"), {
+    out: "-1,-2",
+    warnings: "",
+  });
+  assertEquals(await runWith("--allow-read", "--allow-env", "--allow-sys", "--allow-ffi=node_modules"), {
+    out: "-1,-2",
+    warnings:
+      "ONNX Runtime is used by its package for Node, a few percent slower: its library needs Deno's permission " +
+      "--allow-ffi, for all paths",
+  });
 });
 
 /** How many threads a session adds to a process of its own, and the corner of a product that it made. */
 async function runWithThreads(threads: number): Promise<{ started: number; corner: number }> {
   const script = `
     import { useThreads } from "./algorithms/engine/backend.ts";
-    import { createSession } from "./algorithms/engine/runtime.ts";
+    import { createSession, useRoute } from "./algorithms/engine/runtime.ts";
     const count = () => [...Deno.readDirSync("/proc/self/task")].length;
     const [rows, shape] = [512, [512, 512]];
     const value = (name) => ({ name, shape, dtype: "float32" });

@@ -3,7 +3,7 @@ import { type Backend, backends, useBackend } from "../../algorithms/engine/back
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile, type Compiled } from "../../algorithms/engine/compile.ts";
 import { layerNorm } from "../../algorithms/core/layer_norm.ts";
-import { mish, relu } from "../../algorithms/core/nn.ts";
+import { linear, mish, relu } from "../../algorithms/core/nn.ts";
 import { stopGradient, type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
 import { tracedKernels } from "../../algorithms/engine/kernels.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
@@ -237,6 +237,34 @@ Deno.test("mish() agrees with its definition in float64 from -40 to 40, gradient
   });
 });
 
+Deno.test("log1p() and expm1() keep small numbers, as Math's do", async () => {
+  const small = [1e-30, 1e-12, 1e-8, 1e-5, 3e-4, 0.01, 0.2, 0.49];
+  const logs = Float32Array.from([
+    ...small,
+    ...small.map((x) => -x),
+    0,
+    0.5,
+    0.51,
+    3,
+    1e4,
+    1e30,
+    -0.5,
+    -0.51,
+    -0.9,
+    -0.9999,
+  ]);
+  const exponents = Float32Array.from([...small, ...small.map((x) => -x), 0, 1, 10, 80, -1, -10, -80]);
+  const run = compile("small", ({ x, y }) => ({ log1p: tf.log1p(x), expm1: tf.expm1(y) }));
+  const found = await run({ x: ndarray(logs, [logs.length]), y: ndarray(exponents, [exponents.length]) });
+  for (const [name, inputs] of [["log1p", logs], ["expm1", exponents]] as const) {
+    inputs.forEach((x, i) => {
+      const [value, wanted] = [found[name].data[i], Math[name](x)];
+      assert(Math.abs(value - wanted) <= 1e-6 * Math.abs(wanted), `${name}(${x}) is ${value}, wanted ${wanted}`);
+    });
+  }
+  assertEquals([...(await run({ x: ndarray([-1], [1]), y: ndarray([100], [1]) })).log1p.data], [-Infinity]);
+});
+
 for (const backend of backends.filter((name) => name !== "onnx" && name !== "cpu")) {
   Deno.test(`backend ${backend} agrees with onnx on a network's gradient, or says how to get it`, async () => {
     const run: Run = compile(
@@ -283,6 +311,100 @@ Deno.test("compile() refuses a state that was given to an earlier call", async (
   await assertRejects(() => run({ state: first }), Error, "this state was given to an earlier call");
   const { state: third } = await run({ state: second });
   assertEquals(third.x.data[0], 2);
+});
+
+for (const backend of ["onnx", "cpu"] as const) {
+  Deno.test(`one state is given to one call at a time on ${backend}, and read by none meanwhile`, async () => {
+    await useBackend(backend);
+    try {
+      type State = { state: { x: NdArray } };
+      const step = compile<State>("step", ({ state }) => ({ state: { x: tf.mul(state.x, 2) } }));
+      const total = compile<{ x: NdArray }>("total", ({ x }) => ({ total: tf.sum(x) }));
+      const measure = compile<State>("measure", ({ state }) => ({ total: tf.sum(state.x) }));
+      const fresh = () => ({ x: ndarray(new Float32Array(20_000).fill(1), [20_000]) });
+
+      const first = fresh();
+      const [one, other] = await Promise.allSettled([step({ state: first }), step({ state: first })]);
+      assert(one.status === "fulfilled" && one.value.state.x.data.every((x: number) => x === 2));
+      assert(
+        other.status === "rejected" && /Cannot run step: this state was given to an earlier call/.test(other.reason),
+      );
+      await assertRejects(() => total(first), Error, "Cannot run total: this state was given to an earlier call");
+
+      const second = fresh();
+      const reads = [total(second), total(second)]; // Several may read it.
+      await assertRejects(() => step({ state: second }), Error, "Cannot run step: another call still reads this state");
+      for (const { total } of await Promise.all(reads)) assertEquals(total.data[0], 20_000);
+      assertEquals((await step({ state: second })).state.x.data[7], 2);
+
+      const third = fresh(); // A function that gives no state back leaves it.
+      for (let i = 0; i < 2; i++) assertEquals((await measure({ state: third })).total.data[0], 20_000);
+      const broken = compile<State>("broken", ({ state }) => ({ state: { x: tf.reshape(state.x, [7]) } }));
+      await assertRejects(() => broken({ state: third }), Error); // So does a failure before anything ran.
+      assertEquals((await step({ state: third })).state.x.data[7], 2);
+    } finally {
+      await useBackend("onnx");
+    }
+  });
+}
+
+Deno.test("operands of different ranks are refused by every operation, unless one is a scalar", async () => {
+  const [column, vector] = [ndarray([1, 2, 3], [3, 1]), ndarray([1, 2, 3], [3])];
+  const binary = {
+    add: [tf.add, "Add"],
+    sub: [tf.sub, "Sub"],
+    mul: [tf.mul, "Mul"],
+    div: [tf.div, "Div"],
+    pow: [tf.pow, "Pow"],
+    maximum: [tf.maximum, "Max"],
+    minimum: [tf.minimum, "Min"],
+    squaredDifference: [tf.squaredDifference, "Sub"],
+    equal: [tf.equal, "Equal"],
+    notEqual: [tf.notEqual, "Equal"],
+    greater: [tf.greater, "Greater"],
+    greaterEqual: [tf.greaterEqual, "GreaterOrEqual"],
+    less: [tf.less, "Less"],
+    lessEqual: [tf.lessEqual, "LessOrEqual"],
+  } as unknown as Record<string, [(a: Tensor, b: Tensor) => Tensor, string]>;
+  for (const [name, [f, op]] of Object.entries(binary)) {
+    for (const swapped of [false, true]) {
+      const [a, b] = swapped ? [vector, column] : [column, vector];
+      const shown = [a, b].map(({ shape }) => `[${shape.join(", ")}]`).join(" and ");
+      const run = compile<{ a: NdArray; b: NdArray }>(name, ({ a, b }) => ({ y: tf.cast(f(a, b), "float32") }));
+      await assertRejects(
+        () => run({ a, b }),
+        TypeError,
+        `Cannot compile ${name}: Cannot broadcast in ${op}: operands must have one rank, or be scalars, current shapes are ${shown}`,
+      );
+      const scaled = compile<{ a: NdArray; b: NdArray }>(name, ({ a, b }) => ({ y: tf.cast(f(a, b), "float32") }));
+      assertEquals((await scaled({ a, b: ndarray([2], []) })).y.shape, a.shape);
+      assertEquals((await scaled({ a: column, b: ndarray([1, 2, 3], [1, 3]) })).y.shape, [3, 3]); // Meant, as the ranks say.
+    }
+  }
+  const logical = compile<{ a: NdArray; b: NdArray }>("logical", ({ a, b }) => ({
+    y: tf.cast(tf.logicalAnd(tf.less(a, 2), tf.less(b, 2)), "float32"),
+  }));
+  await assertRejects(() => logical({ a: column, b: vector }), TypeError, "Cannot broadcast in And");
+  const product = compile<{ a: NdArray; b: NdArray }>("product", ({ a, b }) => ({ y: tf.matMul(a, b) }));
+  const cubes = ndarray(new Float32Array(8), [1, 2, 2, 2]);
+  await assertRejects(
+    () => product({ a: cubes, b: ndarray(new Float32Array(8), [2, 2, 2]) }),
+    TypeError,
+    "Cannot broadcast in MatMul",
+  );
+  const loss = compile<{ w: NdArray; x: NdArray }>("loss", ({ w, x }) =>
+    // The kind of fault that this is about: rewards of shape [batch].
+    valueAndGrad((p: { w: Tensor }) => tf.mean(tf.square(tf.sub(tf.mul(x, p.w), tf.reshape(x, [3])))), { w }));
+  await assertRejects(
+    () => loss({ w: ndarray([1], [1, 1]), x: column }),
+    TypeError,
+    "current shapes are [3, 1] and [3]",
+  );
+  const byRow = compile<{ a: NdArray; b: NdArray }>(
+    "by row",
+    ({ a, b }) => ({ y: linear({ weight: tf.ones([1, 2]), bias: b }, a) }),
+  );
+  await assertRejects(() => byRow({ a: column, b: vector }), TypeError, "Cannot broadcast in Add: a row for [3, 2]");
 });
 
 Deno.test("compile() keeps interleaved states apart", async () => {

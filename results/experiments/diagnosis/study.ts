@@ -60,7 +60,7 @@ export const diagnosisStudy: Study<DiagnosisPoint[]> = {
   async prepare(cell, { algorithm, folder }) {
     const { config } = cell;
     const levels = allLevels.filter((updates) => updates <= config.updates);
-    const data = await loadTransitions(cell.dataset!);
+    const data = await loadTransitions(cell.dataset!, { id: cell.task });
     const robot = findTask(cell.task).name;
     const behaviour = localRecipes[`${robot}-expert-local`].behaviours[0];
     if (behaviour.kind !== "policies") throw new TypeError(`Cannot diagnose ${cell.task}: ${robot} has no expert`);

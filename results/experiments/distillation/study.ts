@@ -49,7 +49,7 @@ export const distillationStudy: Study<DistillationResult> = {
   files: (config) => [(config as BehaviorDistillationConfig).teacherFile].filter(Boolean),
   async prepare(cell, { algorithm, folder, sharedFolder, rng: cellRng, onProgress }) {
     const config = cell.config as BehaviorDistillationConfig;
-    const dataset = await loadDataset(cell.dataset!);
+    const dataset = await loadDataset(cell.dataset!, { id: cell.task });
     const data = qlearningDataset(dataset);
     const { observationDim, actionDim, count } = data;
     const statistics = observationStatistics(data);
@@ -86,7 +86,10 @@ export const distillationStudy: Study<DistillationResult> = {
         const action = takeRows(data.action, actionDim, rows);
         return { observation, action, weight: ndarray(weight, [rows.length, 1]) };
       }
-      const action = await teacher.agent.act(teacher.state, raw, 1, stream.child("teacher"));
+      const ownNoise = stream.child("teacher");
+      const action = config.teacherActions === "sampled"
+        ? await teacher.sample(raw, ownNoise)
+        : await teacher.agent.act(teacher.state, raw, 1, ownNoise);
       if (config.objective === "av-pbc") {
         const { data: value } = await teacher.value(raw, action);
         weight.forEach((w, i) => weight[i] = w * config.valueScale * Math.max(value[i], 0)); // Ours: no negative weights.

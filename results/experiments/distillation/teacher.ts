@@ -9,12 +9,13 @@ import { iql } from "../../../algorithms/iql.ts";
 import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
-import { type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
+import { type NdArray, ndarray, scalar } from "../../../algorithms/engine/array.ts";
+import { drawNormals } from "../../../algorithms/core/acting.ts";
 import { compile } from "../../../algorithms/engine/compile.ts";
 import type { IqlArrays } from "../../../algorithms/core/iql.ts";
 import { type TwinCritic, twinValues } from "../../../algorithms/core/twin_critic.ts";
 import { type Linear, mlp, relu } from "../../../algorithms/core/nn.ts";
-import { initTrained } from "../../../algorithms/core/optim.ts";
+import { initTrained, type Trained } from "../../../algorithms/core/optim.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
 import type { Stage } from "../../../algorithms/core/stage.ts";
 import { type Tensor, tf } from "../../../algorithms/engine/tensor.ts";
@@ -28,6 +29,43 @@ export interface Teacher {
   algorithm: AnyAlgorithm;
   config: CommonConfig;
   value(observation: NdArray, action: NdArray): Promise<NdArray>;
+  /** Actions `[rows, A]` sampled about those that the agent takes, for {@linkcode BehaviorDistillationConfig.teacherActions}. */
+  sample(observation: NdArray, rng: Rng): Promise<NdArray>;
+}
+
+/** Standard deviation before tanh of a teacher that has none. Ours: the authors' teachers have 0.44 to 0.65. */
+const defaultDeviation = 0.5;
+
+const gaussianSample = compile<
+  { layers: Linear<NdArray>[]; s: NdArray; noise: NdArray; bound: NdArray },
+  { action: Tensor }
+>("obd/teacher_sample", ({ layers, s, noise, bound }) => {
+  const [mean, logDeviation] = tf.split(mlp(layers, s, relu), 2, 1);
+  const deviation = tf.exp(tf.clipByValue(logDeviation, -20, 2)); // Authors' code.
+  return { action: tf.mul(tf.tanh(tf.add(mean, tf.mul(deviation, noise))), bound) };
+});
+
+/** Samples of a policy whose layers give means and, if they give more, log deviations, before tanh. */
+function gaussianSampler(layers: readonly Linear<NdArray>[], { actionDim, maxAction }: Spec): Teacher["sample"] {
+  const { weight: { data, shape: [inputs, out] }, bias } = layers.at(-1)!;
+  const has = out === 2 * actionDim;
+  const weight = Float32Array.from(
+    { length: inputs * 2 * actionDim },
+    (_, i) =>
+      has ? data[i] : i % (2 * actionDim) < actionDim ? data[Math.floor(i / (2 * actionDim)) * out + i % out] : 0,
+  );
+  const last: Linear<NdArray> = {
+    weight: ndarray(weight, [inputs, 2 * actionDim]),
+    bias: ndarray(
+      Float32Array.from({ length: 2 * actionDim }, (_, i) => bias.data[i] ?? Math.log(defaultDeviation)),
+      [2 * actionDim],
+    ),
+  };
+  const whole = [...layers.slice(0, -1), last];
+  return async (s, rng) => {
+    const noise = drawNormals(s.shape[0], actionDim, rng);
+    return (await gaussianSample({ layers: whole, s, noise, bound: scalar(maxAction) })).action;
+  };
 }
 
 /** Settings of {@linkcode trainTeacher}. */
@@ -67,7 +105,7 @@ export async function trainTeacher(
     }
     return state.arrays;
   });
-  const critic = (arrays as IqlArrays).critic.params;
+  const { critic: { params: critic }, policy } = arrays as IqlArrays & { policy: Trained<Linear<NdArray>[]> };
   const [least, largest] = returnRange(data);
   const unit = (largest - least) / 1000; // Values in the environment's rewards again, as Cal-QL's are.
   return {
@@ -79,6 +117,7 @@ export async function trainTeacher(
       const { value: { data, shape } } = await criticValue({ critic, s, a });
       return ndarray((data as Float32Array).map((q) => unit * q), shape);
     },
+    sample: gaussianSampler(policy.params, spec),
   };
 }
 
@@ -90,7 +129,7 @@ const importedValue = compile<{ critic: Linear<NdArray>[]; s: NdArray; a: NdArra
 /**
  * A teacher from another program, as safetensors: `actor.<k>.weight`, `actor.<k>.bias`, `critic.<k>.weight` and `critic.<k>.bias`
  * for layers k = 0, 1, ... in PyTorch's layout `[out, in]`, ReLU between them; the actor's last layer gives means (and, in a second
- * half that is not used, log deviations) before tanh, the critic takes `[observation, action]` and gives the value in the
+ * half that only samples use, logarithms of standard deviations) before tanh, the critic takes `[observation, action]` and gives the value in the
  * environment's rewards; `observation_mean` and `observation_std` of the normalization that both were trained with, if any.
  *
  * @throws {Error} If the file is damaged, or a tensor is missing or has another shape; the message names the tensor.
@@ -142,6 +181,7 @@ export async function importTeacher(path: string, spec: Spec): Promise<Teacher> 
     algorithm: bc as unknown as AnyAlgorithm,
     config: bc.defaults,
     value: async (s, a) => (await importedValue({ critic, s, a })).value,
+    sample: gaussianSampler(actor, spec),
   };
 }
 

@@ -111,7 +111,7 @@ export const stitching: Study<StitchingResult> = {
   async prepare(cell, { folder }) {
     const config = cell.config as StitchingStudyConfig;
     const settings = studySettings(config, cell.task);
-    const dataset = await loadDataset(cell.dataset!);
+    const dataset = await loadDataset(cell.dataset!, { id: cell.task });
     const offline = datasetTrajectories(dataset, config.rows);
     const { observationDim, actionDim } = offline.data;
     const used = preparePlanner(offline, { observationDim, actionDim, maxAction: 1 }, settings);

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import { readMetrics } from "../../../results/cells/metrics.ts";
 import { planCells } from "../../../results/plan.ts";
 import { loadPolicy } from "../../../results/train/policy_folder.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
@@ -71,6 +72,27 @@ Deno.test("trainCell() leaves a folder whose policy loadPolicy() reads", () =>
     const policy = await loadPolicy(folder);
     assertEquals([policy.algorithm.name, policy.state.updates], [tinyCell.algorithm, tinyCell.config.updates]);
     assertEquals(policy.exportPolicy(), await Deno.readFile(join(folder, "policy.onnx")));
+  }));
+
+Deno.test("trainCell() logs each metric's mean over the updates that gave it, at a phase's edge too", () =>
+  withFolder(async (folder) => {
+    const readAll = (cell: Cell) => readMetrics(cellFolder(folder, cell));
+    const each = changeCell(tinyCell, { updates: 100, pretrainUpdates: 42 }); // Logged update by update.
+    const windows = changeCell(tinyCell, { updates: 400, pretrainUpdates: 42 }); // Four at a time.
+    for (const cell of [each, windows]) await train(cell, folder);
+    const [single, means] = [await readAll(each), await readAll(windows)];
+    for (const end of [40, 44, 48]) {
+      const wanted = single.slice(end - 4, end);
+      assertEquals(wanted.map(({ update }) => update), [end - 3, end - 2, end - 1, end]);
+      const { update, ...found } = means[end / 4 - 1];
+      assertEquals(update, end);
+      assertEquals("actorLoss" in found, end > 40);
+      for (const [name, value] of Object.entries(found)) {
+        const values = wanted.filter((record) => name in record).map((record) => record[name]);
+        assertEquals(values.length, end === 44 && !["criticLoss", "diffusionLoss"].includes(name) ? 2 : 4);
+        assertAlmostEquals(value, values.reduce((a, b) => a + b) / values.length, 1e-12 * Math.max(1, Math.abs(value)));
+      }
+    }
   }));
 
 Deno.test("trainCell() stops a diverging run with its update and keeps the last checkpoint", () =>

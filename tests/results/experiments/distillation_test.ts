@@ -1,15 +1,16 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { drawBatch, loadTransitions } from "../../../data/d4rl.ts";
 import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
-import { cellFolder } from "../../../results/cells/cell.ts";
+import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { DistillationRun } from "../../../results/experiments/distillation/section.ts";
 import { planCells } from "../../../results/plan.ts";
 import { withFolder } from "../../folder.ts";
-import { train } from "../cells.ts";
+import { changeCell, train } from "../cells.ts";
 
 const near = (got: readonly number[], wanted: readonly number[]) => {
   assertEquals(got.length, wanted.length);
@@ -33,6 +34,14 @@ Deno.test("distillationStudy: a cell that was stopped ends as one left alone, an
     assertEquals(resumed.result.projection, whole.result.projection);
     const policy = (root: string) => Deno.readFile(join(cellFolder(root, cell), "policy.onnx"));
     assertEquals(await policy(stopped), await policy(alone));
+    const sampled = changeCell(cell, { teacherActions: "sampled" });
+    await train(sampled, stopped);
+    const pairsOf = async (of: Cell) => {
+      const bytes = await Deno.readFile(join(cellFolder(stopped, of), "checkpoint.safetensors"));
+      return decodeCheckpoint(bytes).tensors.get("pairs/action")!.data;
+    };
+    assertNotEquals(await pairsOf(sampled), await pairsOf(cell));
+
     const { heldOut, effectiveShare } = whole.result;
     assert(Number.isFinite(heldOut!.flow) && Number.isFinite(heldOut!.gaussian) && effectiveShare < 1);
     const errors = whole.result.densityErrors!;

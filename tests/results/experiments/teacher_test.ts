@@ -39,7 +39,7 @@ async function withFile(tensors: Record<string, NdArray>, f: (path: string) => P
 }
 
 /** PyTorch's linear layers with ReLU between them, in plain loops. */
-function forward(net: string, x: number[]): number[] {
+function forward(net: string, x: number[], weights: Record<string, NdArray>): number[] {
   for (let k = 0; `${net}.${k}.weight` in weights; k++) {
     const [w, b] = [weights[`${net}.${k}.weight`], weights[`${net}.${k}.bias`]];
     const [out, inputs] = w.shape;
@@ -64,12 +64,41 @@ Deno.test("importTeacher() acts and values as the plain loops of its file do, no
         { length: s },
         (_, i) => (observation.data[row * s + i] - weights.observation_mean.data[i]) / weights.observation_std.data[i],
       );
-      const wanted = forward("actor", x).slice(0, a).map(Math.tanh);
+      const wanted = forward("actor", x, weights).slice(0, a).map(Math.tanh);
       wanted.forEach((v, i) => assertAlmostEquals(action.data[row * a + i], v, 1e-5));
-      assertAlmostEquals(value.data[row], forward("critic", [...x, ...wanted])[0], 1e-4);
+      assertAlmostEquals(value.data[row], forward("critic", [...x, ...wanted], weights)[0], 1e-4);
     }
     assertEquals(value.shape, [4, 1]);
   }));
+
+Deno.test("a teacher's samples have the mean and the standard deviations of its file before tanh, or 0.5", async () => {
+  const n = 4000;
+  const one = tensor("one state", 1, s);
+  const many = ndarray(Float32Array.from({ length: n * s }, (_, i) => one.data[i % s]), [n, s]);
+  const x = Array.from(one.data, (v, i) => (v - weights.observation_mean.data[i]) / weights.observation_std.data[i]);
+  const smaller = (name: string, rows: number) => { // So that tanh's bounds, where float32 has no inverse, are far.
+    const { data, shape: [, ...rest] } = weights[name];
+    const row = rest.reduce((x, y) => x * y, 1);
+    return { [name]: ndarray(Float32Array.from(data.subarray(0, rows * row), (w) => 0.2 * w), [rows, ...rest]) };
+  };
+  const head = (rows: number) => ({ ...weights, ...smaller("actor.1.weight", rows), ...smaller("actor.1.bias", rows) });
+  for (const tensors of [head(2 * a), head(a)]) {
+    await withFile(tensors, async (path) => {
+      const teacher = await importTeacher(path, { ...spec, maxAction: 2 });
+      const { data, shape } = await teacher.sample(many, createRng("samples"));
+      assertEquals(shape, [n, a]);
+      const wanted = forward("actor", x, tensors);
+      for (let d = 0; d < a; d++) {
+        const deviation = a + d in wanted ? Math.exp(wanted[a + d]) : 0.5;
+        const raw = Float64Array.from({ length: n }, (_, i) => Math.atanh(data[i * a + d] / 2)).sort();
+        const quartiles = [raw[n / 4], raw[n / 2], raw[3 * n / 4]];
+        [-0.6745, 0, 0.6745].forEach((z, i) =>
+          assertAlmostEquals(quartiles[i], wanted[d] + z * deviation, 0.1 * deviation, `${d}, quartile ${i + 1}`)
+        );
+      }
+    });
+  }
+});
 
 Deno.test("importTeacher() names what is missing or has the wrong shape", async () => {
   const rejects = (change: Record<string, NdArray | undefined>, message: string) => {
