@@ -79,8 +79,9 @@ Deno.test("experiments import no other experiment, and only results/experiments/
   assertEquals(breaking((from, to) => listed.includes(to) && from !== list), []);
 });
 
-Deno.test("only algorithms/registry.ts and algorithms/mod.ts name every algorithm", () => {
+Deno.test("only algorithms/registry.ts lists algorithms, beside algorithms/mod.ts, which exports them", () => {
   const all = imports.get("algorithms/registry.ts")!.filter((path) => !within(path, "algorithms/core"));
-  const naming = [...imports].filter(([, found]) => all.every((path) => found.includes(path))).map(([path]) => path);
-  assertEquals(naming.sort(), ["algorithms/mod.ts", "algorithms/registry.ts"]);
+  const lists = (found: string[]) => all.filter((path) => found.includes(path)).length > all.length / 2;
+  const listing = [...imports].filter(([, found]) => lists(found)).map(([path]) => path);
+  assertEquals(listing.sort(), ["algorithms/mod.ts", "algorithms/registry.ts"]);
 });

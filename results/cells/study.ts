@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { AgentState, AnyAlgorithm } from "../../algorithms/core/agent.ts";
+import type { AgentState, AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Rng } from "../../algorithms/core/rng.ts";
 import type { Training } from "../../algorithms/core/train.ts";
@@ -29,6 +29,8 @@ export interface Tools {
 
 /** A cell's training and evaluation. */
 export interface StudyTraining<R> extends Training<object> {
+  /** What its algorithm was created for, if the states are the algorithm's own: `loadPolicy()` then reads the cell's folder. */
+  spec?: Spec;
   /** What the finished cell says, and its policy. */
   evaluate(
     state: AgentState,

@@ -15,6 +15,7 @@ import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
+import { policyRecord } from "./policy_record.ts";
 import { type Evaluation, findEvaluation } from "./record.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";
 import { evaluationStream } from "./study.ts";
@@ -78,7 +79,18 @@ export async function trainCell(
   const madeWith = await describeMachine();
   const { presets, source } = algorithm;
   const preset = presets[presetTask(cell.task)]?.source ?? "defaults";
-  await writeAtomically(at("run.json"), JSON.stringify({ cell, preset, source, ...hashes, madeWith }, null, 2));
+  const { task, seed, config } = cell;
+  const identity = cellIdentity(cell);
+  const { spec } = training;
+  const record = {
+    cell,
+    ...(spec ? { policy: policyRecord({ algorithm, config, spec, task, seed }, identity) } : {}),
+    preset,
+    source,
+    ...hashes,
+    madeWith,
+  };
+  await writeAtomically(at("run.json"), JSON.stringify(record, null, 2));
 
   const total = training.updates;
   const { state, trainingMs } = await runLoop({
@@ -87,7 +99,7 @@ export async function trainCell(
     label: cellLabel(cell),
     kept: {
       folder,
-      identity: cellIdentity(cell),
+      identity,
       openMetrics: (updates) => openMetrics(folder, updates, cell.logs),
       checkpointMs: cell.checkpointMs,
     },

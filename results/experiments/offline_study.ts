@@ -33,6 +33,7 @@ export const offlineStudy: Study<null> = {
     });
     return {
       ...agentTraining(agent, config, draw),
+      spec,
       async evaluate(state, rng, onProgress) {
         const rules: RuleResult[] = [];
         using players = createPlayers();

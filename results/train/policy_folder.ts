@@ -6,60 +6,18 @@
 
 import { join } from "node:path";
 import { toFileUrl } from "../../tools/paths.ts";
-import type { AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
-import type { CommonConfig } from "../../algorithms/core/config.ts";
+import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { closest } from "fastest-levenshtein";
+import { type PolicyRecord, policyRecord } from "../cells/policy_record.ts";
 import { type Identity, resume, saveCheckpoint } from "../cells/run_folder.ts";
-
-/** What a policy is, as JSON. */
-export interface PolicyRecord {
-  algorithm: string;
-  /** Where its code is, if it is not one of this package's. */
-  module: string | null;
-  config: CommonConfig;
-  spec: Spec;
-  task: string | null;
-  seed: number;
-  /** What the checkpoint beside it must say. */
-  identity: Identity;
-}
 
 /** A file that `loadPolicy()` reads. */
 export interface RunFile {
   policy: PolicyRecord;
-}
-
-const isRegistered = (algorithm: AnyAlgorithm) => Object.values<AnyAlgorithm>(registry).includes(algorithm);
-
-/** What {@linkcode loadPolicy} needs to know of a policy. */
-export function policyRecord(
-  { algorithm, config, spec, task, seed }: Omit<Policy, "state">,
-  identity: Identity,
-): PolicyRecord {
-  const { observationStatistics: statistics, ...sizes } = spec;
-  return {
-    algorithm: algorithm.name,
-    module: isRegistered(algorithm) ? null : algorithm.module ?? null,
-    config,
-    spec: {
-      ...sizes,
-      ...(statistics
-        ? {
-          observationStatistics: {
-            mean: Array.from(statistics.mean),
-            standardDeviation: Array.from(statistics.standardDeviation),
-          },
-        }
-        : {}),
-    },
-    task,
-    seed,
-    identity,
-  };
 }
 
 /** The identity of a policy that was saved by itself. */
@@ -114,7 +72,9 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   }
   const { policy } = file;
   if (typeof policy?.algorithm !== "string" || typeof policy.config !== "object" || !policy.spec || !policy.identity) {
-    throw failed("its run.json must say what policy it is of; was it made by another version?");
+    throw failed(
+      "its run.json must say what policy it is of; it was made by another version, or its checkpoint is of more than a policy",
+    );
   }
   return file;
 }

@@ -23,10 +23,11 @@ import { createPlayers } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
-import { openMetrics } from "../cells/metrics.ts";
 import { runLoop } from "../cells/loop.ts";
-import { findAlgorithm, policyRecord, savePolicy } from "./policy_folder.ts";
+import { openMetrics } from "../cells/metrics.ts";
+import { policyRecord } from "../cells/policy_record.ts";
 import { type Identity, lockFolder } from "../cells/run_folder.ts";
+import { findAlgorithm, savePolicy } from "./policy_folder.ts";
 import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
 
 /** Where a training says how far it is. */

@@ -43,9 +43,11 @@ export const banditStudy: Study<BanditResult> = {
   prepare(cell, { algorithm, rng }) {
     const [set, rule] = cell.task.split("-") as [BanditSet, BanditReward];
     const bandit = makeBandit(set, rule, 10_000, createRng(`bandit/${cell.task}`));
-    const agent = algorithm.create(cell.config, { observationDim: 1, actionDim: 2, maxAction: bandit.maxAction });
+    const spec = { observationDim: 1, actionDim: 2, maxAction: bandit.maxAction };
+    const agent = algorithm.create(cell.config, spec);
     return Promise.resolve({
       ...agentTraining(agent, cell.config, (rows, rng) => drawBanditBatch(bandit, rows, rng)),
+      spec,
       async evaluate(state) {
         const n = cell.evaluation.episodes;
         const { data } = await agent.act(state, ndarray(new Float32Array(n), [n, 1]), 1, rng.child("samples"));

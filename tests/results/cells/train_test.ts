@@ -4,6 +4,7 @@ import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { readMetrics } from "../../../results/cells/metrics.ts";
 import { planCells } from "../../../results/plan.ts";
+import { loadPolicy } from "../../../results/train/policy_folder.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { withFolder } from "../../folder.ts";
 import { changeCell, outcome, tinyCell, train } from "../cells.ts";
@@ -62,6 +63,15 @@ Deno.test("trainCell() gives the same bytes for the same seed and others for ano
     await train(other, a);
     const bias = async (cell: Cell) => (await outcome(a, cell)).tensors.get("actor/params/3/bias");
     assertNotEquals(await bias(other), await bias(tinyCell));
+  }));
+
+Deno.test("trainCell() leaves a folder whose policy loadPolicy() reads", () =>
+  withFolder(async (root) => {
+    await train(tinyCell, root);
+    const folder = cellFolder(root, tinyCell);
+    const policy = await loadPolicy(folder);
+    assertEquals([policy.algorithm.name, policy.state.updates], [tinyCell.algorithm, tinyCell.config.updates]);
+    assertEquals(policy.exportPolicy(), await Deno.readFile(join(folder, "policy.onnx")));
   }));
 
 Deno.test("trainCell() logs each metric's mean over the updates that gave it, at a phase's edge too", () =>
