@@ -93,7 +93,7 @@ const inner = Float64Array.from({ length: layers }, (_, i) => widths[i + 1] / wi
 
 function drawNormal(bits: () => number, uniform: () => number): number {
   for (;;) {
-    const layer = bits() & (layers - 1);
+    const layer = bits() >>> 25; // The generator's high bits: its lowest are linear in its state.
     const u = 2 * uniform() - 1;
     const x = u * widths[layer];
     if (Math.abs(u) < inner[layer]) return x; // 98.8 %

@@ -42,9 +42,12 @@ function equalRanks(name: string, shapes: readonly Shape[]): Shape {
   return shapes.reduce(broadcast);
 }
 
-const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
+const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) =>
+  combined(g, op, [a, b], equalRanks(op, [a.shape, b.shape]), dtype);
+
+/** `a op b`, of a shape that both broadcast to. */
+function combined(g: Graph, op: string, [a, b]: readonly [Info, Info], shape: Shape, dtype?: DType): Info {
   const [x, y] = [g.loose(a), g.loose(b)];
-  const shape = equalRanks(op, [a.shape, b.shape]);
   const [left, right] = [g.splats.get(x.name), g.splats.get(y.name)];
   if ((op === "Mul" || op === "Div") && right === 1 || (op === "Add" || op === "Sub") && right === 0) {
     return g.tensor(x, shape);
@@ -53,7 +56,7 @@ const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) => {
   const small = broadcast(x.shape, y.shape);
   const operands = commutative.has(op) && y.shape.length === 0 ? [y, x] : [x, y]; // The faster order for scalars.
   return g.tensor(g.node(op, operands, small, dtype ?? x.dtype), shape);
-};
+}
 
 const scalar = (g: Graph, x: number, dtype: DType = "float32") =>
   g.constant(dtype === "int32" ? Int32Array.of(x) : Float32Array.of(x), [], dtype);
@@ -346,7 +349,7 @@ export function tracedByRow(op: "Add" | "Mul", x: tf.Tensor, row: tf.Tensor): tf
       `Cannot broadcast in ${op}: a row for ${columns} must have its last axis alone, current shape is ${rows}`,
     );
   }
-  return tensorOf(g.tensor(g.node(op, [g.loose(x), g.loose(row)], x.shape, "float32"), x.shape));
+  return tensorOf(combined(g, op, [x, row], x.shape));
 }
 
 /**

@@ -19,6 +19,25 @@ Deno.test("createRng() gives the same stream for the same seed and path, whateve
   assertNotEquals(one.child("critic").uniform(), one.child("actor").uniform());
 });
 
+Deno.test("fillNormal() takes the ziggurat's layer from a draw's high bits and the place in it from the next draw", () => {
+  const [layers, edge, area] = [128, 3.442619855899, 9.91256303526217e-3]; // Marsaglia & Tsang 2000.
+  const density = (x: number) => Math.exp(-x * x / 2);
+  const widths = [area / density(edge), edge];
+  for (let i = 2; i < layers; i++) widths.push(Math.sqrt(-2 * Math.log(area / widths[i - 1] + density(widths[i - 1]))));
+  widths.push(0);
+  let within = 0;
+  for (let seed = 0; seed < 500; seed++) {
+    const stream = createRng(seed);
+    const layer = Math.floor(layers * stream.uniform());
+    const u = 2 * stream.uniform() - 1;
+    if (Math.abs(u) >= widths[layer + 1] / widths[layer]) continue; // In a layer's corner, or in the tail.
+    const [drawn] = createRng(seed).fillNormal(new Float64Array(1));
+    assertAlmostEquals(drawn, u * widths[layer], 1e-12);
+    within++;
+  }
+  assert(within > 480, `${within}`); // 98.8 %
+});
+
 Deno.test("fillUniform() stays below 1 in float32 too", () => {
   const [seed, at] = [3096, 4629]; // A draw above 1 - 2^-25, which rounds to 1.
   const exact = createRng(seed).fillUniform(new Float64Array(at + 1));
