@@ -9,20 +9,15 @@
 
 import type { NdArray } from "./array.ts";
 import { type Backend, currentBackend } from "./backend.ts";
-import { sizeOf } from "./shape.ts";
 import type { DType } from "./onnx.ts";
+import { tracePacked } from "./packed_graph.ts";
 import { createSession, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
 import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
-import { type Tensor, tf } from "./tensor.ts";
-import { traceGraph } from "./trace.ts";
+import { type Computed, type Tensor, tf, type Traced } from "./tensor.ts";
 import { treeEntries, treeLeaves, treeLike } from "./tree.ts";
 
-/** The tree `T` with every array replaced by a tensor: what a compiled function sees of its inputs. */
-export type Traced<T> = T extends NdArray ? Tensor : T extends object ? { [K in keyof T]: Traced<T[K]> } : T;
-
-/** The tree `T` with every tensor replaced by an array: what a compiled function returns. */
-export type Computed<T> = T extends Tensor ? NdArray : T extends object ? { [K in keyof T]: Computed<T[K]> } : T;
+export type { Computed, Traced } from "./tensor.ts";
 
 const dtypeOf = (array: NdArray): DType => array.data instanceof Int32Array ? "int32" : "float32";
 interface Program extends Layout {
@@ -126,27 +121,14 @@ async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I
     [path, { shape: leaf.shape, dtype: dtypeOf(leaf) }] as const
   );
   const packed = packing(entries);
-  const own = entries.filter((_, i) => packed.offsets[i] === undefined).map(([, spec]) => spec);
-  let structure: unknown;
-  let outputs: readonly (readonly [string, LeafSpec])[] = [];
-  let unpacked = packed;
-  const graph = traceGraph(name, [...own, { shape: [packed.length], dtype: "float32" }], (tensors) => {
-    const vector = tensors.pop()!;
-    const small = entries.filter((_, i) => packed.offsets[i] !== undefined).map(([, spec]) => spec);
-    const parts = small.length > 0 ? tf.split(vector, small.map((spec) => sizeOf(spec.shape)), 0) : [];
-    const leaves = entries.map(([, { shape }], i) =>
-      packed.offsets[i] === undefined ? tensors.shift()! : tf.reshape(parts.shift()!, [...shape])
-    );
-    structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, leaves));
-    const results = treeEntries<Tensor>(structure);
-    outputs = results.map(([path, { shape, dtype }]) => [path, { shape, dtype: dtype as DType }] as const);
-    unpacked = packing(outputs);
-    const [together, apart] = [true, false].map((isPacked) =>
-      results.filter((_, i) => (unpacked.offsets[i] !== undefined) === isPacked).map(([, tensor]) => tensor)
-    );
-    const joined = together.map((tensor) => tf.reshape(tensor, [-1]));
-    return [...apart, joined.length > 0 ? tf.concat(joined, 0) : tf.zeros([0])];
-  });
+  const { graph, structure, outputs, outputPackings: [unpacked] } = tracePacked(
+    name,
+    fn,
+    inputs,
+    entries,
+    [packed],
+    (found) => [packing(found)],
+  );
   const nameOf = (prefix: string, found: readonly (readonly [string, LeafSpec])[], { offsets }: Packing) => {
     const apart = found.filter((_, i) => offsets[i] === undefined);
     return new Map(apart.map(([path], i) => [path, `${prefix}_${i}`]));

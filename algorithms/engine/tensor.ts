@@ -10,6 +10,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { registerGradients } from "./gradients.ts";
+import type { NdArray } from "./array.ts";
 import { type Tree, treeLeaves, treeLike } from "./tree.ts";
 
 registerGradients();
@@ -22,6 +23,12 @@ export type Tensor = tf.Tensor;
 
 /** A nested object of tensors. */
 export type TensorTree = Tree<Tensor>;
+
+/** The tree `T` with every array replaced by a tensor: what a compiled function sees of its inputs. */
+export type Traced<T> = T extends NdArray ? Tensor : T extends object ? { [K in keyof T]: Traced<T[K]> } : T;
+
+/** The tree `T` with every tensor replaced by an array: what a compiled function returns. */
+export type Computed<T> = T extends Tensor ? NdArray : T extends object ? { [K in keyof T]: Computed<T[K]> } : T;
 
 /** A loss with the terms it is made of, all scalars. */
 export interface LossTerms {
