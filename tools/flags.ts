@@ -46,6 +46,9 @@ function dataFolders(): string[] {
   return [...named, ...(home ? [join(home, ".d4rl")] : [])];
 }
 
+/** The user's own list of sizes and hashes of datasets. */
+const ownCatalog = () => [Deno.env.get("D4RL_DATASET_CATALOG") ?? []].flat();
+
 /** Where Git keeps a worktree's commit, outside of it. */
 const worktreeFolders = () => Object.values(gitFolders()).filter((path) => !path.startsWith(workspaceFolder));
 
@@ -57,7 +60,7 @@ const worktreeFolders = () => Object.values(gitFolders()).filter((path) => !path
 export function permissionFlags(rights: Rights, cwd?: string): string[] {
   const { read = [], write = [], data, temporary, net = [], run = [], native } = rights;
   const written = [...write, ...(data ? dataFolders() : []), ...(temporary ? [tmpdir()] : [])];
-  const readable = [workspaceFolder, ...worktreeFolders(), ...dataFolders(), ...written, ...read];
+  const readable = [workspaceFolder, ...worktreeFolders(), ...dataFolders(), ...ownCatalog(), ...written, ...read];
   const asked = [...new Set([...system, ...(native === "figures" ? systemOfFigures : [])])];
   return [
     "--no-prompt",

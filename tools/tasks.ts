@@ -73,7 +73,7 @@ const test = (args: readonly string[]) => {
 export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   reproduce: {
     script: "results/reproduce.ts",
-    rights: { write: ["results"], run: [deno, ...slurm], native: "figures" },
+    rights: { write: ["results"], data: "write", run: [deno, ...slurm], native: "figures" },
     writes: { "--out": "folder" },
     takes: "arguments",
   },

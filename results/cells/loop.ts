@@ -10,8 +10,11 @@ import { type Training, trainingStates } from "../../algorithms/core/train.ts";
 import type { MetricsLog } from "./metrics.ts";
 import { type Identity, resume, type Resumed, saveCheckpoint } from "./run_folder.ts";
 
-/** Windows of a training; metrics are averaged over each. */
-const windows = 100;
+/**
+ * Metrics are averaged over windows: this many in a training, or more where each would be of more than so many updates. Checkpoints
+ * are written at windows' ends, so that a resumed training logs what an uninterrupted one does.
+ */
+const [windows, longestWindow] = [100, 500];
 
 /** What a training is and what is done with it. */
 export interface LoopOptions<B extends object> {
@@ -58,7 +61,7 @@ export async function runLoop<B extends object>(options: LoopOptions<B>): Promis
   const fresh = training.init(rng.child("init"));
   let now: Resumed = kept ? await resume(kept.folder, fresh, kept.identity) : { state: fresh, trainingMs: 0 };
   const log = await kept?.openMetrics(now.state.updates);
-  const every = Math.max(Math.floor(total / windows), 1);
+  const every = Math.min(Math.max(Math.floor(total / windows), 1), longestWindow);
   const scoresAt = (updates: number) => updates % evaluateEvery === 0 || updates === total;
   if (evaluate && now.state.updates > 0 && scoresAt(now.state.updates)) await evaluate(now.state); // If it was stopped before.
   const means = createMeans();
