@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { useBackend } from "../algorithms/engine/backend.ts";
 import { runCommand } from "../tools/command.ts";
+import { datasetFolder } from "../data/catalog.ts";
 import { toText } from "../data/show/table.ts";
 import { makeFolder } from "../tools/files.ts";
 import { type Cell, cellFolder, cellLabel } from "./cells/cell.ts";
@@ -167,7 +168,7 @@ async function main(): Promise<number> {
   }
   if (flags.status || flags.cancel) return await showSubmission(flags);
   const backend = await useBackend(flags.backend);
-  const cells = planCells(flags.profile, flags, backend, join(flags.out, "datasets"));
+  const cells = planCells(flags.profile, flags, backend, datasetFolder());
   if (cells.length === 0) {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }

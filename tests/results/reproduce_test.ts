@@ -131,7 +131,9 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     ];
     for (const { only, table, files, more = [] } of runs) {
       const args = ["--profile", "smoke", "--only", only, "--out", folder];
-      const { code, stdout, stderr } = await reproduce([...args, ...more]).output();
+      const { code, stdout, stderr } = await reproduce([...args, ...more], {
+        D4RL_DATASET_DIR: join(folder, "datasets"),
+      }).output();
       assertEquals(code, 0, textOf(stderr));
       assertStringIncludes(textOf(stdout), table);
       for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
