@@ -5,7 +5,7 @@
  */
 
 import type { NdArray } from "../algorithms/engine/array.ts";
-import { type Backend, currentThreads, useBackend, useThreads } from "../algorithms/engine/backend.ts";
+import { type Backend, currentThreads, isEager, useBackend, useThreads } from "../algorithms/engine/backend.ts";
 import type { AgentState, AnyAlgorithm, Spec } from "../algorithms/core/agent.ts";
 import type { CommonConfig } from "../algorithms/core/config.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
@@ -136,7 +136,7 @@ export function createPlayers(workers: number = coresHere()): Players {
           results[block] = await play(block);
         }
       };
-      const alone = workers === 1 || blocks === 1 || job.backend !== "onnx" || job.module === undefined;
+      const alone = workers === 1 || blocks === 1 || isEager(job.backend) || job.module === undefined;
       if (alone) await work((block) => playBlock(job, algorithm, block, onProgress));
       else {
         while (pool.length < Math.min(workers, blocks)) pool.push(startWorker());
@@ -177,7 +177,7 @@ function startWorker(): PlayWorker {
       await up;
       return await new Promise<Episode[]>((done, failed) => {
         [resolve, reject, report] = [done, failed, onProgress];
-        worker.postMessage({ job, block });
+        worker.postMessage({ job: { ...job, backend: "onnx" }, block }); // Which acts as `gpu` does, without opening the GPU.
       });
     },
   };

@@ -10,7 +10,7 @@ import { workspaceFolder } from "./paths.ts";
 
 /** A machine and the versions on it. */
 export interface Provenance {
-  machine: { processor: string; cores: number; memoryGiB: number; system: string };
+  machine: { processor: string; cores: number; memoryGiB: number; system: string; gpu?: string };
   /** `commit`: of a checkout; null outside one. */
   versions: { deno: string; onestep: string; commit: string | null };
 }
@@ -44,8 +44,12 @@ export function currentCommit(workspace: string = workspaceFolder): string | nul
 /** Cores that this process may use: those of its Slurm job, or all. */
 export const coresHere = (): number => Number(Deno.env.get("SLURM_CPUS_PER_TASK")) || navigator.hardwareConcurrency;
 
-/** This machine and this workspace, or the version of the package that these modules come from. */
-export async function describeMachine(): Promise<Provenance> {
+/**
+ * This machine and this workspace, or the version of the package that these modules come from.
+ *
+ * @param gpu The GPU that is used. @default none is
+ */
+export async function describeMachine(gpu?: string): Promise<Provenance> {
   const address = new URL("../", import.meta.url);
   const onestep = address.protocol === "file:"
     ? { onestep: JSON.parse(await Deno.readTextFile(new URL("deno.json", address))).version, commit: currentCommit() }
@@ -56,6 +60,7 @@ export async function describeMachine(): Promise<Provenance> {
       cores: navigator.hardwareConcurrency,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       system: `${type()} ${release()}`,
+      ...(gpu === undefined ? {} : { gpu }),
     },
     versions: { deno: Deno.version.deno, ...onestep, commit: onestep.commit?.slice(0, 12) ?? null },
   };

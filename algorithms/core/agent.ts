@@ -5,6 +5,7 @@
  */
 
 import type { NdArray } from "../engine/array.ts";
+import { currentBackend } from "../engine/backend.ts";
 import type { CommonConfig, Settings } from "./config.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
@@ -84,13 +85,20 @@ export interface Agent {
   exportDenoiser?(state: AgentState): ExportedDenoiser;
 }
 
-/** What a compiled update returned, as the result of {@linkcode Agent.update}. */
+/** What a compiled update returned, as the result of {@linkcode Agent.update}; on a GPU a metric is fetched when it is read. */
 export function finishUpdate(
   before: AgentState,
   { state, metrics = {} }: { state?: unknown; metrics?: Record<string, NdArray> },
 ): { state: AgentState; metrics: Record<string, number> } {
+  const after = { updates: before.updates + 1, arrays: state };
+  if (currentBackend() === "gpu") {
+    const lazy = Object.entries(metrics).map(([name, array]) =>
+      [name, { enumerable: true, get: () => array.data[0] }] as const
+    );
+    return { state: after, metrics: Object.defineProperties({}, Object.fromEntries(lazy)) };
+  }
   const numbers = Object.entries(metrics).map(([name, { data }]) => [name, data[0]]);
-  return { state: { updates: before.updates + 1, arrays: state }, metrics: Object.fromEntries(numbers) };
+  return { state: after, metrics: Object.fromEntries(numbers) };
 }
 
 /** A registered algorithm. */

@@ -9,6 +9,7 @@
 
 import { closest } from "fastest-levenshtein";
 import type { NdArray } from "../engine/array.ts";
+import { currentBackend } from "../engine/backend.ts";
 import type { Agent, AgentState, Algorithm, Batch, Spec } from "./agent.ts";
 import { type CommonConfig, noPreset, resolveConfig, type RewardTransform } from "./config.ts";
 import { createPolicy, type Policy, runStream } from "./policy.ts";
@@ -65,9 +66,13 @@ export function agentTraining(
 export interface TrainedState {
   /** Spent when the next one is asked for. */
   state: AgentState;
-  /** Losses and other numbers of this update. */
+  /** Losses and other numbers of this update; on a GPU those of some updates alone, and none of the others. */
   metrics: Record<string, number>;
 }
+
+/** On a GPU, metrics are fetched 1000 times in a training, but no more often than at every update and no more rarely than at every 100th. */
+const measuredEvery = (updates: number) =>
+  currentBackend() === "gpu" ? Math.min(Math.max(Math.floor(updates / 1000), 1), 100) : 1;
 
 /**
  * Trains update by update.
@@ -84,14 +89,17 @@ export async function* trainingStates<B extends object>(
   label = "the agent",
 ): AsyncGenerator<TrainedState> {
   let state = from;
+  const every = measuredEvery(training.updates);
   while (state.updates < training.updates) {
     const k = state.updates;
     const result = await training.update(state, rng.child(`batch/${k}`), rng.child(`update/${k}`));
-    for (const [name, value] of Object.entries(result.metrics)) {
+    const isMeasured = (k + 1) % every === 0 || k + 1 === training.updates;
+    const metrics = isMeasured ? result.metrics : {};
+    for (const [name, value] of Object.entries(metrics)) {
       if (!Number.isFinite(value)) throw divergenceError(label, k, name, value, result.batch);
     }
     state = result.state;
-    yield { state, metrics: result.metrics };
+    yield { state, metrics };
   }
 }
 
@@ -224,7 +232,7 @@ export function prepareTraining<C extends CommonConfig>(
 export interface TrainStep {
   /** Gradient steps so far. */
   update: number;
-  /** Losses and other numbers of this update. */
+  /** Losses and other numbers of this update; on a GPU those of some updates alone, and none of the others. */
   metrics: Record<string, number>;
   /** The policy now; it may act until the next step is asked for. */
   policy: Policy;

@@ -1,25 +1,33 @@
 /**
  * The backend switch: which engine runs compiled functions.
  *
- * `onnx` (default) compiles with ONNX Runtime; `tensorflow` (tfjs-node-gpu, NVIDIA), `webgpu`, `wasm` and `cpu` are
- * TF.js's own eager backends.
+ * `onnx` (default) compiles with ONNX Runtime for the CPU, `gpu` for a GPU by WebGPU; `tensorflow` (tfjs-node-gpu, NVIDIA), `webgpu`,
+ * `wasm` and `cpu` are TF.js's own eager backends.
  *
  * @module
  */
 
 import util from "node:util";
 import { closest } from "fastest-levenshtein";
+import { openDevice } from "./runtime.ts";
 import { tf } from "./tensor.ts";
 
 export { currentThreads, useThreads } from "./threads.ts";
 
 /** Every backend, the default first. */
-export const backends = ["onnx", "tensorflow", "webgpu", "wasm", "cpu"] as const;
+export const backends = ["onnx", "gpu", "tensorflow", "webgpu", "wasm", "cpu"] as const;
 
 /** Name of a backend. */
 export type Backend = typeof backends[number];
 
 let active: Backend = "onnx";
+let gpu: string | undefined;
+
+/** Whether a backend is one of TF.js's, which run functions as they are. */
+export const isEager = (backend: Backend): boolean => backend !== "onnx" && backend !== "gpu";
+
+/** The name of the GPU that backend `gpu` uses, once it was used. */
+export const currentGpu = (): string | undefined => active === "gpu" ? gpu : undefined;
 
 /** The backend that compiled functions use now. */
 export function currentBackend(): Backend {
@@ -40,7 +48,8 @@ export async function useBackend(name: string): Promise<Backend> {
       }"?`,
     );
   }
-  if (name !== "onnx") {
+  if (name === "gpu") await loaders.gpu();
+  if (isEager(name as Backend)) {
     await loaders[name as keyof typeof loaders]();
     if (!await tf.setBackend(name)) {
       throw new Error(`Cannot use backend "${name}": ${remedies[name as keyof typeof remedies]}`);
@@ -50,9 +59,12 @@ export async function useBackend(name: string): Promise<Backend> {
   return active = name as Backend;
 }
 
+const noAdapter = "no WebGPU adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed";
+
 const remedies = {
+  gpu: noAdapter,
   tensorflow: "its native addon did not start; run `deno task setup:gpu` and check the NVIDIA driver with nvidia-smi",
-  webgpu: "no WebGPU adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed",
+  webgpu: noAdapter,
   wasm: "its WebAssembly files did not load; delete node_modules and run again",
   cpu: "TF.js could not start it",
 };
@@ -79,9 +91,37 @@ async function fetchBackend(name: keyof typeof fetched): Promise<void> {
   }
 }
 
+interface Adapter {
+  info: { vendor: string; architecture: string; device: string; description: string };
+}
+
+const requestAdapter = async (options?: { powerPreference: "high-performance" }): Promise<Adapter | null> =>
+  await (navigator as { gpu?: { requestAdapter(options?: object): Promise<Adapter | null> } }).gpu?.requestAdapter(
+    options,
+  ) ??
+    null;
+
+/** What Deno calls the adapter that ONNX Runtime takes: the fastest. */
+async function nameOfGpu(): Promise<string> {
+  const found = await requestAdapter({ powerPreference: "high-performance" });
+  if (!found) return "a GPU that Deno does not see";
+  const { vendor, architecture, device, description } = found.info;
+  return description || [vendor, architecture, device].filter((part) => part !== "").join(" ");
+}
+
 let adapter: Promise<unknown> | undefined;
 
 const loaders = {
+  async gpu() {
+    try {
+      await openDevice();
+      gpu = await nameOfGpu();
+    } catch (cause) {
+      const [message] = (cause as Error).message.split("\n");
+      const why = message.includes("WebGPU adapter") ? remedies.gpu : message;
+      throw new Error(`Cannot use backend "gpu": ${why}`, { cause });
+    }
+  },
   async tensorflow() {
     // The addon's package still calls a function that Node has removed since.
     (util as unknown as Record<string, unknown>).isNullOrUndefined ??= (x: unknown) => x === null || x === undefined;
@@ -89,7 +129,7 @@ const loaders = {
   },
   async webgpu() {
     await fetchBackend("webgpu");
-    adapter ??= (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu?.requestAdapter();
+    adapter ??= requestAdapter();
     if (!await adapter) throw new Error(`Cannot use backend "webgpu": ${remedies.webgpu}`);
   },
   async wasm() {

@@ -8,10 +8,10 @@
  */
 
 import type { NdArray } from "./array.ts";
-import { type Backend, currentBackend } from "./backend.ts";
-import type { DType } from "./onnx.ts";
+import { type Backend, currentBackend, isEager } from "./backend.ts";
+import { buildOnDevice, type DeviceProgram, elementTypeOf } from "./device_program.ts";
 import { tracePacked } from "./packed_graph.ts";
-import { createSession, type Session } from "./runtime.ts";
+import { createSession, giveTurn, loadOnDevice, openDevice, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
 import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
 import { type Computed, type Tensor, tf, type Traced } from "./tensor.ts";
@@ -19,7 +19,6 @@ import { treeEntries, treeLeaves, treeLike } from "./tree.ts";
 
 export type { Computed, Traced } from "./tensor.ts";
 
-const dtypeOf = (array: NdArray): DType => array.data instanceof Int32Array ? "int32" : "float32";
 interface Program extends Layout {
   session: Session;
   structure: unknown;
@@ -91,6 +90,7 @@ export function compile<
   O extends Record<string, any> = Record<string, any>,
 >(name: string, fn: (inputs: Traced<I>) => O): Compiled<I, O> {
   const programs = new Map<string, Promise<Program>>();
+  const onDevice = new Map<string, Promise<DeviceProgram | undefined>>();
   return async (inputs) => {
     const backend = currentBackend();
     const leaves = treeLeaves<NdArray>(inputs);
@@ -98,10 +98,23 @@ export function compile<
     const release = claim(name, leaves, state);
     let keeps = true;
     try {
-      if (backend !== "onnx") {
+      if (isEager(backend)) {
         const results = await runEagerly(name, fn, backend, inputs, leaves);
         keeps = !("state" in results);
         return results as Computed<O>;
+      }
+      if (backend === "gpu" && state.length > 0) {
+        let key = "";
+        for (const leaf of leaves) key += `${elementTypeOf(leaf)}${leaf.shape};`;
+        let run = onDevice.get(key);
+        if (!run) onDevice.set(key, run = buildForDevice(name, fn, inputs));
+        const started = await run;
+        if (started) {
+          await giveTurn();
+          const results = started(leaves);
+          keeps = false;
+          return results as Computed<O>;
+        }
       }
       let key = "";
       for (const leaf of leaves) key += `${leaf.data instanceof Int32Array ? "i" : ""}${leaf.shape};`;
@@ -116,10 +129,22 @@ export function compile<
   };
 }
 
-async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I): Promise<Program> {
-  const entries = treeEntries<NdArray>(inputs).map(([path, leaf]) =>
-    [path, { shape: leaf.shape, dtype: dtypeOf(leaf) }] as const
+const entriesOf = (inputs: unknown) =>
+  treeEntries<NdArray>(inputs).map(([path, leaf]) =>
+    [path, { shape: leaf.shape, dtype: elementTypeOf(leaf) }] as const
   );
+
+async function buildForDevice<I>(
+  name: string,
+  fn: (inputs: Traced<I>) => unknown,
+  inputs: I,
+): Promise<DeviceProgram | undefined> {
+  const device = await openDevice();
+  return buildOnDevice(name, fn, inputs, entriesOf(inputs), device, (graph) => loadOnDevice(device, graph));
+}
+
+async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I): Promise<Program> {
+  const entries = entriesOf(inputs);
   const packed = packing(entries);
   const { graph, structure, outputs, outputPackings: [unpacked] } = tracePacked(
     name,
@@ -176,7 +201,7 @@ async function runEagerly<I, O>(
   const outputs: Tensor[] = [];
   let structure: unknown;
   tf.tidy(() => {
-    const tensors = leaves.map((leaf) => tf.tensor(leaf.data, [...leaf.shape], dtypeOf(leaf) as "float32" | "int32"));
+    const tensors = leaves.map((leaf) => tf.tensor(leaf.data, [...leaf.shape], elementTypeOf(leaf)));
     structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, tensors));
     for (const leaf of treeLeaves<Tensor>(structure)) outputs.push(tf.keep(leaf.clone()));
   });

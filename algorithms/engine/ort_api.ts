@@ -52,6 +52,7 @@ const functions = {
   ReleaseStatus: { slot: 93, parameters: ["pointer"], result: "void" },
   ReleaseSession: { slot: 95, parameters: [handle], result: "void" },
   ReleaseValue: { slot: 96, parameters: [handle], result: "void" },
+  ReleaseRunOptions: { slot: 97, parameters: [handle], result: "void" },
   ReleaseTypeInfo: { slot: 98, parameters: [handle], result: "void" },
   ReleaseSessionOptions: { slot: 100, parameters: [handle], result: "void" },
   SessionEndProfiling: { slot: 110, parameters: [handle, handle, "buffer"], result: status }, // 1.1

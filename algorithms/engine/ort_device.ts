@@ -43,8 +43,26 @@ export interface Device {
   load(graph: OnnxGraph, options: Omit<ModelOptions, "threads">, mode: "captured" | "plain"): DeviceSession;
 }
 
-/** Of a session: runs on other tensors than these are not captured. */
+/** A session's runs on one set of tensors, which it keeps. */
+interface Bound {
+  binding: bigint;
+  options: bigint;
+  /** Inputs, then outputs. */
+  tensors: readonly DeviceTensor[];
+}
+
+/** Of a session; runs on further tensors are not captured, for each capture keeps memory of its own. */
 const mostCaptures = 8;
+
+/** The library's message may have many lines: the first one says what happened, and the remedy what can be done. */
+function orSay<T>(remedy: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    const [line] = (cause as Error).message.split("\n");
+    throw new Error(`${line}; ${remedy}`, { cause });
+  }
+}
 
 /** The WebGPU device of the system, by the provider that is part of the library. */
 export function openWebGpu(api: OrtApi): Device {
@@ -53,7 +71,8 @@ export function openWebGpu(api: OrtApi): Device {
   const load = (graph: OnnxGraph, options: Omit<ModelOptions, "threads">, mode: "captured" | "plain") => {
     const settings = { ...options.settings, "session.disable_cpu_ep_fallback": "1" };
     const provider = { name: "WebGPU", settings: { enableGraphCapture: mode === "captured" ? "1" : "0" } };
-    return loadModel(api, encodeOnnx(graph), { ...options, settings, threads: 1 }, provider);
+    const remedy = "the provider may lack an operation of it; use --backend onnx";
+    return orSay(remedy, () => loadModel(api, encodeOnnx(graph), { ...options, settings, threads: 1 }, provider));
   };
   const value = (name: string) => ({ name, shape: [1], dtype: "float32" as const });
   const negation: OnnxGraph = {
@@ -68,16 +87,17 @@ export function openWebGpu(api: OrtApi): Device {
   const allocator = made(call.CreateAllocator(first, memory, out));
   const unused = new FinalizationRegistry<bigint>((tensor) => call.ReleaseValue(tensor));
 
+  const ifLost = "if the GPU was lost, the same command goes on from the last checkpoint";
+  const ifLarge = "if the GPU lacks memory, a smaller network or batch may fit, or --backend onnx";
+
   function copy(from: readonly bigint[], to: readonly bigint[]) {
     const [sources, targets] = [from, to].map((values) => {
       const list = addresses(values.length);
       values.forEach((address, i) => list[i] = address);
       return list;
     });
-    check(
-      call.CopyTensors(api.env, sources, targets, 0n, BigInt(from.length)),
-      "Cannot copy arrays to or from the GPU",
-    );
+    const what = "Cannot copy arrays to or from the GPU";
+    orSay(ifLost, () => check(call.CopyTensors(api.env, sources, targets, 0n, BigInt(from.length)), what));
   }
 
   /** Copies between arrays and tensors, in the direction that `order` says. */
@@ -100,17 +120,24 @@ export function openWebGpu(api: OrtApi): Device {
     }
   }
 
-  const sessions = new FinalizationRegistry<{ session: bigint; bindings: readonly bigint[] }>((held) => {
-    held.bindings.forEach((binding) => call.ReleaseIoBinding(binding));
+  const sessions = new FinalizationRegistry<{ session: bigint; bindings: readonly Bound[] }>((held) => {
+    held.bindings.forEach(release);
     call.ReleaseSession(held.session);
   });
+  const release = ({ binding, options }: Bound) => {
+    call.ReleaseIoBinding(binding);
+    call.ReleaseRunOptions(options);
+  };
 
   return {
     tensor(shape, dtype) {
-      const lengths = BigInt64Array.from(shape, BigInt);
-      const status = call.CreateTensorAsOrtValue(allocator, lengths, BigInt(shape.length), elementTypes[dtype], out);
-      const tensor: DeviceTensor = { shape, dtype, value: made(status, "Cannot make room on the GPU") };
-      unused.register(tensor, tensor.value);
+      const [lengths, rank] = [BigInt64Array.from(shape, BigInt), BigInt(shape.length)];
+      const value = orSay(ifLarge, () => {
+        const status = call.CreateTensorAsOrtValue(allocator, lengths, rank, elementTypes[dtype], out);
+        return made(status, "Cannot make room on the GPU");
+      });
+      const tensor: DeviceTensor = { shape, dtype, value };
+      unused.register(tensor, value);
       return tensor;
     },
     upload: (arrays, tensors) => transfer(arrays, tensors, "up"),
@@ -120,31 +147,41 @@ export function openWebGpu(api: OrtApi): Device {
       const [inputNames, outputNames] = [graph.inputs, graph.outputs].map((ports) =>
         ports.map(({ name }) => cString(name))
       );
-      type Bound = { binding: bigint; runOptions: bigint; tensors: readonly DeviceTensor[] };
-      const known = new Map<string, Bound>();
-      const bindings: bigint[] = [];
-      const bind = (inputs: readonly DeviceTensor[], outputs: readonly DeviceTensor[]): Bound => {
+      const known: Bound[] = [];
+      const bind = (inputs: readonly DeviceTensor[], outputs: readonly DeviceTensor[], id: number): Bound => {
         const binding = made(call.CreateIoBinding(session, out));
-        bindings.push(binding);
         inputs.forEach((tensor, i) => check(call.BindInput(binding, inputNames[i], tensor.value)));
         outputs.forEach((tensor, i) => check(call.BindOutput(binding, outputNames[i], tensor.value)));
-        const runOptions = made(call.CreateRunOptions(out));
-        const id = known.size < mostCaptures ? known.size + 1 : -1;
-        if (mode === "captured") check(call.AddRunConfigEntry(runOptions, cString("gpu_graph_id"), cString(`${id}`)));
-        return { binding, runOptions, tensors: [...inputs, ...outputs] };
+        const options = made(call.CreateRunOptions(out));
+        if (mode === "captured") check(call.AddRunConfigEntry(options, cString("gpu_graph_id"), cString(`${id}`)));
+        return { binding, options, tensors: [...inputs, ...outputs] };
       };
+      const what = `Cannot run ${graph.name} on the GPU`;
+      const run = ({ options, binding }: Bound) =>
+        orSay(ifLarge, () => check(call.RunWithBinding(session, options, binding), what));
       const owner: DeviceSession = {
         run(inputs, outputs) {
-          let key = "";
-          for (const tensor of inputs) key += `${tensor.value},`;
-          for (const tensor of outputs) key += `${tensor.value},`;
-          let bound = known.get(key);
-          if (!bound) known.set(key, bound = bind(inputs, outputs));
-          check(call.RunWithBinding(session, bound.runOptions, bound.binding), `Cannot run ${graph.name} on the GPU`);
+          const n = inputs.length;
+          const found = known.find(({ tensors }) =>
+            inputs.every((tensor, i) => tensor === tensors[i]) &&
+            outputs.every((tensor, i) => tensor === tensors[n + i])
+          );
+          if (found) return run(found);
+          if (known.length < mostCaptures) {
+            const bound = bind(inputs, outputs, known.length + 1);
+            known.push(bound);
+            return run(bound);
+          }
+          const once = bind(inputs, outputs, -1); // Not captured.
+          try {
+            run(once);
+          } finally {
+            release(once);
+          }
         },
         endProfile: () => api.text(made(call.SessionEndProfiling(session, api.allocator, out))),
       };
-      sessions.register(owner, { session, bindings });
+      sessions.register(owner, { session, bindings: known });
       return owner;
     },
   };

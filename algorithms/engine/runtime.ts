@@ -7,13 +7,14 @@
  * @module
  */
 
-import type * as Ort from "onnxruntime-node";
+import type * as Package from "onnxruntime-node";
 import { setImmediate } from "node:timers/promises";
 import type { NdArray } from "./array.ts";
 import { currentThreads } from "./threads.ts";
 import { sizeOf } from "./shape.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
-import { openOrt, type Port } from "./ort.ts";
+import { openOrt, type Ort, type Port } from "./ort.ts";
+import { type Device, type DeviceSession, openWebGpu } from "./ort_device.ts";
 import type { ModelOptions } from "./ort_model.ts";
 import { flushDenormals } from "./system_library.ts";
 
@@ -33,19 +34,23 @@ interface Model extends Session {
   endProfile(): void;
 }
 
-type Load = (model: Uint8Array, options: ModelOptions) => Promise<Model>;
+interface Runtime {
+  /** Reaches GPUs; undefined for a runtime that cannot. */
+  ort?: Ort;
+  load(model: Uint8Array, options: ModelOptions): Promise<Model>;
+}
 
 let turn = performance.now();
 
 /** Lets timers, signals and messages have their turn every few milliseconds, which promises alone would not. */
-async function giveTurn(): Promise<void> {
+export async function giveTurn(): Promise<void> {
   if (performance.now() - turn < 5) return;
   await setImmediate();
   turn = performance.now();
 }
 
 /** The binding of the package for Node, loaded when it is first needed. */
-async function loadPackage(): Promise<typeof Ort> {
+async function loadPackage(): Promise<typeof Package> {
   try {
     return await import("onnxruntime-node");
   } catch (cause) {
@@ -58,33 +63,36 @@ async function loadPackage(): Promise<typeof Ort> {
   }
 }
 
-const port = (found: Ort.InferenceSession.ValueMetadata): Port => {
+const port = (found: Package.InferenceSession.ValueMetadata): Port => {
   const isKnown = found.isTensor && (found.type === "float32" || found.type === "int32");
   const shape = found.isTensor ? found.shape.map((n) => typeof n === "number" ? n : -1) : [];
   return { name: found.name, shape, dtype: isKnown ? found.type as Port["dtype"] : undefined };
 };
 
 const routes = {
-  library(): Promise<Load> {
+  library(): Promise<Runtime> {
     const ort = openOrt();
-    return Promise.resolve((bytes, options) => {
-      const session = ort.createSession(bytes, options);
-      return Promise.resolve({
-        inputs: session.inputs,
-        outputs: session.outputs,
-        async run(inputs, outputs) {
-          await giveTurn();
-          session.run(inputs, outputs);
-        },
-        endProfile: () => session.endProfile(),
-      });
+    return Promise.resolve({
+      ort,
+      load(bytes, options) {
+        const session = ort.createSession(bytes, options);
+        return Promise.resolve({
+          inputs: session.inputs,
+          outputs: session.outputs,
+          async run(inputs, outputs) {
+            await giveTurn();
+            session.run(inputs, outputs);
+          },
+          endProfile: () => session.endProfile(),
+        });
+      },
     });
   },
-  async package(): Promise<Load> {
+  async package(): Promise<Runtime> {
     const { InferenceSession, Tensor } = await loadPackage();
     const tensor = ({ data, shape }: NdArray) =>
       data instanceof Float32Array ? new Tensor("float32", data, shape) : new Tensor("int32", data, shape);
-    return async (bytes, { threads, settings, profile }) => {
+    const load: Runtime["load"] = async (bytes, { threads, settings, profile }) => {
       const session = await InferenceSession.create(bytes, {
         executionProviders: ["cpu"],
         intraOpNumThreads: threads,
@@ -106,13 +114,14 @@ const routes = {
         endProfile: () => session.endProfiling(),
       };
     };
+    return { load };
   },
 };
 
 /** How ONNX Runtime is reached: by its library's C API, or by its package for Node. */
 export type Route = keyof typeof routes;
 
-let loading: Promise<Load> | undefined;
+let loading: Promise<Runtime> | undefined;
 
 /** Sessions made from now on take this way; @default the library, and the package if that fails */
 export async function useRoute(route: Route): Promise<void> {
@@ -128,19 +137,19 @@ function refuseTelemetry() {
   Deno.env.set("ORT_DISABLE_TELEMETRY", "1");
 }
 
-async function start(route: Route): Promise<Load> {
+async function start(route: Route): Promise<Runtime> {
   refuseTelemetry();
   return await routes[route]();
 }
 
-async function startAny(): Promise<Load> {
+async function startAny(): Promise<Runtime> {
   try {
     return await start("library");
   } catch (error) {
-    const load = await start("package");
+    const runtime = await start("package");
     const [why] = (error as Error).message.split("\n");
     console.warn(`ONNX Runtime is used by its package for Node, a few percent slower: ${why}`);
-    return load;
+    return runtime;
   }
 }
 
@@ -156,7 +165,7 @@ function flushDenormalsHere() {
   );
 }
 
-let profiling: { prefix: string; models: Model[] } | undefined;
+let profiling: { prefix: string; ends: (() => void)[] } | undefined;
 
 /**
  * Profiles every operation of the sessions made from now on.
@@ -165,31 +174,72 @@ let profiling: { prefix: string; models: Model[] } | undefined;
  * @returns Ends the profiles: their files are whole then.
  */
 export function profileSessions(prefix: string): () => void {
-  const models: Model[] = [];
-  profiling = { prefix, models };
+  const ends: (() => void)[] = [];
+  profiling = { prefix, ends };
   return () => {
     profiling = undefined;
-    for (const model of models) model.endProfile();
+    for (const end of ends) end();
   };
 }
 
-async function load(bytes: Uint8Array, name: string, threads: number): Promise<Model> {
-  const route = await (loading ??= startAny().catch((error) => {
+const settings = {
+  "session.set_denormal_as_zero": "1", // Tiny moments of Adam would be slow.
+  "session.intra_op.spin_duration_us": "100", // A thread that waits for work longer gives its core to others; see bench/README.md.
+};
+
+/** Options of a session, with a profile if there is to be one. */
+const withProfile = <O extends object>(options: O) =>
+  profiling ? { ...options, profile: `${profiling.prefix}${profiling.ends.length}` } : options;
+
+const runtime = () =>
+  loading ??= startAny().catch((error) => {
     loading = undefined; // Another try may fare better.
     throw error;
-  }));
-  const model = await route(bytes, {
-    name,
-    threads,
-    settings: {
-      "session.set_denormal_as_zero": "1", // Tiny moments of Adam would be slow.
-      "session.intra_op.spin_duration_us": "100", // A thread that waits for work longer gives its core to others; see bench/README.md.
-    },
-    ...profiling && { profile: `${profiling.prefix}${profiling.models.length}` },
   });
-  profiling?.models.push(model);
+
+async function load(bytes: Uint8Array, name: string, threads: number): Promise<Model> {
+  const { load } = await runtime();
+  const model = await load(bytes, withProfile({ name, threads, settings }));
+  profiling?.ends.push(() => model.endProfile());
   flushDenormalsHere();
   return model;
+}
+
+let device: Promise<Device> | undefined;
+
+/**
+ * Opens the GPU, once.
+ *
+ * @throws {Error} If there is none, or ONNX Runtime does not reach it.
+ */
+export function openDevice(): Promise<Device> {
+  return device ??= (async () => {
+    try {
+      loading ??= start("library");
+      const { ort } = await loading;
+      if (!ort) throw new Error("ONNX Runtime's package for Node reaches no GPU");
+      return openWebGpu(ort.api);
+    } catch (error) {
+      [device, loading] = [undefined, undefined];
+      throw error;
+    }
+  })();
+}
+
+let isCapturing = true;
+
+/** Whether runs on the GPU are captured and replayed from now on, which starts them sooner. @default "on" */
+export function useCapture(mode: "on" | "off"): void {
+  isCapturing = mode === "on";
+}
+
+/** Loads a graph onto the GPU. */
+export function loadOnDevice(device: Device, graph: OnnxGraph): DeviceSession {
+  const options = withProfile({ name: `${graph.name} on the GPU`, settings: {} });
+  const session = device.load(graph, options, isCapturing ? "captured" : "plain");
+  profiling?.ends.push(() => session.endProfile());
+  flushDenormalsHere();
+  return session;
 }
 
 /** Loads a graph into ONNX Runtime, which runs one operation at a time: branches side by side gain nothing at these sizes. */

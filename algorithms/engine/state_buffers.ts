@@ -24,12 +24,15 @@ export interface Packing {
 /** Whether a leaf at this path belongs to the state. */
 export const inState = (path: string): boolean => path === "state" || path.startsWith("state/");
 
-/** Packs a state's small floats: each buffer costs microseconds per call. */
-export function packing(entries: readonly (readonly [path: string, spec: LeafSpec])[]): Packing {
+/** Packs small floats, those of the state unless `belongs` says otherwise: each buffer costs microseconds per call. */
+export function packing(
+  entries: readonly (readonly [path: string, spec: LeafSpec])[],
+  belongs: (path: string) => boolean = inState,
+): Packing {
   let length = 0;
   const offsets = entries.map(([path, { shape, dtype }]) => {
     const size = sizeOf(shape);
-    if (!inState(path) || dtype !== "float32" || !isSmall({ shape })) return undefined;
+    if (!belongs(path) || dtype !== "float32" || !isSmall({ shape })) return undefined;
     length += size;
     return length - size;
   });

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
-import { useBackend, useThreads } from "../../algorithms/engine/backend.ts";
+import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/backend.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
@@ -76,7 +76,7 @@ export async function trainCell(
     rng,
     onProgress: (note) => onProgress({ done: 0, total: 1, note }),
   });
-  const madeWith = await describeMachine();
+  const madeWith = await describeMachine(currentGpu());
   const { presets, source } = algorithm;
   const preset = presets[presetTask(cell.task)]?.source ?? "defaults";
   const { task, seed, config } = cell;

@@ -38,7 +38,7 @@ export function computeSection(root: string, evaluations: readonly Evaluation[])
           const { machine, versions } = JSON.parse(text) as Evaluation["madeWith"];
           return [
             `${evaluations.filter(({ madeWith }) => JSON.stringify(madeWith) === text).length}`,
-            machine.processor,
+            machine.gpu === undefined ? machine.processor : `${machine.processor}, ${machine.gpu}`,
             `${machine.cores}`,
             `${machine.memoryGiB}`,
             machine.system,

@@ -17,7 +17,7 @@ import {
   trainingPreset,
   type TrainSettings,
 } from "../../algorithms/core/train.ts";
-import { currentBackend, currentThreads } from "../../algorithms/engine/backend.ts";
+import { currentBackend, currentGpu, currentThreads } from "../../algorithms/engine/backend.ts";
 import { evaluateWith } from "../../environments/evaluate.ts";
 import { createPlayers } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
@@ -281,7 +281,7 @@ async function openFolder<C extends CommonConfig>(
       source: algorithm.source,
       data: fingerprint,
       backend: currentBackend(),
-      madeWith: await describeMachine(),
+      madeWith: await describeMachine(currentGpu()),
     };
     await writeAtomically(join(folder, "run.json"), JSON.stringify(record, null, 2));
     return lock;

@@ -1,0 +1,255 @@
+/**
+ * Compiled functions of a state on a GPU: the state stays in the device's memory from call to call, arrays beside it go up in one vector,
+ * and what else comes out is fetched when it is read.
+ *
+ * @module
+ */
+
+import type { NdArray } from "./array.ts";
+import { forDevice } from "./device_graph.ts";
+import type { OnnxGraph } from "./onnx.ts";
+import type { Device, DeviceSession, DeviceTensor } from "./ort_device.ts";
+import type { ElementType } from "./ort_model.ts";
+import { type Entries, isApart, tracePacked } from "./packed_graph.ts";
+import { sameShape, sizeOf } from "./shape.ts";
+import { inState, type Packing, packing } from "./state_buffers.ts";
+import type { Traced } from "./tensor.ts";
+import { treeLike } from "./tree.ts";
+
+/**
+ * A compiled function on a device: starts a run and returns what comes out, of which the values are fetched when they are first read.
+ *
+ * @param leaves All input leaves, in order; those of the state are spent once the run has started.
+ */
+export type DeviceProgram = (leaves: readonly NdArray[]) => unknown;
+
+/** Values in tensors of a device, until others are written over them. */
+interface Held {
+  readonly tensors: readonly DeviceTensor[];
+  /** Arrays that lie in them. */
+  count: number;
+  /** The values, once they were fetched. */
+  values?: NdArray["data"][];
+  /** Why they can no longer be fetched. */
+  gone?: string;
+}
+
+/** Where an array lies: in which of the tensors, from which number on. */
+interface Place {
+  held: Held;
+  tensor: number;
+  offset: number;
+}
+
+const places = new WeakMap<NdArray, Place>();
+
+/** The type of an array's elements, by which it need not be fetched. */
+export function elementTypeOf(array: NdArray): ElementType {
+  const place = places.get(array);
+  if (place) return place.held.tensors[place.tensor].dtype;
+  return array.data instanceof Int32Array ? "int32" : "float32";
+}
+
+const newData = ({ shape, dtype }: Pick<DeviceTensor, "shape" | "dtype">): NdArray["data"] =>
+  dtype === "int32" ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape));
+
+/** An array whose values lie on the device. `data` is its own property, so that `structuredClone()` copies it. */
+function deviceArray(device: Device, place: Place, shape: readonly number[]): NdArray {
+  const { held, tensor, offset } = place;
+  let data: NdArray["data"] | undefined;
+  const fetch = () => {
+    if (held.gone) throw new Error(`Cannot read an array on the GPU: ${held.gone}`);
+    const values = held.tensors.map(newData);
+    device.download(held.tensors, values.map((data, i) => ({ shape: held.tensors[i].shape, data })));
+    return values;
+  };
+  const array: NdArray = {
+    shape,
+    get data() {
+      const values = held.values ??= fetch();
+      return data ??= values[tensor].subarray(offset, offset + sizeOf(shape));
+    },
+  };
+  places.set(array, place);
+  held.count++;
+  return array;
+}
+
+/** The tensors that leaves of a tree lie in: those together in a vector first, then those apart. */
+interface Layout {
+  key: string;
+  specs: readonly Pick<DeviceTensor, "shape" | "dtype">[];
+  /** For each leaf of the tree, which tensor it lies in, and from which number on; undefined for one elsewhere. */
+  at: readonly (Omit<Place, "held"> | undefined)[];
+}
+
+function layOut(entries: Entries, { length, offsets }: Packing, belongs: (path: string) => boolean): Layout {
+  const specs: Pick<DeviceTensor, "shape" | "dtype">[] = [];
+  if (length > 0) specs.push({ shape: [length], dtype: "float32" });
+  const at = entries.map(([path, { shape, dtype }], i) => {
+    if (!belongs(path)) return undefined;
+    const offset = offsets[i];
+    if (offset !== undefined) return { tensor: 0, offset };
+    specs.push({ shape, dtype: dtype as ElementType });
+    return { tensor: specs.length - 1, offset: 0 };
+  });
+  return { key: specs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(), specs, at };
+}
+
+/** Tensors by the layouts that they hold: states that were used up leave theirs to later ones. */
+const pools = new WeakMap<Device, Map<string, (readonly DeviceTensor[])[]>>();
+
+function poolOf(device: Device, { key, specs }: Layout) {
+  const all = pools.get(device) ?? new Map<string, (readonly DeviceTensor[])[]>();
+  pools.set(device, all);
+  const free = all.get(key) ?? [];
+  all.set(key, free);
+  return {
+    take: () => free.pop() ?? specs.map(({ shape, dtype }) => device.tensor(shape, dtype)),
+    give: (tensors: readonly DeviceTensor[]) => void free.push(tensors),
+  };
+}
+
+/** States that nobody can reach any more. */
+const dropped = new FinalizationRegistry<() => void>((give) => give());
+
+/**
+ * Builds a function that takes `state` for a device.
+ *
+ * @param entries Leaves of `inputs`.
+ * @param load Loads a graph onto the device.
+ * @returns Undefined if the function gives no state back.
+ */
+export function buildOnDevice<I>(
+  name: string,
+  fn: (inputs: Traced<I>) => unknown,
+  inputs: I,
+  entries: Entries,
+  device: Device,
+  load: (graph: OnnxGraph) => DeviceSession,
+): DeviceProgram | undefined {
+  const isGiven = (path: string) => !inState(path);
+  const packBoth = (found: Entries) => [packing(found), packing(found, isGiven)] as const;
+  const full = (packings: readonly Packing[]) => packings.filter(({ length }) => length > 0);
+  const packedIn = packBoth(entries);
+  const { graph, structure, outputs } = tracePacked(
+    name,
+    fn,
+    inputs,
+    entries,
+    full(packedIn),
+    (found) => full(packBoth(found)),
+  );
+  const packedOut = packBoth(outputs);
+  const [stateIn, given] = packedIn.map((packed, i) => layOut(entries, packed, [inState, isGiven][i]));
+  const [stateOut, rest] = packedOut.map((packed, i) => layOut(outputs, packed, [inState, isGiven][i]));
+  if (stateOut.specs.length === 0) return undefined;
+
+  const session = load(forDevice(graph));
+  const [before, after] = [poolOf(device, stateIn), poolOf(device, stateOut)];
+  const stateLeaves = entries.flatMap(([path], i) => inState(path) ? [i] : []);
+  const givenTensors = given.specs.map(({ shape, dtype }) => device.tensor(shape, dtype));
+  const vector = new Float32Array(packedIn[1].length);
+  const one = device.tensor([], "float32");
+  device.upload([{ shape: [], data: Float32Array.of(1) }], [one]);
+  /** Results beside the state that lie beside each state's tensors. */
+  const restBeside = new WeakMap<DeviceTensor, { tensors: readonly DeviceTensor[]; held?: Held }>();
+
+  /** What the graph takes or gives, in its order: leaves apart, then vectors. */
+  const inOrder = (
+    packings: readonly Packing[],
+    layouts: readonly [Layout, Layout],
+    tensors: readonly [readonly DeviceTensor[], readonly DeviceTensor[]],
+  ) => {
+    const apart = layouts[0].at.flatMap((_, i) => {
+      if (!isApart(packings, i)) return [];
+      const which = layouts[0].at[i] ? 0 : 1;
+      return [tensors[which][layouts[which].at[i]!.tensor]];
+    });
+    return [...apart, ...packings.flatMap(({ length }, i) => length > 0 ? [tensors[i][0]] : [])];
+  };
+
+  /** The tensors that hold a whole state, if all of it lies as it should. */
+  const heldState = (leaves: readonly NdArray[]): Held | undefined => {
+    const held = places.get(leaves[stateLeaves[0]])?.held;
+    if (!held || held.gone || held.count !== stateLeaves.length) return undefined;
+    const lies = stateLeaves.every((i) => {
+      const place = places.get(leaves[i]);
+      const { tensor, offset } = stateIn.at[i]!;
+      return place?.held === held && place.tensor === tensor && place.offset === offset;
+    });
+    return lies && held.tensors.every(({ shape }, t) => sameShape(shape, stateIn.specs[t].shape)) ? held : undefined;
+  };
+
+  /** Copies leaves of a layout up; those apart that lie on the device already are taken as they are, if they may be. */
+  const upload = (
+    leaves: readonly NdArray[],
+    layout: Layout,
+    { length, offsets }: Packing,
+    tensors: readonly DeviceTensor[],
+    packed: Float32Array,
+    mayTake: boolean,
+  ): readonly DeviceTensor[] => {
+    const used = [...tensors];
+    const [arrays, targets]: [NdArray[], DeviceTensor[]] = [[], []];
+    leaves.forEach((leaf, i) => {
+      const at = layout.at[i];
+      if (!at) return;
+      if (offsets[i] !== undefined) return packed.set(leaf.data, offsets[i]);
+      const place = places.get(leaf);
+      const found = place && !place.held.gone && place.held.tensors[place.tensor];
+      if (mayTake && found && sameShape(found.shape, leaf.shape)) used[at.tensor] = found;
+      else {
+        arrays.push(leaf);
+        targets.push(tensors[at.tensor]);
+      }
+    });
+    if (length > 0) {
+      arrays.push({ shape: [length], data: packed });
+      targets.push(tensors[0]);
+    }
+    if (arrays.length > 0) device.upload(arrays, targets);
+    return used;
+  };
+
+  return (leaves) => {
+    const held = heldState(leaves);
+    const from = held?.tensors ?? before.take();
+    const to = after.take();
+    let beside = restBeside.get(to[0]);
+    if (!beside) {
+      beside = { tensors: rest.specs.map(({ shape, dtype }) => device.tensor(shape, dtype)) };
+      restBeside.set(to[0], beside);
+    }
+    try {
+      if (!held) upload(leaves, stateIn, packedIn[0], from, new Float32Array(packedIn[0].length), false);
+      const beneath = upload(leaves, given, packedIn[1], givenTensors, vector, true);
+      if (beside.held) {
+        beside.held.gone = "later results were written over it; read it before the second call after its own";
+      }
+      session.run(
+        [...inOrder(packedIn, [stateIn, given], [from, beneath]), one],
+        inOrder(packedOut, [stateOut, rest], [to, beside.tensors]),
+      );
+    } catch (error) {
+      after.give(to);
+      if (!held) before.give(from);
+      throw error;
+    }
+    if (held) {
+      held.gone = "this state was given to a later call; use that call's result";
+      dropped.unregister(held);
+    }
+    before.give(from);
+    const next: Held = { tensors: to, count: 0 };
+    dropped.register(next, () => after.give(to), next);
+    beside.held = { tensors: beside.tensors, count: 0 };
+    const results = outputs.map(([, { shape }], i) => {
+      const at = stateOut.at[i];
+      return at
+        ? deviceArray(device, { held: next, ...at }, shape)
+        : deviceArray(device, { held: beside.held!, ...rest.at[i]! }, shape);
+    });
+    return treeLike<NdArray, unknown>(structure, results);
+  };
+}

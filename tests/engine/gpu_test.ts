@@ -1,0 +1,78 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "../../tools/paths.ts";
+import { algorithms } from "../algorithms/small.ts";
+import { withFolder } from "../folder.ts";
+import type { Found } from "./gpu_script.ts";
+
+/** Chromium's Vulkan driver in software, which ONNX Runtime accepts; Mesa's it does not. */
+const swiftShader = ["/usr/lib/chromium/vk_swiftshader_icd.json"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+/** What the script prints, in a process that sees that driver alone. */
+async function runScript(args: readonly string[], driver = swiftShader) {
+  const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "-A", fromFileUrl(new URL("gpu_script.ts", import.meta.url)), ...args],
+    cwd: fromFileUrl(new URL("../../", import.meta.url)),
+    env: { NO_COLOR: "1", ...(driver === undefined ? {} : { VK_ICD_FILENAMES: driver }) },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  assertEquals(code, 0, text(stderr));
+  return text(stdout);
+}
+
+const hasGpu = await runScript(["open"]) === "gpu";
+
+/** All small, and some with weights that lie apart: those that pass weights through, have targets, phases, frozen networks. */
+const cases = [
+  ...Object.keys(algorithms).map((name) => `${name}:16`),
+  ...["td3_bc", "diffusion_ql", "srpo"].map((name) => `${name}:160`),
+];
+let found: Promise<Map<string, Found>> | undefined;
+const findAll = async () => {
+  const lines = (await runScript(["algorithms", ...cases])).split("\n");
+  return new Map(lines.map((line) => JSON.parse(line)).map(({ name, ...rest }) => [name as string, rest as Found]));
+};
+
+for (const name of cases) {
+  Deno.test({
+    name: `${name} trains on backend gpu as on onnx, all of it on the GPU`,
+    ignore: !hasGpu,
+    async fn() {
+      const { weights, metrics, sameCaptured, sameResumed, wentOn, up, down, providers, acts } =
+        (await (found ??= findAll())).get(name)!;
+      // Adam divides by the root of small moments, so that rounding moves a weight by up to a few times the learning rate.
+      assert(weights <= 1e-3, `a weight differs by ${weights}`);
+      assert(metrics <= 1e-4, `a metric differs by ${metrics}`);
+      assert(wentOn <= 1e-3, `gone on with on the CPU, a weight differs by ${wentOn}`);
+      assert(sameCaptured, "captured runs differ from plain ones");
+      assert(sameResumed, "a training that went on from a checkpoint differs from one that did not stop");
+      assertEquals(Object.keys(providers), ["WebGpuExecutionProvider"]);
+      assertEquals(down, 0, "metrics that nobody reads are not fetched, and the state stays where it is");
+      assert(up >= 1 && up <= 40, `${up} arrays go up at an update`);
+      assert(acts);
+    },
+  });
+}
+
+Deno.test({
+  name: "train() on backend gpu goes on from its folder in the same bytes, and says on which GPU",
+  ignore: !hasGpu,
+  fn: () =>
+    withFolder(async (folder) => {
+      const { same, copied, cloned, gpu, recorded, backend } = JSON.parse(await runScript(["folders", folder]));
+      assertEquals({ same, copied, cloned, backend }, { same: true, copied: true, cloned: true, backend: "gpu" });
+      assert(gpu.length > 0);
+      assertEquals(recorded, gpu);
+    }),
+});
+
+Deno.test("backend gpu says in one line that there is no GPU", async () => {
+  const message = await runScript(["open"], "/nonexistent/icd.json");
+  assertEquals(message.split("\n").length, 1);
+  assertStringIncludes(message, 'Cannot use backend "gpu": no WebGPU adapter was found');
+});
