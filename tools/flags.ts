@@ -42,12 +42,12 @@ function pathFlag(name: string, paths: readonly string[], cwd?: string): string[
 /** Where datasets and D4RL's models may lie, outside of the workspace. */
 function dataFolders(): string[] {
   const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE");
-  const named = ["D4RL_DATASET_DIR", "D4RL_MODELS_DIR"].flatMap((name) => Deno.env.get(name) ?? []);
+  const named = ["D4RL_DATASET_DIR", "D4RL_MODELS_DIR"].flatMap((name) => Deno.env.get(name) || []);
   return [...named, ...(home ? [join(home, ".d4rl")] : [])];
 }
 
 /** The user's own list of sizes and hashes of datasets. */
-const ownCatalog = () => [Deno.env.get("D4RL_DATASET_CATALOG") ?? []].flat();
+const ownCatalog = () => [Deno.env.get("D4RL_DATASET_CATALOG") || []].flat();
 
 /** Where Git keeps a worktree's commit, outside of it. */
 const worktreeFolders = () => Object.values(gitFolders()).filter((path) => !path.startsWith(workspaceFolder));

@@ -98,7 +98,11 @@ Deno.test("every script task runs with its rights: make, show, train, compare, e
   withFolder(async (folder) => {
     const data = join(folder, "data");
     const run = async (...args: string[]) => {
-      const { code, out, err } = await task(args, folder, { D4RL_DATASET_DIR: data });
+      const { code, out, err } = await task(args, folder, {
+        D4RL_DATASET_DIR: data,
+        D4RL_MODELS_DIR: "",
+        D4RL_DATASET_CATALOG: "",
+      });
       assertEquals(code, 0, `${args.join(" ")}: ${err}`);
       return out;
     };
