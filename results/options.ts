@@ -124,7 +124,7 @@ export function parseOptions(args: readonly string[]) {
     seeds: texts.seeds === undefined ? undefined : readSeeds("reproduce", texts.seeds),
     jobs: natural("jobs"),
     threads: natural("threads") ?? 1,
-    backend: texts.backend ?? Deno.env.get("ONESTEP_BACKEND") || "onnx",
+    backend: texts.backend ?? (Deno.env.get("ONESTEP_BACKEND") || "onnx"),
     out: texts.out === undefined ? resultsFolder : userPath(texts.out),
     teacher: texts.teacher === undefined ? undefined : userPath(texts.teacher),
     logs: oneOf("log", texts.log, ["tensorboard"] as const),

@@ -95,7 +95,7 @@ async function main(): Promise<number> {
       throw new RangeError(`Cannot train: --log must be of ${logTargets.join(", ")}, current is "${target}"`);
     }
   }
-  const backend = await useBackend(texts.backend ?? Deno.env.get("ONESTEP_BACKEND") || "onnx");
+  const backend = await useBackend(texts.backend ?? (Deno.env.get("ONESTEP_BACKEND") || "onnx"));
   const located = /[\\/]|\.(hdf5|h5)$/.test(dataset) ? userPath(dataset) : dataset;
   const data = await loadTransitions(located, texts.task === undefined ? {} : { task: texts.task });
   if (data.task !== null) findTask(data.task); // What it lacks is said before the training, not after.
