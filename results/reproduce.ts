@@ -112,20 +112,20 @@ async function runLocally(
   };
   // Datasets are made beside the cells that need none.
   const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
-  await Promise.all([ensureDatasets(needing, flags.out, free.length === 0 ? "shown" : "quiet", signal), run(free)]);
+  await Promise.all([ensureDatasets(needing, free.length === 0 ? "shown" : "quiet", signal), run(free)]);
   await run(needing);
   return errors;
 }
 
-async function ensureDatasets(cells: readonly Cell[], root: string, display: "shown" | "quiet", signal: AbortSignal) {
+async function ensureDatasets(cells: readonly Cell[], display: "shown" | "quiet", signal: AbortSignal) {
   const used = new Map(cells.flatMap(({ dataset, task }) => dataset === null ? [] : [[dataset, task]]));
   for (const [path, id] of used) {
-    await ensureDataset({ id, path }, root, display, signal);
+    await ensureDataset({ id, path }, display, signal);
   }
 }
 
 async function submit(flags: Options, waiting: readonly Cell[], signal: AbortSignal) {
-  await ensureDatasets(waiting, flags.out, "shown", signal);
+  await ensureDatasets(waiting, "shown", signal);
   const estimates = waiting.map(estimateCell);
   const most = {
     seconds: Math.max(...estimates.map(({ seconds }) => seconds)),

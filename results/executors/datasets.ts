@@ -30,12 +30,10 @@ async function isReady({ id, path }: DatasetPlace): Promise<boolean> {
 /**
  * Makes or fetches a dataset unless it is ready.
  *
- * @param root The results folder.
  * @param display `quiet` leaves the terminal to others.
  */
 export async function ensureDataset(
   { id, path }: DatasetPlace,
-  root: string,
   display: "shown" | "quiet",
   signal: AbortSignal,
 ): Promise<void> {
@@ -47,7 +45,7 @@ export async function ensureDataset(
   const shown = display === "shown" && Deno.stdout.isTerminal();
   const write = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
   const [verb, done, unit] = local ? ["make", "Made", "transitions"] : ["fetch", "Fetched", "bytes"];
-  const options = { writable: local ? root : dirname(path), network: local ? "none" as const : "any" as const };
+  const options = { writable: dirname(path), network: local ? "none" as const : "any" as const };
   const error = await runScript("make_dataset.ts", [id, path], options, ({ done, total }) => {
     if (shown) write(`${id}: ${done} of ${total} ${unit}, ${formatSeconds(seconds() * (total / done - 1))} left`);
   }, signal);
