@@ -92,28 +92,29 @@ async function runLocally(
   onFinished: () => Promise<void>,
 ): Promise<Error[]> {
   const errors: Error[] = [];
+  let bars: ReturnType<typeof showProgress> | undefined;
   const run = async (part: readonly Cell[]) => {
     if (part.length === 0 || signal.aborted) return;
     if (flags.fresh) await putAside(flags.out, part);
-    const bars = showProgress(part);
+    const shown = bars ??= showProgress(waiting);
     const watcher = {
-      ...bars,
+      ...shown,
       async ended(cell: Cell, outcome: Evaluation | Error) {
-        bars.ended(cell, outcome);
+        shown.ended(cell, outcome);
         if (outcome instanceof Error) errors.push(outcome);
         else await onFinished();
       },
     };
-    try {
-      await runCells(byCost(part), flags.out, jobsAtOnce(flags), watcher, signal);
-    } finally {
-      bars.stop();
-    }
+    await runCells(byCost(part), flags.out, jobsAtOnce(flags), watcher, signal);
   };
   // Datasets are made beside the cells that need none.
   const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
-  await Promise.all([ensureDatasets(needing, free.length === 0 ? "shown" : "quiet", signal), run(free)]);
-  await run(needing);
+  try {
+    await Promise.all([ensureDatasets(needing, free.length === 0 ? "shown" : "quiet", signal), run(free)]);
+    await run(needing);
+  } finally {
+    bars?.stop();
+  }
   return errors;
 }
 
