@@ -50,7 +50,7 @@ const experiment: Experiment<null> = {
       tasks: [hopperReplay],
       runs: [
         run(dtql, smallDtql, { candidates: 64 }),
-        run(diffusionQl, { updates: 3000, batchSize: 128, ...small }, { candidates: 50 }),
+        run(diffusionQl, { updates: 3000, batchSize: 128, ...small, criticLearningRate: 1e-3 }, { candidates: 50 }),
       ],
       source:
         "scaled down: batch 128 and width 128 for the papers' 256 and 256; DTQL 6000 updates, Diffusion-QL 3000, for the papers' " +
