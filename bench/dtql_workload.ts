@@ -36,7 +36,9 @@ export async function createAgent(backend: Backend) {
   return {
     async update(batch: Batch) {
       await useBackend(backend);
-      ({ state } = await agent.update(state, batch, rng.child(`${state.updates}`)));
+      const result = await agent.update(state, batch, rng.child(`${state.updates}`));
+      state = result.state;
+      return result.metrics;
     },
     act: (observation: NdArray) => agent.act(state, observation, 1, rng),
   };

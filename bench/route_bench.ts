@@ -5,34 +5,18 @@
  * @module
  */
 
-import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../algorithms/core/optim.ts";
 import { initMlp, type Linear, mlp, relu } from "../algorithms/core/nn.ts";
 import { createRng } from "../algorithms/core/rng.ts";
-import { meanSquaredError } from "../algorithms/core/td.ts";
 import { type NdArray, ndarray } from "../algorithms/engine/array.ts";
 import { compile } from "../algorithms/engine/compile.ts";
 import { type Route, useRoute } from "../algorithms/engine/runtime.ts";
 import { tf } from "../algorithms/engine/tensor.ts";
 import { createAgent, drawTransitions, spec } from "./dtql_workload.ts";
+import { createStep } from "./small_step.ts";
 
 const draw = (name: string, rows: number, dim: number) =>
   ndarray(createRng(name).fillNormal(new Float32Array(rows * dim)), [rows, dim]);
 const batch = drawTransitions(256, createRng("bench"));
-
-/** A network 23-256-256-1, one step of Adam on its squared error. */
-function createStep() {
-  type Net<L = NdArray> = Trained<Linear<L>[], L>;
-  const train = compile<{ state: Net; x: NdArray; y: NdArray; step: AdamStep }>("step", ({ state, x, y, step }) => {
-    const { next, value } = trainStep(state, (p) => meanSquaredError(mlp(p, x, relu), y), step);
-    return { state: next, metrics: { loss: value } };
-  });
-  const [x, y] = [draw("x", 256, 23), draw("y", 256, 1)];
-  let state = initTrained(initMlp([23, 256, 256, 1], createRng("net")));
-  let count = 0;
-  return async () => {
-    state = (await train({ state, x, y, step: adamStep(++count, { learningRate: 3e-4 }) })).state as Net;
-  };
-}
 
 /** An action of 17-256-256-6. */
 function createAct() {
@@ -47,7 +31,7 @@ function createAct() {
 for (const route of ["library", "package"] satisfies Route[]) {
   await useRoute(route); // Holds for what is compiled below.
   const agent = await createAgent("onnx");
-  const calls: [group: string, times: number, run: () => Promise<void>][] = [
+  const calls: [group: string, times: number, run: () => Promise<unknown>][] = [
     ["DTQL update", 1, () => agent.update(batch)],
     ["10 small steps", 10, createStep()],
     ["100 actions", 100, createAct()],

@@ -6,18 +6,21 @@
  */
 
 import { join } from "node:path";
+import { currentGpu } from "../algorithms/engine/backend.ts";
 import { runCommand } from "../tools/command.ts";
 import { type Table, toText } from "../data/show/table.ts";
 import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
 import { describeMachine } from "../tools/machine.ts";
 import { childEnvironment } from "../tools/processes.ts";
 import { fromFileUrl, resultsFolder } from "../tools/paths.ts";
+import { measureGpu } from "./gpu.ts";
 import { measurePeers } from "./peers.ts";
 import { type BenchRun, compareRuns, latestRun, type Measurement, parseBenches } from "./record.ts";
 
 const help = `Measures, and compares with an earlier measurement.
 
-Usage: deno task bench              an update, an action, sampling, environments, statistics; five minutes
+Usage: deno task bench --backend gpu  updates on this machine's GPU, captured and not; a minute
+       deno task bench              an update, an action, sampling, environments, statistics; five minutes
        deno task bench:full         everything, with PyTorch and JAX beside it where python3 has them
        deno task bench:compare      the last run against bench/baseline.json; fails if something is slower by a quarter in its
                                     mean and its 75th percentile both
@@ -58,15 +61,15 @@ function benchTable(measurements: readonly Measurement[]): Table {
   };
 }
 
-async function measure(files: readonly string[], peers: "alone" | "with peers"): Promise<number> {
-  const measurements: Measurement[] = [];
+async function measure(files: readonly string[], more?: "peers" | "gpu"): Promise<number> {
+  const measurements: Measurement[] = more === "gpu" ? await measureGpu() : [];
   const take = (what: string, found: readonly Measurement[]) => {
     measurements.push(...found);
     console.log(`\n${toText({ ...benchTable(found), title: what })}`);
   };
   for (const file of files) take(file, await runFile(file));
-  if (peers === "with peers") take("peers", await measurePeers());
-  const run: BenchRun = { madeWith: await describeMachine(), measurements };
+  if (more === "peers") take("peers", await measurePeers());
+  const run: BenchRun = { madeWith: await describeMachine(currentGpu()), measurements };
   await makeFolder(folder);
   const path = join(folder, `${new Date().toISOString().replaceAll(":", "-")}.json`);
   await writeAtomically(path, `${JSON.stringify(run, null, 1)}\n`);
@@ -87,10 +90,11 @@ async function compare(): Promise<number> {
   return regressions.length > 0 ? 1 : 0;
 }
 
-const [command = "quick"] = Deno.args;
+const [command = "quick", ...rest] = Deno.args;
 await runCommand(async () => {
-  if (command === "quick") return await measure(quick, "alone");
-  if (command === "full") return await measure(full, "with peers");
+  if (rest.join(" ").replace("=", " ") === "--backend gpu") return await measure([], "gpu");
+  if (command === "quick" && rest.length === 0) return await measure(quick);
+  if (command === "full") return await measure(full, "peers");
   if (command === "compare") return await compare();
   console.log(help);
   return command === "--help" ? 0 : 1;

@@ -49,7 +49,7 @@ const tested = ["mod.ts", "algorithms", "data", "environments", "tests"];
 const testRights = ["--allow-read", "--allow-write", "--allow-env", "--allow-ffi", "--allow-sys", "--allow-run"];
 const bench: ScriptTask = {
   script: "bench/run.ts",
-  rights: { write: ["results/bench"], run: [deno, "python3"], native: "runtime" },
+  rights: { write: ["results/bench"], temporary: true, run: [deno, "python3"], native: "runtime" },
   takes: "arguments",
 };
 

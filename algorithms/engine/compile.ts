@@ -14,6 +14,8 @@ import { tracePacked } from "./packed_graph.ts";
 import { createSession, giveTurn, loadOnDevice, openDevice, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
 import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
+import { type Call, currentGang, type RunCalls } from "./together.ts";
+import { buildTogether } from "./together_program.ts";
 import { type Computed, type Tensor, tf, type Traced } from "./tensor.ts";
 import { treeEntries, treeLeaves, treeLike } from "./tree.ts";
 
@@ -91,6 +93,24 @@ export function compile<
 >(name: string, fn: (inputs: Traced<I>) => O): Compiled<I, O> {
   const programs = new Map<string, Promise<Program>>();
   const onDevice = new Map<string, Promise<DeviceProgram | undefined>>();
+  const ofSeveral = new Map<string, Promise<RunCalls>>();
+  /** Calls of several runs, of which each has a state. */
+  const runTogether = async (inputs: I, key: string, calls: readonly Call[]): Promise<unknown[]> => {
+    const runs = calls.length;
+    const many = `${runs} runs ${key}`;
+    if (currentBackend() === "gpu") {
+      let run = onDevice.get(many);
+      if (!run) onDevice.set(many, run = buildForDevice(name, fn, inputs, runs));
+      const started = await run;
+      if (started) {
+        await giveTurn();
+        return started(calls.map(({ leaves }) => leaves));
+      }
+    }
+    let run = ofSeveral.get(many);
+    if (!run) ofSeveral.set(many, run = buildTogether(name, fn, inputs, entriesOf(inputs), runs));
+    return await (await run)(calls);
+  };
   return async (inputs) => {
     const backend = currentBackend();
     const leaves = treeLeaves<NdArray>(inputs);
@@ -103,15 +123,21 @@ export function compile<
         keeps = !("state" in results);
         return results as Computed<O>;
       }
+      const gang = state.length > 0 ? currentGang() : undefined;
+      if (gang) {
+        const key = typedKey(leaves);
+        const results = await gang.call(programs, key, leaves, (calls) => runTogether(inputs, key, calls)) as object;
+        keeps = !("state" in results);
+        return results as Computed<O>;
+      }
       if (backend === "gpu" && state.length > 0) {
-        let key = "";
-        for (const leaf of leaves) key += `${elementTypeOf(leaf)}${leaf.shape};`;
+        const key = typedKey(leaves);
         let run = onDevice.get(key);
         if (!run) onDevice.set(key, run = buildForDevice(name, fn, inputs));
         const started = await run;
         if (started) {
           await giveTurn();
-          const results = started(leaves);
+          const [results] = started([leaves]);
           keeps = false;
           return results as Computed<O>;
         }
@@ -129,6 +155,13 @@ export function compile<
   };
 }
 
+/** Shapes and types of arrays. */
+function typedKey(leaves: readonly NdArray[]): string {
+  let key = "";
+  for (const leaf of leaves) key += `${elementTypeOf(leaf)}${leaf.shape};`;
+  return key;
+}
+
 const entriesOf = (inputs: unknown) =>
   treeEntries<NdArray>(inputs).map(([path, leaf]) =>
     [path, { shape: leaf.shape, dtype: elementTypeOf(leaf) }] as const
@@ -138,9 +171,10 @@ async function buildForDevice<I>(
   name: string,
   fn: (inputs: Traced<I>) => unknown,
   inputs: I,
+  runs?: number,
 ): Promise<DeviceProgram | undefined> {
   const device = await openDevice();
-  return buildOnDevice(name, fn, inputs, entriesOf(inputs), device, (graph) => loadOnDevice(device, graph));
+  return buildOnDevice(name, fn, inputs, entriesOf(inputs), device, (graph) => loadOnDevice(device, graph), runs);
 }
 
 async function build<I, O>(name: string, fn: (inputs: Traced<I>) => O, inputs: I): Promise<Program> {

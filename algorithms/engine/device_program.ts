@@ -11,17 +11,19 @@ import type { OnnxGraph } from "./onnx.ts";
 import type { Device, DeviceSession, DeviceTensor } from "./ort_device.ts";
 import type { ElementType } from "./ort_model.ts";
 import { type Entries, isApart, tracePacked } from "./packed_graph.ts";
-import { sameShape, sizeOf } from "./shape.ts";
+import { withRuns } from "./run_axis.ts";
+import { sameShape, type Shape, sizeOf } from "./shape.ts";
 import { inState, type Packing, packing } from "./state_buffers.ts";
 import type { Traced } from "./tensor.ts";
 import { treeLike } from "./tree.ts";
 
 /**
- * A compiled function on a device: starts a run and returns what comes out, of which the values are fetched when they are first read.
+ * A compiled function on a device: starts it and returns what comes out, of which the values are fetched when they are first read.
  *
- * @param leaves All input leaves, in order; those of the state are spent once the run has started.
+ * @param calls For each run, all input leaves, in order; those of the state are spent once the function has started.
+ * @returns For each run, a tree of arrays.
  */
-export type DeviceProgram = (leaves: readonly NdArray[]) => unknown;
+export type DeviceProgram = (calls: readonly (readonly NdArray[])[]) => unknown[];
 
 /** Values in tensors of a device, until others are written over them. */
 interface Held {
@@ -79,21 +81,31 @@ function deviceArray(device: Device, place: Place, shape: readonly number[]): Nd
 interface Layout {
   key: string;
   specs: readonly Pick<DeviceTensor, "shape" | "dtype">[];
-  /** For each leaf of the tree, which tensor it lies in, and from which number on; undefined for one elsewhere. */
+  /** Numbers of one run in each tensor. */
+  strides: readonly number[];
+  /** For each leaf of the tree, which tensor it lies in, and from which number of its run on; undefined for one elsewhere. */
   at: readonly (Omit<Place, "held"> | undefined)[];
 }
 
-function layOut(entries: Entries, { length, offsets }: Packing, belongs: (path: string) => boolean): Layout {
-  const specs: Pick<DeviceTensor, "shape" | "dtype">[] = [];
-  if (length > 0) specs.push({ shape: [length], dtype: "float32" });
+/** @param axis That of runs, `[runs]`, or none. */
+function layOut(
+  entries: Entries,
+  { length, offsets }: Packing,
+  belongs: (path: string) => boolean,
+  axis: Shape,
+): Layout {
+  const each: Pick<DeviceTensor, "shape" | "dtype">[] = [];
+  if (length > 0) each.push({ shape: [length], dtype: "float32" });
   const at = entries.map(([path, { shape, dtype }], i) => {
     if (!belongs(path)) return undefined;
     const offset = offsets[i];
     if (offset !== undefined) return { tensor: 0, offset };
-    specs.push({ shape, dtype: dtype as ElementType });
-    return { tensor: specs.length - 1, offset: 0 };
+    each.push({ shape, dtype: dtype as ElementType });
+    return { tensor: each.length - 1, offset: 0 };
   });
-  return { key: specs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join(), specs, at };
+  const specs = each.map(({ shape, dtype }) => ({ shape: [...axis, ...shape], dtype }));
+  const key = specs.map(({ shape, dtype }) => `${dtype}[${shape}]`).join();
+  return { key, specs, strides: each.map(({ shape }) => sizeOf(shape)), at };
 }
 
 /** Tensors by the layouts that they hold: states that were used up leave theirs to later ones. */
@@ -118,6 +130,7 @@ const dropped = new FinalizationRegistry<() => void>((give) => give());
  *
  * @param entries Leaves of `inputs`.
  * @param load Loads a graph onto the device.
+ * @param runs Runs at once, each with a call of its own. @default one run, without an axis
  * @returns Undefined if the function gives no state back.
  */
 export function buildOnDevice<I>(
@@ -127,6 +140,7 @@ export function buildOnDevice<I>(
   entries: Entries,
   device: Device,
   load: (graph: OnnxGraph) => DeviceSession,
+  runs?: number,
 ): DeviceProgram | undefined {
   const isGiven = (path: string) => !inState(path);
   const packBoth = (found: Entries) => [packing(found), packing(found, isGiven)] as const;
@@ -141,15 +155,17 @@ export function buildOnDevice<I>(
     (found) => full(packBoth(found)),
   );
   const packedOut = packBoth(outputs);
-  const [stateIn, given] = packedIn.map((packed, i) => layOut(entries, packed, [inState, isGiven][i]));
-  const [stateOut, rest] = packedOut.map((packed, i) => layOut(outputs, packed, [inState, isGiven][i]));
+  const axis = runs === undefined ? [] : [runs];
+  const [stateIn, given] = packedIn.map((packed, i) => layOut(entries, packed, [inState, isGiven][i], axis));
+  const [stateOut, rest] = packedOut.map((packed, i) => layOut(outputs, packed, [inState, isGiven][i], axis));
   if (stateOut.specs.length === 0) return undefined;
 
-  const session = load(forDevice(graph));
+  const session = load(forDevice(runs === undefined ? graph : withRuns(graph, runs)));
   const [before, after] = [poolOf(device, stateIn), poolOf(device, stateOut)];
   const stateLeaves = entries.flatMap(([path], i) => inState(path) ? [i] : []);
   const givenTensors = given.specs.map(({ shape, dtype }) => device.tensor(shape, dtype));
-  const vector = new Float32Array(packedIn[1].length);
+  const newVector = ({ length }: Packing) => new Float32Array(length * (runs ?? 1));
+  const vector = newVector(packedIn[1]);
   const one = device.tensor([], "float32");
   device.upload([{ shape: [], data: Float32Array.of(1) }], [one]);
   /** Results beside the state that lie beside each state's tensors. */
@@ -169,22 +185,39 @@ export function buildOnDevice<I>(
     return [...apart, ...packings.flatMap(({ length }, i) => length > 0 ? [tensors[i][0]] : [])];
   };
 
-  /** The tensors that hold a whole state, if all of it lies as it should. */
-  const heldState = (leaves: readonly NdArray[]): Held | undefined => {
-    const held = places.get(leaves[stateLeaves[0]])?.held;
-    if (!held || held.gone || held.count !== stateLeaves.length) return undefined;
-    const lies = stateLeaves.every((i) => {
+  /** The tensors that hold the whole state of all runs, if all of it lies as it should. */
+  const heldState = (calls: readonly (readonly NdArray[])[]): Held | undefined => {
+    const held = places.get(calls[0][stateLeaves[0]])?.held;
+    if (!held || held.gone || held.count !== calls.length * stateLeaves.length) return undefined;
+    if (!held.tensors.every(({ shape }, t) => sameShape(shape, stateIn.specs[t].shape))) return undefined;
+    const lies = calls.every((leaves, run) =>
+      stateLeaves.every((i) => {
+        const place = places.get(leaves[i]);
+        const { tensor, offset } = stateIn.at[i]!;
+        return place?.held === held && place.tensor === tensor &&
+          place.offset === run * stateIn.strides[tensor] + offset;
+      })
+    );
+    return lies ? held : undefined;
+  };
+
+  /** The tensor that leaf `i` of all runs is, if they lie in one as they should. */
+  const tensorOf = (calls: readonly (readonly NdArray[])[], i: number, shape: Shape): DeviceTensor | undefined => {
+    const first = places.get(calls[0][i]);
+    const found = first && !first.held.gone && first.held.tensors[first.tensor];
+    if (!found || !sameShape(found.shape, shape)) return undefined;
+    const size = sizeOf(calls[0][i].shape);
+    const lies = calls.every((leaves, run) => {
       const place = places.get(leaves[i]);
-      const { tensor, offset } = stateIn.at[i]!;
-      return place?.held === held && place.tensor === tensor && place.offset === offset;
+      return place?.held === first.held && place.tensor === first.tensor && place.offset === run * size;
     });
-    return lies && held.tensors.every(({ shape }, t) => sameShape(shape, stateIn.specs[t].shape)) ? held : undefined;
+    return lies ? found : undefined;
   };
 
   /** Copies leaves of a layout up; those apart that lie on the device already are taken as they are, if they may be. */
   const upload = (
-    leaves: readonly NdArray[],
-    layout: Layout,
+    calls: readonly (readonly NdArray[])[],
+    { at: places, specs, strides }: Layout,
     { length, offsets }: Packing,
     tensors: readonly DeviceTensor[],
     packed: Float32Array,
@@ -192,28 +225,33 @@ export function buildOnDevice<I>(
   ): readonly DeviceTensor[] => {
     const used = [...tensors];
     const [arrays, targets]: [NdArray[], DeviceTensor[]] = [[], []];
-    leaves.forEach((leaf, i) => {
-      const at = layout.at[i];
+    places.forEach((at, i) => {
       if (!at) return;
-      if (offsets[i] !== undefined) return packed.set(leaf.data, offsets[i]);
-      const place = places.get(leaf);
-      const found = place && !place.held.gone && place.held.tensors[place.tensor];
-      if (mayTake && found && sameShape(found.shape, leaf.shape)) used[at.tensor] = found;
-      else {
-        arrays.push(leaf);
-        targets.push(tensors[at.tensor]);
+      const offset = offsets[i];
+      if (offset !== undefined) {
+        return calls.forEach((leaves, run) => packed.set(leaves[i].data, run * length + offset));
       }
+      const { tensor } = at;
+      const found = mayTake ? tensorOf(calls, i, specs[tensor].shape) : undefined;
+      if (found) {
+        used[tensor] = found;
+        return;
+      }
+      const all = runs === undefined ? calls[0][i].data : newData(specs[tensor]);
+      if (runs !== undefined) calls.forEach((leaves, run) => all.set(leaves[i].data, run * strides[tensor]));
+      arrays.push({ shape: specs[tensor].shape, data: all });
+      targets.push(tensors[tensor]);
     });
     if (length > 0) {
-      arrays.push({ shape: [length], data: packed });
+      arrays.push({ shape: specs[0].shape, data: packed });
       targets.push(tensors[0]);
     }
     if (arrays.length > 0) device.upload(arrays, targets);
     return used;
   };
 
-  return (leaves) => {
-    const held = heldState(leaves);
+  return (calls) => {
+    const held = heldState(calls);
     const from = held?.tensors ?? before.take();
     const to = after.take();
     let beside = restBeside.get(to[0]);
@@ -222,8 +260,8 @@ export function buildOnDevice<I>(
       restBeside.set(to[0], beside);
     }
     try {
-      if (!held) upload(leaves, stateIn, packedIn[0], from, new Float32Array(packedIn[0].length), false);
-      const beneath = upload(leaves, given, packedIn[1], givenTensors, vector, true);
+      if (!held) upload(calls, stateIn, packedIn[0], from, newVector(packedIn[0]), false);
+      const beneath = upload(calls, given, packedIn[1], givenTensors, vector, true);
       if (beside.held) {
         beside.held.gone = "later results were written over it; read it before the second call after its own";
       }
@@ -244,12 +282,14 @@ export function buildOnDevice<I>(
     const next: Held = { tensors: to, count: 0 };
     dropped.register(next, () => after.give(to), next);
     beside.held = { tensors: beside.tensors, count: 0 };
-    const results = outputs.map(([, { shape }], i) => {
-      const at = stateOut.at[i];
-      return at
-        ? deviceArray(device, { held: next, ...at }, shape)
-        : deviceArray(device, { held: beside.held!, ...rest.at[i]! }, shape);
+    const besides = beside.held;
+    return calls.map((_, run) => {
+      const results = outputs.map(([, { shape }], i) => {
+        const [held, { at, strides }] = stateOut.at[i] ? [next, stateOut] as const : [besides, rest] as const;
+        const { tensor, offset } = at[i]!;
+        return deviceArray(device, { held, tensor, offset: run * strides[tensor] + offset }, shape);
+      });
+      return treeLike<NdArray, unknown>(structure, results);
     });
-    return treeLike<NdArray, unknown>(structure, results);
   };
 }

@@ -10,5 +10,6 @@ export * from "./checkpoint.ts";
 export * from "./compile.ts";
 export * from "./export_onnx.ts";
 export { type OpenPolicy, openPolicy } from "./runtime.ts";
+export { together } from "./together.ts";
 export { type LossTerms, stopGradient, type Tensor, type TensorTree, tf, valueAndGrad } from "./tensor.ts";
 export * from "./tree.ts";
