@@ -39,10 +39,11 @@ export const currentGang = (): Gang | undefined => gangs.getStore();
  * ```ts
  * import { assert } from "@std/assert";
  * import { compile } from "./compile.ts";
- * import { ndarray } from "./array.ts";
+ * import { type NdArray, ndarray } from "./array.ts";
  * import { together } from "./together.ts";
  * import { tf } from "./tensor.ts";
- * const step = compile("double", ({ state }) => ({ state: { x: tf.mul(state.x, 2) } }));
+ * type Point = { state: { x: NdArray } };
+ * const step = compile<Point>("double", ({ state }) => ({ state: { x: tf.mul(state.x, 2) } }));
  * const starts = [1, 2, 3].map((x) => () => step({ state: { x: ndarray([x], [1]) } }));
  * const doubled = await together(starts);
  * assert(doubled[2].state.x.data[0] === 6);
