@@ -34,6 +34,7 @@ export const bcDefaults: BcConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<BcConfig> = { learningRate: ranges.positive, hidden: ranges.count };

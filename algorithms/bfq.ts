@@ -95,6 +95,7 @@ export const bfqDefaults: BfqConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<BfqConfig> = {

@@ -147,6 +147,7 @@ export const consistencyAcDefaults: ConsistencyAcConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<ConsistencyAcConfig> = {

@@ -76,6 +76,7 @@ export const diffusionQlDefaults: DiffusionQlConfig = {
   batchSize: 256,
   candidates: 50,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<DiffusionQlConfig> = {

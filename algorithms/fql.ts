@@ -91,6 +91,7 @@ export const fqlDefaults: FqlConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<FqlConfig> = {

@@ -61,6 +61,7 @@ export const iqlDefaults: IqlConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "iql_locomotion",
+  normalizeObservations: false,
 };
 
 const limits: Limits<IqlConfig> = {

@@ -71,6 +71,7 @@ export const rebracDefaults: RebracConfig = {
   batchSize: 1024,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<RebracConfig> = {

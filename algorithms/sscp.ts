@@ -87,6 +87,7 @@ export const sscpDefaults: SscpConfig = {
   batchSize: 1024,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const limits: Limits<SscpConfig> = {

@@ -10,14 +10,12 @@ import { type Algorithm, type Batch, finishUpdate } from "./core/agent.ts";
 import { checked, type CreateAgent } from "./core/checked.ts";
 import { type CommonConfig, type Limits, ranges } from "./core/config.ts";
 import { drawNormals } from "./core/acting.ts";
-import { copyArrays, type NdArray, ndarray } from "./engine/array.ts";
+import { copyArrays, type NdArray } from "./engine/array.ts";
 import { compile } from "./engine/compile.ts";
-import { deterministicPolicy } from "./core/deterministic_policy.ts";
 import { initTwin, type TwinCritic, twinError, twinValues } from "./core/twin_critic.ts";
 import { initMlp, type Linear } from "./core/nn.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "./core/optim.ts";
-import { tanhAction } from "./core/tanh_policy.ts";
-import { observationScale } from "./core/normalization.ts";
+import { tanhAction, tanhPolicy } from "./core/tanh_policy.ts";
 import { bellmanTarget, meanSquaredError, polyakAverage } from "./core/td.ts";
 import { stopGradient, type Tensor, tf } from "./engine/tensor.ts";
 
@@ -55,6 +53,7 @@ export const td3BcDefaults: Td3BcConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: true,
 };
 
 const limits: Limits<Td3BcConfig> = {
@@ -68,17 +67,7 @@ const limits: Limits<Td3BcConfig> = {
   hidden: ranges.count,
 };
 
-/** What observations are normalized by, `[1, S]` each; fixed. */
-interface Normalization<L = Tensor> {
-  mean: L;
-  scale: L;
-}
-
-interface Policy<L = Tensor> extends Normalization<L> {
-  layers: Linear<L>[];
-}
-
-interface Arrays<L = NdArray> extends Normalization<L> {
+interface Arrays<L = NdArray> {
   policy: Trained<Linear<L>[], L>;
   policyTarget: Linear<L>[];
   critic: Trained<TwinCritic<L>, L>;
@@ -93,25 +82,14 @@ export function td3BcPolicyLoss(action: Tensor, data: Tensor, value: Tensor, val
 
 const settings = { defaults: td3BcDefaults, limits };
 
-/**
- * Creates TD3+BC for a task.
- *
- * @throws {TypeError} If `spec` has no statistics of the dataset's observations.
- */
+/** Creates TD3+BC for a task. */
 export const createTd3Bc: CreateAgent<Td3BcConfig> = checked("TD3+BC", settings, (config, spec) => {
   const { valueWeight, targetNoise, targetClip, policyEvery, learningRate, discount, polyakRate, hidden } = config;
-  const { observationDim: s, actionDim: a, maxAction, observationStatistics: statistics } = spec;
-  if (!statistics) {
-    throw new TypeError(
-      "Cannot create TD3+BC: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
-    );
-  }
-
-  const normalized = (x: Tensor, { mean, scale }: Normalization) => tf.div(tf.sub(x, mean), scale);
+  const { observationDim: s, actionDim: a, maxAction } = spec;
 
   type Inputs = { state: Arrays; batch: Batch; noise: NdArray; step: AdamStep };
   const criticStep = (state: Arrays<Tensor>, batch: Batch<Tensor>, noise: Tensor, step: AdamStep<Tensor>) => {
-    const [now, after] = [batch.observation, batch.nextObservation].map((x) => normalized(x, state));
+    const { observation: now, nextObservation: after } = batch;
     const bound = targetClip * maxAction;
     const smoothing = tf.clipByValue(tf.mul(noise, targetNoise * maxAction), -bound, bound);
     const next = tf.clipByValue(
@@ -122,21 +100,22 @@ export const createTd3Bc: CreateAgent<Td3BcConfig> = checked("TD3+BC", settings,
     const nextValue = tf.minimum(...twinValues(state.criticTarget, after, next));
     const target = bellmanTarget(batch.reward, batch.terminal, nextValue, discount);
     const critic = trainStep(state.critic, (p) => twinError(twinValues(p, now, batch.action), target), step);
-    return { now, critic };
+    return critic;
   };
 
   const trainCritic = compile<Inputs>("td3_bc/critic", ({ state, batch, noise, step }) => {
-    const { critic } = criticStep(state, batch, noise, step);
+    const critic = criticStep(state, batch, noise, step);
     return { state: { ...state, critic: critic.next }, metrics: { criticLoss: critic.value } };
   });
 
   const trainBoth = compile<Inputs & { policyStep: AdamStep }>(
     "td3_bc/both",
     ({ state, batch, noise, step, policyStep }) => {
-      const { now, critic } = criticStep(state, batch, noise, step);
+      const critic = criticStep(state, batch, noise, step);
+      const { observation } = batch;
       const policy = trainStep(state.policy, (p) => {
-        const action = tanhAction(p, now, maxAction);
-        const [value] = twinValues(critic.next.params, now, action);
+        const action = tanhAction(p, observation, maxAction);
+        const [value] = twinValues(critic.next.params, observation, action);
         return td3BcPolicyLoss(action, batch.action, value, valueWeight);
       }, policyStep);
       return {
@@ -161,8 +140,6 @@ export const createTd3Bc: CreateAgent<Td3BcConfig> = checked("TD3+BC", settings,
         policyTarget: copyArrays(policy),
         critic: initTrained(critic),
         criticTarget: copyArrays(critic),
-        mean: ndarray(Float32Array.from(statistics.mean), [1, s]),
-        scale: ndarray(observationScale(statistics), [1, s]),
       };
       return { updates: 0, arrays };
     },
@@ -174,10 +151,7 @@ export const createTd3Bc: CreateAgent<Td3BcConfig> = checked("TD3+BC", settings,
       const policyStep = adamStep(k / policyEvery, { learningRate });
       return finishUpdate(state, await trainBoth({ ...inputs, policyStep }));
     },
-    ...deterministicPolicy("td3_bc", spec, (arrays): Policy<NdArray> => {
-      const { policy, mean, scale } = arrays as Arrays;
-      return { layers: policy.params, mean, scale };
-    }, (p: Policy, x) => tanhAction(p.layers, normalized(x, p), maxAction)),
+    ...tanhPolicy("td3_bc", spec, (arrays) => (arrays as Arrays).policy.params),
   };
 });
 
@@ -186,7 +160,6 @@ export const td3Bc: Algorithm<Td3BcConfig> = {
   name: "td3_bc",
   module: import.meta.url,
   acts: "one pass",
-  needs: { observationStatistics: true },
   title: "TD3+BC",
   source: "Fujimoto & Gu 2021, arXiv 2106.06860",
   defaults: td3BcDefaults,

@@ -8,6 +8,7 @@ import type { NdArray } from "../algorithms/engine/array.ts";
 import { type Backend, currentThreads, isEager, useBackend, useThreads } from "../algorithms/engine/backend.ts";
 import type { AgentState, AnyAlgorithm, Spec } from "../algorithms/core/agent.ts";
 import type { CommonConfig } from "../algorithms/core/config.ts";
+import { createAgent } from "../algorithms/core/normalized_agent.ts";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
 import { coresHere } from "../tools/machine.ts";
 import { createEnvironment } from "./environment.ts";
@@ -61,7 +62,7 @@ function startActing(
   episodes: number,
   rng: Rng,
 ): (observation: NdArray) => Promise<NdArray> {
-  const agent = algorithm.create(job.config, job.spec);
+  const agent = createAgent(algorithm, job.config, job.spec);
   if (agent.startActing) return agent.startActing(job.state, episodes, rng);
   let calls = 0;
   return (observation) => agent.act(job.state, observation, job.candidates, rng.child(`${calls++}`));

@@ -121,6 +121,7 @@ export const bridgedDefaults: BridgedConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "iql_locomotion",
+  normalizeObservations: false,
 };
 
 const limits: Limits<BridgedConfig> = {

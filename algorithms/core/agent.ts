@@ -36,7 +36,7 @@ export interface Spec {
   actionDim: number;
   /** Actions lie in `[-maxAction, maxAction]`. */
   maxAction: number;
-  /** Mean and standard deviation of the dataset's observations, for algorithms that normalize them. */
+  /** Mean and standard deviation of the dataset's observations, for settings that normalize them. */
   observationStatistics?: ObservationStatistics;
 }
 
@@ -118,8 +118,6 @@ export interface Algorithm<C extends CommonConfig> extends Settings<C> {
   needs?: {
     /** The data's action in the successor, {@linkcode Batch.nextAction}. */
     nextAction?: true;
-    /** {@linkcode Spec.observationStatistics} */
-    observationStatistics?: true;
   };
   /** Settings that count updates within `updates`, one phase each; they shrink with it where a training is shortened. */
   phases?: readonly string[];

@@ -7,12 +7,15 @@
 import type { NdArray } from "../engine/array.ts";
 import type { Agent, Batch, Spec } from "./agent.ts";
 import { assertConfig, assertNames, type CommonConfig, type KnownSettings } from "./config.ts";
+import { normalizedAgent, normalizesItself } from "./normalized_agent.ts";
 
 /** Makes an agent of settings and a task's sizes. */
 export type CreateAgent<C extends CommonConfig> = (config: C, spec: Spec) => Agent;
 
 /**
  * `create` with everything checked that its agents are given.
+ *
+ * Observations are normalized here where the settings ask for it, so that `create` makes an agent for normalized ones.
  *
  * @param title The algorithm's name in messages.
  * @returns A function that throws a RangeError at settings beyond their limits, and a TypeError or RangeError at sizes and bounds that
@@ -27,8 +30,8 @@ export function checked<C extends CommonConfig>(
     assertNames(`create ${title}`, config, settings.defaults);
     assertConfig(`create ${title}`, config, settings);
     assertSpec(title, spec);
-    const agent = create(config, spec);
-    return {
+    const agent = normalizedAgent(title, config, spec, create);
+    const all: Agent = {
       ...agent,
       async update(state, batch, rng) {
         assertBatch(title, spec, batch);
@@ -44,6 +47,7 @@ export function checked<C extends CommonConfig>(
         return await agent.act(state, observation, candidates, rng);
       },
     };
+    return config.normalizeObservations ? normalizesItself(all) : all;
   };
 }
 

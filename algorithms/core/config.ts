@@ -33,6 +33,11 @@ export interface CommonConfig {
   candidates: number;
   /** What is done to the dataset's rewards before training. */
   rewardTransform: RewardTransform;
+  /**
+   * Whether networks see observations less the dataset's mean, over its standard deviation plus 0.001 (TD3+BC's). An agent takes and
+   * exports raw observations all the same.
+   */
+  normalizeObservations: boolean;
 }
 
 /** Numbers that a setting may be. */
@@ -107,7 +112,7 @@ export type Limited<C> = {
  */
 export type Limits<C> = { readonly [K in keyof Own<C> as Limited<Own<C>>[K]]: Limit<C[K]> };
 
-const commonLimits: { [K in keyof CommonConfig]: Limit<CommonConfig[K]> } = {
+const commonLimits: { [K in Exclude<keyof CommonConfig, "normalizeObservations">]: Limit<CommonConfig[K]> } = {
   updates: ranges.count,
   batchSize: ranges.count,
   candidates: ranges.count,

@@ -24,6 +24,7 @@ export * from "./maf.ts";
 export * from "./mlp_actor.ts";
 export * from "./nn.ts";
 export * from "./normalization.ts";
+export * from "./normalized_agent.ts";
 export * from "./optim.ts";
 export * from "./policy.ts";
 export * from "./rng.ts";

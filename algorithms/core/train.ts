@@ -11,6 +11,7 @@ import { closest } from "fastest-levenshtein";
 import type { NdArray } from "../engine/array.ts";
 import { currentBackend } from "../engine/backend.ts";
 import type { Agent, AgentState, Algorithm, Batch, Spec } from "./agent.ts";
+import { createAgent } from "./normalized_agent.ts";
 import { type CommonConfig, noPreset, resolveConfig, type RewardTransform } from "./config.ts";
 import { createPolicy, type Policy, runStream } from "./policy.ts";
 import type { Rng } from "./rng.ts";
@@ -212,8 +213,8 @@ export function prepareTraining<C extends CommonConfig>(
   const config = resolveConfig(algorithm, preset, withUpdates(algorithm, preset, settings));
   const { observationDim, actionDim, maxAction } = data.spec;
   const spec: Spec = { observationDim, actionDim, maxAction };
-  if (algorithm.needs?.observationStatistics) spec.observationStatistics = data.spec.observationStatistics;
-  const agent = algorithm.create(config, spec);
+  if (config.normalizeObservations) spec.observationStatistics = data.spec.observationStatistics;
+  const agent = createAgent(algorithm, config, spec);
   const draw = data.batches({
     rewardTransform: config.rewardTransform,
     nextAction: algorithm.needs?.nextAction ?? false,

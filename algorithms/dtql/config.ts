@@ -82,6 +82,7 @@ export const dtqlDefaults: DtqlConfig = {
   batchSize: 256,
   candidates: 1024,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 /** What the settings of DTQL and DQL-KL may be. */

@@ -11,6 +11,20 @@ import { type Tensor, tf } from "./tensor.ts";
 import { traceGraph } from "./trace.ts";
 import { mapTree } from "./tree.ts";
 
+/** What is done to an input before a function sees it, while {@linkcode withMappedInput} makes something. */
+let mapped: { name: string; map(x: Tensor): Tensor } | null = null;
+
+/** What `make` makes, with an input of what it exports passed through `map`, in the exported graph. */
+export function withMappedInput<T>(name: string, map: (x: Tensor) => Tensor, make: () => T): T {
+  const outer = mapped;
+  mapped = { name, map };
+  try {
+    return make();
+  } finally {
+    mapped = outer;
+  }
+}
+
 /**
  * A function of named inputs as the bytes of an `.onnx` file, with everything else in it as constants.
  *
@@ -26,7 +40,8 @@ export function exportOnnx(
   let outputNames: string[] = [];
   const specs = names.map((key) => ({ shape: inputs[key], dtype: "float32" as const }));
   const graph = traceGraph(name, specs, (tensors) => {
-    const outputs = fn(Object.fromEntries(names.map((key, i) => [key, tensors[i]])));
+    const seen = names.map((key, i) => [key, key === mapped?.name ? mapped.map(tensors[i]) : tensors[i]]);
+    const outputs = fn(Object.fromEntries(seen));
     outputNames = Object.keys(outputs);
     return Object.values(outputs);
   });

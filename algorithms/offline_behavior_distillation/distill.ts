@@ -76,6 +76,7 @@ export const distillationDefaults: DistillationConfig = {
   batchSize: 2560, // Ten minibatches of 256, whose mean loss is the loss of all.
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: true,
 };
 
 /** What the settings may be. */

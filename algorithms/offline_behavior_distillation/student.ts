@@ -16,7 +16,6 @@ import { drawNormals } from "../core/acting.ts";
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { compile } from "../engine/compile.ts";
 import { deterministicPolicy } from "../core/deterministic_policy.ts";
-import { observationScale } from "../core/normalization.ts";
 import { meanSquaredError } from "../core/td.ts";
 import { type Tensor, tf, valueAndGrad } from "../engine/tensor.ts";
 import { type AdamStep, adamStep, initTrained, type Trained, trainStep } from "../core/optim.ts";
@@ -54,6 +53,7 @@ export interface StudentVariant {
 
 const densityErrors = ["reported", "left out"] as const;
 const teacherActions = ["mean", "sampled"] as const;
+const densityWeights = ["power", "rank", "bounded"] as const;
 
 /** Settings of the study: distillation, its teacher, its density model, and how many policies are trained on the result. */
 export interface BehaviorDistillationConfig extends DistillationConfig {
@@ -76,7 +76,12 @@ export interface BehaviorDistillationConfig extends DistillationConfig {
   teacherHidden: number;
   /** Step size of the teacher's training. */
   teacherLearningRate: number;
-  /** Passes of the density model over the states; used if `densityExponent` is above 0 or errors are wanted. */
+  /**
+   * How states weigh by their density: its power `-densityExponent` (none if that is 0), by their rank ({@linkcode stateRankWeights}),
+   * or `bounded` ({@linkcode boundedDensityWeights}). Ours.
+   */
+  densityWeights: "power" | "rank" | "bounded";
+  /** Passes of the density model over the states; used if states are weighted or errors are wanted. */
   densityEpochs: number;
   /** Whether the policies' errors are reported by how rare a state is, for which the density model is trained. */
   densityErrors: "reported" | "left out";
@@ -92,6 +97,7 @@ const defaults: BehaviorDistillationConfig = {
   cloningUpdates: 50_000, // The paper's data sets take 25 to 125 thousand.
   teacherHidden: 256,
   teacherLearningRate: 3e-4,
+  densityWeights: "power",
   densityEpochs: 50,
   densityErrors: "left out",
   students: 10,
@@ -107,6 +113,7 @@ const limits: Limits<BehaviorDistillationConfig> = {
   teacherLearningRate: ranges.positive,
   densityEpochs: ranges.wholeNumber,
   densityErrors,
+  densityWeights,
   teacherActions,
   students: ranges.count,
   architecture: architectures,
@@ -159,23 +166,20 @@ export async function trainVariant(
   return state.trained.params;
 }
 
-/** Creates the agent; observations are normalized by `spec.observationStatistics`. */
+/** Creates the agent, a policy of the student's kind that is trained on minibatches. */
 export const createStudent: CreateAgent<BehaviorDistillationConfig> = checked("OBD", { defaults, limits }, (
   config,
   spec,
 ) => {
-  const { observationDim, actionDim, maxAction, observationStatistics: statistics } = spec;
+  const { observationDim, actionDim, maxAction } = spec;
   const { innerLearningRate: rate } = config;
-  if (!statistics) {
-    throw new TypeError(
-      "Cannot create OBD: it normalizes observations, so spec.observationStatistics must be given; see observationStatistics()",
+  if (!config.normalizeObservations) {
+    throw new RangeError(
+      "Cannot create OBD: normalizeObservations must be true, as pairs are of normalized observations",
     );
   }
-  const row = (x: ArrayLike<number>) => tf.tensor2d(Float32Array.from(x), [1, observationDim]);
-  const scale = observationScale(statistics);
-  const normalize = (s: Tensor) => tf.div(tf.sub(s, row(statistics.mean)), row(scale));
   const ensemble = (policies: TanhGaussianPolicy[], s: Tensor) => {
-    const actions = policies.map((p) => meanAction(p, normalize(s), maxAction, config.architecture));
+    const actions = policies.map((p) => meanAction(p, s, maxAction, config.architecture));
     return tf.div(actions.reduce((a, b) => tf.add(a, b)), actions.length);
   };
   const train = compile<{ state: StudentArrays; observation: NdArray; action: NdArray; noise: NdArray }>(
@@ -183,8 +187,7 @@ export const createStudent: CreateAgent<BehaviorDistillationConfig> = checked("O
     ({ state, observation, action, noise }) => {
       const trained = state.policies.map((p) =>
         valueAndGrad(
-          (q) =>
-            meanSquaredError(sampleAction(q, normalize(observation), noise, maxAction, config.architecture), action),
+          (q) => meanSquaredError(sampleAction(q, observation, noise, maxAction, config.architecture), action),
           p,
         )
       );
@@ -232,7 +235,6 @@ const variant = (
   name,
   module: import.meta.url,
   acts: "one pass",
-  needs: { observationStatistics: true },
   study: "distillation",
   title,
   source,

@@ -78,6 +78,7 @@ export const srpoDefaults: SrpoConfig = {
   batchSize: 256,
   candidates: 1,
   rewardTransform: "iql_locomotion",
+  normalizeObservations: false,
 };
 
 /** What the settings may be. */

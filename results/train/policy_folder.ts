@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { toFileUrl } from "../../tools/paths.ts";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
+import { createAgent } from "../../algorithms/core/normalized_agent.ts";
 import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
@@ -89,7 +90,7 @@ export async function loadPolicy(folder: string, algorithm?: AnyAlgorithm): Prom
   const { policy: record } = await readRunFile(folder);
   const found = algorithm ?? await findAlgorithm(record.module ?? record.algorithm, record.algorithm);
   const { spec } = record;
-  const agent = found.create(record.config, spec);
+  const agent = createAgent(found, record.config, spec);
   const parts = { algorithm: found, config: record.config, spec, task: record.task, seed: record.seed, agent };
   const { state } = await resume(folder, agent.init(runStream(parts).child("init")), record.identity);
   if (state.updates === 0) {

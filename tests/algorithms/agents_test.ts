@@ -1,16 +1,57 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import * as ort from "onnxruntime-node";
-import type { AgentState, Spec } from "../../algorithms/core/agent.ts";
+import type { Agent, AgentState, Spec } from "../../algorithms/core/agent.ts";
 import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { normalizeObservations } from "../../algorithms/core/normalization.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { mapTree, treeEntries } from "../../algorithms/engine/tree.ts";
 import { hasWebGpu } from "../processes.ts";
 import { algorithms, createSmall, drawTransitions, rows, smallSettings, spec, train } from "./small.ts";
 
 const eagerBackends = ["cpu", ...(await hasWebGpu() ? ["webgpu"] : [])];
+
+/** Asserts that an agent's exported policy acts as the agent does. */
+async function assertExported(agent: Agent, state: AgentState, one: NdArray) {
+  const session = await ort.InferenceSession.create(agent.exportPolicy(state));
+  const feeds: Record<string, ort.Tensor> = {
+    observation: new ort.Tensor("float32", one.data as Float32Array, [1, 3]),
+  };
+  const [, noiseInput] = session.inputMetadata;
+  if (noiseInput?.isTensor) { // Absent for a deterministic policy.
+    const dims = noiseInput.shape as number[];
+    const draws = Array.from(
+      { length: dims[0] },
+      (_, i) => createRng("act").fillNormal(new Float32Array(2 * (i + 1))).slice(-2),
+    );
+    feeds.noise = new ort.Tensor("float32", new Float32Array(draws.flatMap((draw) => [...draw])), dims);
+  }
+  const { action } = await session.run(feeds);
+  const { data } = await agent.act(state, one, 1, createRng("act"));
+  // Weights that are constants are packed otherwise than weights that are inputs, hence the last digit.
+  assertAlmost(action.data as Float32Array, data);
+}
+
+function assertAlmost(found: ArrayLike<number>, wanted: ArrayLike<number>) {
+  assertEquals(found.length, wanted.length);
+  for (let i = 0; i < wanted.length; i++) assertAlmostEquals(found[i], wanted[i], 2e-6);
+}
+
+/** The clean action that an agent's diffusion model expects in the middle of its chain; empty if it has none. */
+async function runDenoiser(agent: Agent, state: AgentState, { data }: NdArray): Promise<ArrayLike<number>> {
+  const denoiser = agent.exportDenoiser?.(state);
+  if (!denoiser) return [];
+  const session = await ort.InferenceSession.create(denoiser.bytes);
+  const { time, alpha, sigma } = denoiser.levels(2)[1];
+  const { clean } = await session.run({
+    observation: new ort.Tensor("float32", data as Float32Array, [1, 3]),
+    sample: new ort.Tensor("float32", [0.3, -0.2], [1, 2]),
+    level: new ort.Tensor("float32", [time, alpha, sigma], [1, 3]),
+  });
+  return clean.data as Float32Array;
+}
 
 for (const [name, algorithm] of Object.entries(algorithms)) {
   const create = () => createSmall(name);
@@ -60,24 +101,40 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
       assertEquals(shape, [rows, 2]);
       assert(data.every((a) => Math.abs(a) <= spec.maxAction));
     }
-    const session = await ort.InferenceSession.create(agent.exportPolicy(state));
+    await assertExported(agent, state, ndarray(observation.data.slice(0, 3), [1, 3]));
+  });
+
+  Deno.test(`${name} with normalizeObservations is itself on normalized observations, exported too`, async () => {
+    const raw = resolveConfig(algorithm, "none", { ...smallSettings(name), normalizeObservations: true });
+    const agent = algorithm.create(raw, spec);
+    const statistics = spec.observationStatistics!;
+    const normalize = ({ data, shape }: NdArray) =>
+      ndarray(normalizeObservations(data as Float32Array, statistics), shape);
+    const { observation, nextObservation, ...rest } = drawTransitions("0");
+    const batch = { observation, nextObservation, ...rest };
+    const normal = { observation: normalize(observation), nextObservation: normalize(nextObservation), ...rest };
+    // Where there is no agent without, one whose statistics change nothing.
+    const isRefused = algorithm.study === "distillation";
+    const plain = algorithm.create({ ...raw, normalizeObservations: isRefused }, {
+      ...spec,
+      observationStatistics: { mean: [0, 0, 0], standardDeviation: Array(3).fill(1 - 1e-3) },
+    });
+    const [state, wanted] = [
+      (await agent.update(agent.init(createRng("init")), batch, createRng("update"))).state,
+      (await plain.update(plain.init(createRng("init")), normal, createRng("update"))).state,
+    ];
+    assertEquals(encodeCheckpoint(state.arrays, {}), encodeCheckpoint(wanted.arrays, {}));
+    const action = await agent.act(state, observation, 1, createRng("act"));
+    assertEquals(action.data, (await plain.act(wanted, normal.observation, 1, createRng("act"))).data);
     const one = ndarray(observation.data.slice(0, 3), [1, 3]);
-    const feeds: Record<string, ort.Tensor> = {
-      observation: new ort.Tensor("float32", one.data as Float32Array, [1, 3]),
-    };
-    const [, noiseInput] = session.inputMetadata;
-    if (noiseInput?.isTensor) { // Absent for a deterministic policy.
-      const dims = noiseInput.shape as number[];
-      const draws = Array.from(
-        { length: dims[0] },
-        (_, i) => createRng("act").fillNormal(new Float32Array(2 * (i + 1))).slice(-2),
-      );
-      feeds.noise = new ort.Tensor("float32", new Float32Array(draws.flatMap((draw) => [...draw])), dims);
-    }
-    const { action } = await session.run(feeds);
+    await assertExported(agent, state, one);
     const { data } = await agent.act(state, one, 1, createRng("act"));
-    // Weights that are constants are packed otherwise than weights that are inputs, hence the last digit.
-    data.forEach((a, i) => assertAlmostEquals((action.data as Float32Array)[i], a, 2e-6));
+    const fast = agent.createActor?.(state, createRng("act"))(one.data as Float32Array);
+    fast?.forEach((a, i) => assertAlmostEquals(a, data[i], 1e-5));
+    const denoise = (made: Agent, observation: NdArray) => runDenoiser(made, state, observation);
+    assertAlmost(await denoise(agent, one), await denoise(plain, normalize(one)));
+    const { observationStatistics: _, ...without } = spec;
+    assertThrows(() => algorithm.create(raw, without), TypeError, "spec.observationStatistics must be given");
   });
 
   Deno.test(`${name} uses all of the actions' range, and its actor acts as act() does with one candidate`, async () => {

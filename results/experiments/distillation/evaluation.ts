@@ -203,7 +203,8 @@ async function densityErrors(work: DistillationWork, state: AgentState): Promise
 
 /** BC of the whole data, one per task and seed. */
 async function cloneData({ data, config, spec, cell, stage }: DistillationWork) {
-  const settings = { ...bc.defaults, updates: config.cloningUpdates, hidden: config.hidden, learningRate: 1e-3 };
+  const { cloningUpdates: updates, hidden } = config;
+  const settings = { ...bc.defaults, updates, hidden, learningRate: 1e-3, normalizeObservations: true };
   const agent = bc.create(settings, spec);
   const stream = createRng(`${cell.task}/obd/${cell.seed}/cloning`);
   const arrays = await stage("BC of the whole data", async (said) => {

@@ -16,11 +16,13 @@ import { distinctRows, takeRows } from "../../../algorithms/core/rows.ts";
 import type { Stage } from "../../../algorithms/core/stage.ts";
 import {
   type BehaviorDistillationConfig,
+  boundedDensityWeights,
   createDistillation,
   densityWeightDefaults,
   type OuterBatch,
   type Pairs,
   stateDensityWeights,
+  stateRankWeights,
 } from "../../../algorithms/offline_behavior_distillation/mod.ts";
 import { observationStatistics, qlearningDataset } from "../../../data/d4rl.ts";
 import { loadDataset } from "../../../data/dataset.ts";
@@ -67,7 +69,8 @@ export const distillationStudy: Study<DistillationResult> = {
       : config.teacherFile
       ? await importTeacher(config.teacherFile, spec)
       : await trainTeacher(data, config, spec, rng.child("teacher"), stage);
-    const { weights, densities, heldOut } = config.densityExponent === 0 && config.densityErrors === "left out"
+    const isWeighted = config.densityWeights !== "power" || config.densityExponent > 0;
+    const { weights, densities, heldOut } = !isWeighted && config.densityErrors === "left out"
       ? { weights: new Float64Array(count).fill(1), densities: null, heldOut: null }
       : await densityWeights(normalized, count, config, rng.child("density"), stage);
     const distillation = createDistillation(config, spec);
@@ -152,6 +155,10 @@ async function densityWeights(
   });
   const [flow, gaussian] = kept.heldOut.data;
   const densities = await logDensities(kept.flow as Maf<NdArray>, normalized, count);
-  const weights = stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent });
+  const weights = {
+    power: () => stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent }),
+    rank: () => stateRankWeights(densities),
+    bounded: () => boundedDensityWeights(densities),
+  }[config.densityWeights]();
   return { weights, densities, heldOut: { flow, gaussian } };
 }

@@ -14,6 +14,8 @@ import { drawNormals } from "../../../algorithms/core/acting.ts";
 import { compile } from "../../../algorithms/engine/compile.ts";
 import type { IqlArrays } from "../../../algorithms/core/iql.ts";
 import { type TwinCritic, twinValues } from "../../../algorithms/core/twin_critic.ts";
+import { normalizeObservations } from "../../../algorithms/core/normalization.ts";
+import { neededStatistics } from "../../../algorithms/core/normalized_agent.ts";
 import { type Linear, mlp, relu } from "../../../algorithms/core/nn.ts";
 import { initTrained, type Trained } from "../../../algorithms/core/optim.ts";
 import type { Rng } from "../../../algorithms/core/rng.ts";
@@ -80,7 +82,7 @@ const criticValue = compile<{ critic: TwinCritic<NdArray>; s: NdArray; a: NdArra
   ({ critic, s, a }) => ({ value: twinValues(critic, s, a)[0] }), // The first critic alone (authors' code).
 );
 
-/** IQL of the data, kept as a stage. */
+/** IQL of the data, on normalized observations, kept as a stage. */
 export async function trainTeacher(
   data: Transitions,
   { teacherUpdates, teacherHidden, teacherLearningRate }: TeacherSettings,
@@ -93,7 +95,11 @@ export async function trainTeacher(
     updates: teacherUpdates,
     hidden: teacherHidden,
     learningRate: teacherLearningRate,
+    normalizeObservations: true, // Ours, as the policies that learn from it.
   };
+  const statistics = neededStatistics("a teacher", spec);
+  const normalize = ({ data, shape }: NdArray) =>
+    ndarray(normalizeObservations(data as Float32Array, statistics), shape);
   const agent = iql.create(config, spec);
   const draw = data.batches({ rewardTransform: config.rewardTransform, nextAction: false });
   const arrays = await stage("teacher", async (said) => {
@@ -107,6 +113,7 @@ export async function trainTeacher(
   });
   const { critic: { params: critic }, policy } = arrays as IqlArrays & { policy: Trained<Linear<NdArray>[]> };
   const [least, largest] = returnRange(data);
+  const sample = gaussianSampler(policy.params, spec);
   const unit = (largest - least) / 1000; // Values in the environment's rewards again, as Cal-QL's are.
   return {
     agent,
@@ -114,10 +121,10 @@ export async function trainTeacher(
     algorithm: iql as unknown as AnyAlgorithm,
     config,
     async value(s, a) {
-      const { value: { data, shape } } = await criticValue({ critic, s, a });
+      const { value: { data, shape } } = await criticValue({ critic, s: normalize(s), a });
       return ndarray((data as Float32Array).map((q) => unit * q), shape);
     },
-    sample: gaussianSampler(policy.params, spec),
+    sample: (s, rng) => sample(normalize(s), rng),
   };
 }
 

@@ -123,6 +123,7 @@ const settings: KnownSettings<StitchingStudyConfig> = {
     batchSize: plannerDefaults.batchSize,
     candidates: 1,
     rewardTransform: "none",
+    normalizeObservations: false,
     planner: {},
     changes: null,
     stitcher: {},
@@ -170,7 +171,7 @@ function plannerAgent<B>({ init, startActing }: Planner<B>): Agent {
 }
 
 const played = { module: import.meta.url, acts: "one sample", study: "stitching", presets: {} } as const;
-const common = { candidates: 1, rewardTransform: "none" } as const;
+const common = { candidates: 1, rewardTransform: "none", normalizeObservations: false } as const;
 
 /** The published planner. */
 export const plannerPolicy: Algorithm<PlannerConfig & CommonConfig> = {

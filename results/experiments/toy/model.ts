@@ -50,6 +50,7 @@ export const toyDefaults: ToyConfig = {
   batchSize: 2048,
   candidates: 1,
   rewardTransform: "none",
+  normalizeObservations: false,
 };
 
 const [timeWidth, frequencyCount, frequencyScale] = [32, 16, 30]; // Authors' code.

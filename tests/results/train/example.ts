@@ -40,7 +40,7 @@ export const linearCloning: Algorithm<LinearConfig> = {
   source: "a test",
   module: import.meta.url,
   acts: "one pass",
-  defaults: { learningRate: 1e-2, updates: 100, batchSize: 64, candidates: 1, rewardTransform: "none" },
+  defaults: { learningRate: 1e-2, updates: 100, batchSize: 64, candidates: 1, rewardTransform: "none", normalizeObservations: false },
   presets: {},
   create(config, { observationDim, actionDim, maxAction }): Agent {
     const action = ({ weight }: Layer<Tensor>, s: Tensor) => tf.mul(tf.tanh(tf.matMul(s, weight)), maxAction);
