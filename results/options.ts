@@ -38,6 +38,7 @@ Usage: deno task reproduce [options]
   --teacher <file>     distil another program's policy and critic (safetensors; layout in results/teacher.ts) for our IQL
   --log tensorboard    also write TensorBoard event files beside metrics.jsonl
   --fresh              train again what is done already
+  --retrain            quick: train profile standard's runs anew (hours) instead of playing the shipped ones again
   --dry-run            list the cells with their estimated time and memory, and stop
   --report             write tables and report of what is done, and stop
   -h, --help           this text
@@ -70,7 +71,7 @@ const line = {
     "time",
     "memory",
   ],
-  switches: ["fresh", "dry-run", "report", "status", "cancel"],
+  switches: ["fresh", "retrain", "dry-run", "report", "status", "cancel"],
 } as const;
 
 function oneOf<Word extends string>(what: string, value: string | undefined, list: readonly Word[]): Word | undefined {
@@ -107,12 +108,18 @@ export function parseOptions(args: readonly string[]) {
       } must be given, current are all of them`,
     );
   }
+  if (switches.retrain && profile !== "quick") {
+    throw new RangeError(
+      `Cannot reproduce: --retrain is for profile quick, which plays shipped runs; current is ${profile}`,
+    );
+  }
   const natural = (name: "jobs" | "threads") =>
     texts[name] === undefined ? undefined : readInteger("reproduce", `--${name}`, texts[name], 1);
   return {
     help: switches.help,
     dryRun: switches["dry-run"],
     fresh: switches.fresh,
+    retrain: switches.retrain,
     report: switches.report,
     status: switches.status,
     cancel: switches.cancel,
@@ -134,8 +141,9 @@ export function parseOptions(args: readonly string[]) {
 
 /** The flags that choose the same cells again. */
 export function selectionArguments(options: Options): string[] {
-  const { profile, only, task, algorithm, seeds, threads, backend, out, teacher } = options;
+  const { profile, only, task, algorithm, seeds, threads, backend, out, teacher, retrain } = options;
   const numbers = { seeds: seeds?.join(","), threads: `${threads}` };
   const chosen = { profile, only, task, algorithm, ...numbers, backend, out, teacher };
-  return Object.entries(chosen).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
+  const words = Object.entries(chosen).flatMap(([name, value]) => value === undefined ? [] : [`--${name}`, value]);
+  return retrain ? [...words, "--retrain"] : words;
 }

@@ -78,6 +78,14 @@ export function planCells(profile: ProfileName, selection: Selection, backend: B
           episodes: plan.episodes,
           candidates,
           ...(sampling ? { sampling } : {}),
+          ...(plan.curve
+            ? {
+              curve: {
+                every: Math.max(1, Math.floor(config.updates / plan.curve.points)),
+                episodes: plan.curve.episodes,
+              },
+            }
+            : {}),
           ...(setting ? { setting } : {}),
         },
         ...(sampled ? { sampled: { algorithm: sampled.name, title: sampled.title } } : {}),

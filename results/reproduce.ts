@@ -5,7 +5,7 @@
  */
 
 import { join } from "node:path";
-import { useBackend } from "../algorithms/engine/backend.ts";
+import { type Backend, useBackend } from "../algorithms/engine/backend.ts";
 import { runCommand } from "../tools/command.ts";
 import { datasetFolder } from "../data/catalog.ts";
 import { toText } from "../data/show/table.ts";
@@ -25,6 +25,7 @@ import { help, type Options, parseOptions, selectionArguments } from "./options.
 import { planCells } from "./plan.ts";
 import { claimLines } from "./report/claims.ts";
 import { type Report, writeReport } from "./report/report.ts";
+import { readShipped, replayCell, shippedProfile } from "./shipped/shipped.ts";
 
 const estimateCell = (cell: Cell) => experimentOf(cell).estimate(cell);
 
@@ -158,6 +159,28 @@ async function showSubmission(flags: Options): Promise<number> {
   return status.failed.length > 0 ? 1 : 0;
 }
 
+/**
+ * The cells that are asked for. In `quick` the runs of `standard` are among them: the shipped ones, to be played again, or all of them,
+ * to be trained. What `quick` itself trains takes the place of the shipped run of that seed.
+ */
+async function plannedCells(flags: Options, backend: Backend): Promise<{ cells: Cell[]; problems: string[] }> {
+  const own = planCells(flags.profile, flags, backend, datasetFolder());
+  if (flags.profile !== "quick") return { cells: own, problems: [] };
+  const { runs, problems } = flags.retrain ? { runs: [], problems: [] } : await readShipped();
+  const others = flags.retrain
+    ? planCells(shippedProfile, flags, backend, datasetFolder())
+    : runs.map((run) => replayCell(run, flags.profile)).filter(({ experiment, task, algorithm, seed }) =>
+      (!flags.only || experiment === flags.only) && (!flags.task || task === flags.task) &&
+      (!flags.algorithm || algorithm === flags.algorithm) && (!flags.seeds || flags.seeds.includes(seed)) &&
+      (flags.only || !experimentOf({ experiment }).onRequest?.includes(flags.profile))
+    );
+  const isOwn = (cell: Cell) =>
+    own.some((other) =>
+      (["experiment", "task", "algorithm", "seed"] as const).every((key) => cell[key] === other[key])
+    );
+  return { cells: [...own, ...others.filter((cell) => !isOwn(cell))], problems };
+}
+
 /** A report while cells are running takes at most this share of the time. */
 const reportShare = 0.05;
 
@@ -169,7 +192,8 @@ async function main(): Promise<number> {
   }
   if (flags.status || flags.cancel) return await showSubmission(flags);
   const backend = await useBackend(flags.backend);
-  const cells = planCells(flags.profile, flags, backend, datasetFolder());
+  const { cells, problems: damaged } = await plannedCells(flags, backend);
+  for (const problem of damaged) console.error(`${problem}; its run is left out`);
   if (cells.length === 0) {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }

@@ -13,6 +13,7 @@ const layers = [
   ["results/scores"],
   ["results/experiments"],
   ["results/experiments/mod.ts"],
+  ["results/shipped"],
   ["results/plan.ts", "results/profiles.ts", "results/report", "results/executors", "results/policies"],
   ["results"],
   ["mod.ts", "bench", "experiments", "examples"],

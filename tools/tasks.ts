@@ -103,6 +103,11 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     writes: { "--folder": "folder", "--figure": "beside" },
     takes: "arguments",
   },
+  ship: {
+    script: "results/ship.ts",
+    rights: { write: ["results/shipped"], native: "runtime" },
+    takes: "arguments",
+  },
   settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },
   bench: { ...bench, before: ["quick"] },
   "bench:full": { ...bench, before: ["full"] },

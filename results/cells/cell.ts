@@ -24,6 +24,8 @@ export interface EvaluationPlan {
   candidates: number;
   /** Further evaluations, of the diffusion model that the same training made. */
   sampling?: readonly SamplingRule[];
+  /** Updates between evaluations on the way, and their episodes. */
+  curve?: { every: number; episodes: number };
   /** The setting that the experiment varies, by its name: it keeps results apart that are otherwise named alike. */
   setting?: string;
 }
@@ -52,6 +54,8 @@ export interface Cell {
   dataset: string | null;
   /** Least time between checkpoints. */
   checkpointMs: number;
+  /** The shipped run that is played again in the place of a training. */
+  shipped?: { path: string; sha256: string };
   /** What metrics are written to, beside JSON lines. */
   logs?: "tensorboard";
   /** Changes with settings, code and data, and so with all that changes the result. */

@@ -25,27 +25,24 @@ export interface PolicyRecord {
 
 const isRegistered = (algorithm: AnyAlgorithm) => Object.values<AnyAlgorithm>(registry).includes(algorithm);
 
+/** Sizes, bounds and statistics of a task alone, as JSON can hold them. */
+export function plainSpec({ observationDim, actionDim, maxAction, observationStatistics: statistics }: Spec): Spec {
+  if (!statistics) return { observationDim, actionDim, maxAction };
+  const { mean, standardDeviation } = statistics;
+  const observationStatistics = { mean: Array.from(mean), standardDeviation: Array.from(standardDeviation) };
+  return { observationDim, actionDim, maxAction, observationStatistics };
+}
+
 /** What `loadPolicy()` needs to know of a policy. */
 export function policyRecord(
   { algorithm, config, spec, task, seed }: Pick<Policy, "algorithm" | "config" | "spec" | "task" | "seed">,
   identity: Identity,
 ): PolicyRecord {
-  const { observationStatistics: statistics, ...sizes } = spec;
   return {
     algorithm: algorithm.name,
     module: isRegistered(algorithm) ? null : algorithm.module ?? null,
     config,
-    spec: {
-      ...sizes,
-      ...(statistics
-        ? {
-          observationStatistics: {
-            mean: Array.from(statistics.mean),
-            standardDeviation: Array.from(statistics.standardDeviation),
-          },
-        }
-        : {}),
-    },
+    spec: plainSpec(spec),
     task,
     seed,
     identity,

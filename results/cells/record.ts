@@ -19,7 +19,28 @@ export interface Evaluation<R = unknown> {
   madeWith: Provenance;
   /** Scores of its policies; null where there is no environment. */
   environment: Scores | null;
+  /** Scores on the way, one per episode. */
+  curve?: ScorePoint[];
+  /** How a shipped run was played again, if this is one. */
+  replay?: Replay;
   result: R;
+}
+
+/** What playing a shipped run's policies again gave. */
+export interface Replay {
+  /** Whether the code that made the run is today's. */
+  code: "same" | "older";
+  /** Episodes that were played, and how many of them had the recorded return to the last digit; none of studies without episodes. */
+  episodes: number;
+  equal: number;
+}
+
+/** An evaluation on the way. */
+export interface ScorePoint {
+  /** Gradient steps before it. */
+  update: number;
+  /** D4RL's normalized score of each episode. */
+  scores: number[];
 }
 
 /** Scores of every way to act that was tried. */
@@ -68,7 +89,7 @@ export const cellShape: Shape = {
   hash: "string",
 };
 
-const evaluationShape = (result: Shape): Shape => ({
+export const evaluationShape = (result: Shape): Shape => ({
   cell: cellShape,
   trainingMs: "number",
   updates: "number",

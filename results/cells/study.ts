@@ -27,16 +27,26 @@ export interface Tools {
   onProgress(note: string): void;
 }
 
+/** With what a finished cell's policies can be played again. */
+export interface Acting {
+  /** A tree of arrays; which ones is the study's own matter. */
+  arrays: unknown;
+  /** What the policies were created for. */
+  spec: Spec;
+}
+
 /** A cell's training and evaluation. */
 export interface StudyTraining<R> extends Training<object> {
   /** What its algorithm was created for, if the states are the algorithm's own: `loadPolicy()` then reads the cell's folder. */
   spec?: Spec;
-  /** What the finished cell says, and its policy. */
+  /** Scores of its policy on the way, one per episode. */
+  score?(state: AgentState, episodes: number, onProgress: (note: string) => void): Promise<number[]>;
+  /** What the finished cell says, its policy, and with what its policies can be played again. */
   evaluate(
     state: AgentState,
     rng: Rng,
     onProgress: (note: string) => void,
-  ): Promise<{ environment: Scores | null; result: R; policy: Uint8Array }>;
+  ): Promise<{ environment: Scores | null; result: R; policy: Uint8Array; acting?: Acting }>;
 }
 
 /** How a cell is trained and judged: its numbers depend on what `module` imports, the algorithm and the task, and on nothing else. */

@@ -9,14 +9,16 @@ import { join } from "node:path";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
 import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/backend.ts";
+import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
+import { readRecord } from "../../tools/records.ts";
 import { type Cell, cellFolder, cellLabel } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
-import { policyRecord } from "./policy_record.ts";
-import { type Evaluation, findEvaluation } from "./record.ts";
+import { plainSpec, policyRecord } from "./policy_record.ts";
+import { type Evaluation, findEvaluation, type ScorePoint } from "./record.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";
 import { evaluationStream } from "./study.ts";
 
@@ -28,6 +30,15 @@ export interface Progress {
 }
 
 const lockPollMs = 500;
+
+/** Where {@linkcode Acting} is kept. */
+export const actingName = "acting.safetensors";
+const pointsName = "scores.json";
+
+const readPoints = async (folder: string): Promise<ScorePoint[]> =>
+  await readRecord<ScorePoint[]>(join(folder, pointsName), [{ update: "number", scores: ["number"] }]) ?? [];
+const writePoints = (folder: string, points: readonly ScorePoint[]) =>
+  writeAtomically(join(folder, pointsName), JSON.stringify(points));
 
 /** What a cell's checkpoints are of. */
 export const cellIdentity = ({ task, algorithm, seed, hash }: Cell): Identity => ({
@@ -93,6 +104,8 @@ export async function trainCell(
   await writeAtomically(at("run.json"), JSON.stringify(record, null, 2));
 
   const total = training.updates;
+  const { curve } = cell.evaluation;
+  let points = await readPoints(folder);
   const { state, trainingMs } = await runLoop({
     training,
     rng,
@@ -100,21 +113,45 @@ export async function trainCell(
     kept: {
       folder,
       identity,
-      openMetrics: (updates) => openMetrics(folder, updates, cell.logs),
+      async openMetrics(updates) {
+        points = points.filter(({ update }) => update <= updates); // What a killed process did later is done again.
+        await writePoints(folder, points);
+        return await openMetrics(folder, updates, cell.logs);
+      },
       checkpointMs: cell.checkpointMs,
     },
     onMetrics: (update) => onProgress({ done: update, total, note: "training" }),
+    evaluateEvery: curve?.every,
+    evaluate: curve && training.score && (async (state) => {
+      const { updates: update } = state;
+      if (update === total || points.some((point) => point.update === update)) return; // The last one has its own.
+      const scores = await training.score!(state, curve.episodes, (note) => onProgress({ done: update, total, note }));
+      points = [...points, { update, scores }];
+      await writePoints(folder, points);
+    }),
   });
   const note = (text: string) => onProgress({ done: total, total, note: text });
-  const { policy, environment, result } = await training.evaluate(state, evaluationStream(rng), note);
+  const { policy, environment, result, acting } = await training.evaluate(state, evaluationStream(rng), note);
   await writeAtomically(at("policy.onnx"), policy);
-  const evaluation: Evaluation = { cell, trainingMs, updates: state.updates, madeWith, environment, result };
+  if (acting) {
+    const spec = JSON.stringify(plainSpec(acting.spec));
+    await writeAtomically(at(actingName), encodeCheckpoint(acting.arrays, { ...identity, spec }));
+  }
+  const evaluation: Evaluation = {
+    cell,
+    trainingMs,
+    updates: state.updates,
+    madeWith,
+    environment,
+    ...(curve ? { curve: points } : {}),
+    result,
+  };
   await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
   return evaluation;
 }
 
 /** Holds a folder as soon as no other process does. */
-async function waitForFolder(folder: string, onWait: () => void): Promise<Disposable> {
+export async function waitForFolder(folder: string, onWait: () => void): Promise<Disposable> {
   for (;;) {
     const held = await lockFolder(folder);
     if (held) return held;

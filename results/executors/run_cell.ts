@@ -12,6 +12,7 @@ import { keepFailure } from "../cells/failure.ts";
 import { cellHash } from "../cells/fingerprint.ts";
 import { trainCell } from "../cells/train.ts";
 import { codeOf } from "../experiments/mod.ts";
+import { playShipped } from "../shipped/replay.ts";
 import { onStop } from "../../tools/processes.ts";
 
 onStop(() => Deno.exit(130));
@@ -35,8 +36,9 @@ try {
         `${hash}; start it again by the same reproduce command, which plans it anew`,
     );
   }
+  const run = cell.shipped ? playShipped : trainCell;
   await keepFailure(root, cell, () =>
-    trainCell(cell, code, root, (progress) => {
+    run(cell, code, root, (progress) => {
       if (performance.now() - lastSaid < sayEveryMs) return;
       lastSaid = performance.now();
       say(progress);

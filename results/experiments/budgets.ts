@@ -85,6 +85,30 @@ export const fullDtql = { updates: 100_000, pretrainUpdates: 5000 };
 export const tiny = { updates: 40, batchSize: 64, hidden: 32 };
 export const small = { hidden: 128, learningRate: 1e-3 };
 
+/** The datasets of `standard`, cheapest first: few modes and many, a medium and one that some policy runs well on. */
+export const standardTasks: readonly string[] = [
+  hopperReplay,
+  cheetahReplay,
+  "walker2d-medium-local",
+  "hopper-medium-expert-local",
+];
+
+/** What every plan of `standard` has in common. */
+export const standardFrame = {
+  tasks: standardTasks,
+  seeds: [0, 1, 2],
+  episodes: 10,
+  curve: { points: 4, episodes: 5 },
+} as const;
+
+/** Settings of all methods in `standard`. */
+export const equal = { hidden: 128, batchSize: 256, normalizeObservations: true } as const;
+
+/** What the settings of `standard` differ in, `own` among it. */
+export const standardSource = (own: string): string =>
+  "scaled down on equal terms: normalized observations, width 128 and batches of 256 for every method, learning rate 0.001; main " +
+  `settings chosen among two on seed 100 of both replays; ${own}`;
+
 /** A way to sample SRPO's behaviour model. */
 export const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): SamplingRule => ({
   sampler,

@@ -11,11 +11,11 @@ import type { Table } from "../../data/show/table.ts";
 import type { Cell, SamplingRule } from "../cells/cell.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { Study } from "../cells/study.ts";
-import type { Measured } from "../scores/measures.ts";
+import type { Acting, Measured } from "../scores/measures.ts";
 import type { Mark, Paper } from "./papers.ts";
 
 /** Amounts of work, smallest first. */
-export const profileNames = ["smoke", "quick", "full", "paper"] as const;
+export const profileNames = ["smoke", "quick", "standard", "full", "paper"] as const;
 
 /** One of {@linkcode profileNames}. */
 export type ProfileName = typeof profileNames[number];
@@ -60,6 +60,8 @@ export interface Plan {
   seeds: readonly number[];
   /** Evaluation episodes, or samples of a bandit's policy. */
   episodes: number;
+  /** Evaluations on the way, evenly spread, and their episodes. @default none */
+  curve?: { points: number; episodes: number };
 }
 
 /** What a cell will take. */
@@ -84,6 +86,8 @@ export interface Claim<R> {
   atLeast?: number;
   atMost?: number;
   measure(runs: readonly Evaluation<R>[]): Measured[];
+  /** The baseline whose policies must have learnt for a comparison with them to decide anything, and what they must not be below. */
+  floor?: Acting & { above: "data" | "data and BC" };
 }
 
 /** Tables and figures by the names of their files. */

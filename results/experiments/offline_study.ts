@@ -5,6 +5,7 @@
  */
 
 import { ndarray } from "../../algorithms/engine/array.ts";
+import { arraysRead } from "../scores/acting.ts";
 import { agentTraining } from "../../algorithms/core/train.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
 import { createPlayers } from "../../environments/play.ts";
@@ -34,6 +35,14 @@ export const offlineStudy: Study<null> = {
     return {
       ...agentTraining(agent, config, draw),
       spec,
+      async score(state, episodes, onProgress) {
+        using players = createPlayers();
+        const { evaluation } = cell;
+        const seed = `${cell.task}/${cell.algorithm}/${cell.seed}/curve/${state.updates}`;
+        const player = { algorithm, config, spec, state, seed, label: `after ${state.updates} updates` };
+        return (await playCell(players, { ...cell, evaluation: { ...evaluation, episodes } }, player, onProgress))
+          .scores;
+      },
       async evaluate(state, rng, onProgress) {
         const rules: RuleResult[] = [];
         using players = createPlayers();
@@ -51,6 +60,13 @@ export const offlineStudy: Study<null> = {
           environment: { physics, datasetMean, datasetTransitions: data.count, rules },
           result: null,
           policy: agent.exportPolicy(state),
+          acting: {
+            spec,
+            arrays: await arraysRead(state.arrays, async (arrays) => {
+              const one = ndarray(new Float32Array(observationDim), [1, observationDim]);
+              await agent.act({ ...state, arrays }, one, 1, rng.child("acting"));
+            }),
+          },
         };
       },
     };

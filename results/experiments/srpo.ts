@@ -15,14 +15,15 @@ import { scoreDifference } from "../scores/measures.ts";
 import {
   antMazes,
   cheetahReplay,
+  equal,
   estimateOffline,
   fullDtql,
   gym,
   hopperReplay,
   iterativeBaselines,
   sampling,
-  small,
-  smallDtql,
+  standardFrame,
+  standardSource,
   tiny,
   tinyDtql,
 } from "./budgets.ts";
@@ -32,7 +33,6 @@ import { scoredSection } from "./scored_section.ts";
 
 const sampledBy = (rules: readonly SamplingRule[]) => ({ sampled: behaviourSampling, sampling: rules });
 const longer = { updates: 100_000 };
-const shorter = { updates: 8000, ...small };
 
 const policy = { algorithm: "srpo", rule: "own" };
 const sampled = { algorithm: "srpo", rule: "15 calls, dpmpp2" };
@@ -43,7 +43,6 @@ const experiment: Experiment<null> = {
   title: "SRPO, iterative sampling and baselines",
   study: offlineStudy,
   estimate: estimateOffline,
-  onRequest: ["quick"],
   plans: {
     smoke: [{
       tasks: [hopperReplay],
@@ -67,31 +66,30 @@ const experiment: Experiment<null> = {
       seeds: [0],
       episodes: 2,
     }],
-    quick: [{
-      tasks: [hopperReplay, cheetahReplay],
+    quick: [],
+    standard: [{
+      ...standardFrame,
       runs: [
+        run(bc, { ...equal, updates: 8000, learningRate: 1e-3 }),
+        run(iql, { ...equal, updates: 12_000, learningRate: 1e-3 }),
+        run(td3Bc, { ...equal, updates: 16_000, learningRate: 1e-3 }),
+        run(rebrac, { ...equal, updates: 16_000 }),
         run(srpo, {
-          updates: 100_000,
-          behaviourUpdates: 30_000,
-          criticUpdates: 50_000,
+          ...equal,
+          updates: 50_000,
+          behaviourUpdates: 15_000,
+          criticUpdates: 20_000,
           behaviourBatchSize: 256,
           behaviourHidden: 64,
           dropout: 0,
-          ...small,
+          learningRate: 1e-3,
           inverseTemperature: 0.02,
-        }, { perTask: { [cheetahReplay]: { inverseTemperature: 0.01 } }, ...sampledBy(iterativeBaselines) }),
-        run(dtql, smallDtql),
-        run(bc, { updates: 4000, ...small }),
-        run(iql, shorter),
-        run(td3Bc, shorter),
-        run(rebrac, { updates: 8000, hidden: 128, batchSize: 256 }),
+        }, sampledBy([sampling(5), sampling(15), sampling(50), sampling(15, 16)])),
       ],
-      source:
-        "scaled down: SRPO 30,000 + 50,000 + 20,000 updates for 2 + 1.5 + 1 million, behaviour width 64 for 256, batch 256 for 2048, no " +
-        "dropout for 0.1; inverse temperature 0.02 on Hopper and 0.01 on HalfCheetah for 0.2, chosen on seed 3; DTQL as in its own " +
-        "experiment; BC 4000, IQL, TD3+BC, ReBRAC 8000 updates for a million; widths 128 for 256; learning rate 0.001 for 0.0003",
-      seeds: [0, 1, 2],
-      episodes: 10,
+      source: standardSource(
+        "BC 8000, IQL 12,000, TD3+BC and ReBRAC 16,000 updates, SRPO 15,000 + 20,000 + 15,000, for millions; SRPO's behaviour model of " +
+          "width 64 without dropout",
+      ),
     }],
     full: [{
       tasks: [hopperReplay, cheetahReplay],
@@ -140,6 +138,7 @@ const experiment: Experiment<null> = {
       protocol: "no loss: at most 5 points, a threshold of ours",
       atLeast: -5,
       measure: (runs) => scoreDifference(runs, policy, bestOf16),
+      floor: { ...bestOf16, above: "data and BC" },
     },
     {
       id: "srpo-over-behaviour",

@@ -106,7 +106,7 @@ function figureHtml(name: string, figure: Figure | undefined): string {
     `<script type="application/json">${live}</script></figure>`;
 }
 
-const verdicts: readonly Verdict[] = ["holds", "does not hold", "undecided", "not run"];
+const verdicts: readonly Verdict[] = ["holds", "does not hold", "undecided", "seen once", "not run"];
 
 function claimsHtml(answers: readonly Answer[]): string {
   const items = answers.map(({ claim, task, ours, verdict, why, protocol }) => {

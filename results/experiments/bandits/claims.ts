@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bootstrapMean } from "../../scores/statistics.ts";
+import { measured } from "../../scores/measures.ts";
 import type { Claim } from "../experiment.ts";
 import type { BanditRun } from "./section.ts";
 import type { BanditResult } from "./study.ts";
@@ -12,9 +12,9 @@ import type { BanditResult } from "./study.ts";
 const trustRegion = (task: string) => (run: BanditRun) => run.cell.algorithm === "dtql" && run.cell.task === task;
 
 /** A number of DTQL on a bandit, over seeds. */
-const measured = (task: string, metric: "nearestMean" | "reward") => (runs: readonly BanditRun[]) => {
+const numberOf = (task: string, metric: "nearestMean" | "reward") => (runs: readonly BanditRun[]) => {
   const own = runs.filter(trustRegion(task));
-  return own.length === 0 ? [] : [{ task, ours: bootstrapMean(own.map(({ result }) => [result[metric]])) }];
+  return own.length === 0 ? [] : [measured(task, own.map(({ result }) => [result[metric]]))];
 };
 
 /** What DTQL earns more than DQL-KL, seed by seed. */
@@ -25,7 +25,7 @@ const overKl = (task: string) => (runs: readonly BanditRun[]) => {
     );
     return other ? [[result.reward - other.result.reward]] : [];
   });
-  return differences.length === 0 ? [] : [{ task, ours: bootstrapMean(differences) }];
+  return differences.length === 0 ? [] : [measured(task, differences)];
 };
 
 const common = { paper: "dtql", source: "toy experiment", protocol: "" } as const;
@@ -45,7 +45,7 @@ const stays = (reward: string, limit: number): Claim<BanditResult>[] => [
       `The one-step policy stays on the data (25 Gaussians, ${reward} reward): mean distance to the nearest action`,
     ...ownThreshold,
     atMost: limit,
-    measure: measured(`25gaussians-${reward}`, "nearestMean"),
+    measure: numberOf(`25gaussians-${reward}`, "nearestMean"),
   },
   {
     ...common,
@@ -53,7 +53,7 @@ const stays = (reward: string, limit: number): Claim<BanditResult>[] => [
     claim: "... and finds its best actions: mean reward",
     ...ownThreshold,
     atLeast: 14,
-    measure: measured(`25gaussians-${reward}`, "reward"),
+    measure: numberOf(`25gaussians-${reward}`, "reward"),
   },
 ];
 

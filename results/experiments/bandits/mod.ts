@@ -6,7 +6,7 @@
 
 import { dqlKl, dtql } from "../../../algorithms/dtql/mod.ts";
 import { baseMiB, fiveSeeds, updateSeconds } from "../budgets.ts";
-import { type Experiment, run } from "../experiment.ts";
+import { type Experiment, type Plan, run } from "../experiment.ts";
 import { banditClaims } from "./claims.ts";
 import { banditFigure, banditTable, banditTasks } from "./section.ts";
 import { type BanditResult, banditStudy } from "./study.ts";
@@ -28,6 +28,16 @@ const small = {
 };
 const full = { batchSize: 512, actorRows: 2048, valueRows: 512, actorNoise: "quasirandom" as const }; // Updates as published.
 
+const scaledDown: Plan = {
+  tasks: banditTasks,
+  runs: [run(dtql, small), run(dqlKl, { ...small, ...klSettings, updates: 1200 })],
+  source:
+    "scaled down: critic and policy of width 64 for 256, minibatches of 256 and 512 quasi-random policy draws for the full batch of " +
+    "10,000; DTQL 3300 updates; DQL-KL 1200, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
+  seeds: [1],
+  episodes: 1000,
+};
+
 const experiment: Experiment<BanditResult> = {
   name: "bandits",
   title: "Two-dimensional bandits",
@@ -44,15 +54,8 @@ const experiment: Experiment<BanditResult> = {
       seeds: [0],
       episodes: 200,
     }],
-    quick: [{
-      tasks: banditTasks,
-      runs: [run(dtql, small), run(dqlKl, { ...small, ...klSettings, updates: 1200 })],
-      source:
-        "scaled down: critic and policy of width 64 for 256, minibatches of 256 and 512 quasi-random policy draws for the full batch of " +
-        "10,000; DTQL 3300 updates; DQL-KL 1200, 500 of them pretraining, with a learning rate of 0.001 for 0.003",
-      seeds: [1],
-      episodes: 1000,
-    }],
+    quick: [scaledDown],
+    standard: [{ ...scaledDown, seeds: [1, 2, 3] }],
     full: [{
       tasks: banditTasks,
       runs: [run(dtql, full), run(dqlKl, { ...full, ...klSettings })],

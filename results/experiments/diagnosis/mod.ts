@@ -38,6 +38,7 @@ const experiment: Experiment<DiagnosisPoint[]> = {
       seeds: [0, 1, 2],
       episodes: 10,
     }],
+    standard: [],
     full: [{
       tasks: [hopperReplay, cheetahReplay],
       runs: longer,

@@ -180,6 +180,7 @@ export async function evaluateDistillation(
       projection: project(work.normalized, data.count, first.observation, pairs.observation),
     },
     policy: agent.exportPolicy(together),
+    acting: { spec, arrays: pairs },
   };
 }
 

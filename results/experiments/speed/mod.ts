@@ -32,7 +32,13 @@ const experiment: Experiment<Latency[]> = {
   title: "Time per action",
   study: speedStudy,
   estimate: () => ({ seconds: 10, memoryMiB: 400 }),
-  plans: { smoke: [planOf([sampling(15)], [0])], quick: threeTimes, full: threeTimes, paper: threeTimes },
+  plans: {
+    smoke: [planOf([sampling(15)], [0])],
+    quick: threeTimes,
+    standard: threeTimes,
+    full: threeTimes,
+    paper: threeTimes,
+  },
   section: (runs, notes) => ({ tables: { speed: latencyTable(runs, notes.slice(0, 1)) }, figures: {} }),
   claims: speedClaims,
 };

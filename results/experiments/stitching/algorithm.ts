@@ -112,9 +112,9 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
 }
 
 /** Settings of the shallow policy, as behaviour cloning has them. */
-export function policyConfig({ cloning }: StitchingStudyConfig): BcConfig {
+export function policyConfig({ cloning, normalizeObservations }: StitchingStudyConfig): BcConfig {
   const { hidden, learningRate, updates, batchSize } = { ...cloningDefaults, ...cloning };
-  return { ...bc.defaults, hidden, learningRate, updates, batchSize };
+  return { ...bc.defaults, hidden, learningRate, updates, batchSize, normalizeObservations };
 }
 
 const settings: KnownSettings<StitchingStudyConfig> = {

@@ -30,6 +30,7 @@ export const stitchingClaims: readonly Claim<StitchingResult>[] = [
     protocol: `${reconstruction}; nearly: at most 5 points less, a threshold of ours`,
     atLeast: -5,
     measure: (runs) => scoreDifference(runs, both, planner),
+    floor: { ...planner, above: "data" },
   },
   {
     ...ours,
@@ -37,6 +38,7 @@ export const stitchingClaims: readonly Claim<StitchingResult>[] = [
     claim: "Cloning generated and stitched data beats cloning the data",
     protocol: reconstruction,
     measure: (runs) => scoreDifference(runs, both, data),
+    floor: { ...data, above: "data" },
   },
   {
     ...ours,
@@ -44,6 +46,7 @@ export const stitchingClaims: readonly Claim<StitchingResult>[] = [
     claim: "Cloning stitched data beats cloning the data",
     protocol: reconstruction,
     measure: (runs) => scoreDifference(runs, stitched, data),
+    floor: { ...data, above: "data" },
   },
   {
     ...ours,

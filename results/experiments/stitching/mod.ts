@@ -12,7 +12,7 @@ import {
   valueDefaults,
 } from "../../../algorithms/stitching/mod.ts";
 import type { Cell } from "../../cells/cell.ts";
-import { baseMiB, cheetahReplay, fiveSeeds, gym, hopperReplay, updateSeconds } from "../budgets.ts";
+import { baseMiB, cheetahReplay, fiveSeeds, gym, hopperReplay, standardFrame, updateSeconds } from "../budgets.ts";
 import { type Estimate, type Experiment, run } from "../experiment.ts";
 import { scoredSection } from "../scored_section.ts";
 import { stitchingStudy, type StitchingStudyConfig } from "./algorithm.ts";
@@ -76,32 +76,6 @@ const stitcherOf = (epochs: number) => ({
   reward: regression,
 });
 
-/** Its states change much in a step, and a long window at this width predicts none of them well. */
-const cheetahPlanner = (targetReturn: number) => ({
-  updates: 5000,
-  batchSize: 128,
-  planner: {
-    ...smallPlanner,
-    width: 128,
-    multipliers: [1],
-    horizon: 4,
-    context: 2,
-    inverseHidden: 512,
-    learningRate: 2e-3,
-    targetReturn,
-  },
-});
-
-const small: Partial<StitchingStudyConfig> = {
-  updates: 12_000,
-  batchSize: 32,
-  generated: 20,
-  publishedSize: "timed",
-  planner: smallPlanner,
-  stitcher: stitcherOf(8),
-  cloning: { policies: 5, updates: 30_000 }, // By themselves, policies of the same data score 10 to 59 on Hopper.
-};
-
 const full: Partial<StitchingStudyConfig> = {
   updates: 50_000,
   batchSize: 32,
@@ -123,7 +97,6 @@ const experiment: Experiment<StitchingResult> = {
   title: "Trajectory stitching",
   study: stitching,
   estimate,
-  onRequest: ["quick"],
   plans: {
     smoke: [{
       tasks: [hopperReplay],
@@ -133,28 +106,25 @@ const experiment: Experiment<StitchingResult> = {
       seeds: [0],
       episodes: 2,
     }],
-    quick: [{
-      tasks: localData,
-      runs: [run(stitchingStudy, small, {
-        perTask: { // Targets: what the data reach from a start, discounted; more is beyond all windows, and plans then fail at once.
-          [hopperReplay]: { planner: { ...smallPlanner, targetReturn: 0.4 } },
-          [cheetahReplay]: cheetahPlanner(0.7),
-          "hopper-medium-local": {
-            planner: { ...smallPlanner, targetReturn: 0.5 },
-            stitcher: stitcherOf(2),
-          },
-          "halfcheetah-medium-local": { ...cheetahPlanner(1), stitcher: stitcherOf(2) },
-        },
-      })],
+    quick: [],
+    standard: [{
+      ...standardFrame,
+      tasks: [hopperReplay, cheetahReplay],
+      runs: [run(stitchingStudy, {
+        updates: 4000,
+        batchSize: 256,
+        generated: 20,
+        publishedSize: "timed",
+        normalizeObservations: true,
+        changes: {},
+        stitcher: stitcherOf(4),
+        cloning: { policies: 3, updates: 10_000, hidden: 128 },
+      }, { perTask: { [hopperReplay]: { updates: 2500 } } })],
       source:
-        "scaled down: 10 denoising steps for 200, learning rate 0.001 for 0.0002; on Hopper a planner of width 32 in levels of 1, 2, 4 for " +
-        "128 in 1, 4, 8, horizon 32 for 100, context 4 for 20, 12,000 updates of 32 for a million of 64, target " +
-        "return 0.4 (chosen on seed 0) and 0.5 on the medium data for 0.9; on HalfCheetah width 128 in one level, horizon 4, context 2, inverse dynamics of width 512 for " +
-        "256, 5000 updates of 128, learning rate 0.002, target 0.7 and 1 (chosen on its medium data); 20 generated trajectories; stitcher " +
-        "of width 128, 3 of 4 dynamics networks for 5 of 7 with 8 passes over the data at most (2 over medium's), 10,000 updates for up to " +
-        "a million; five policies for one, as published with 30,000 updates for 101,000",
-      seeds: [0, 1, 2],
-      episodes: 10,
+        "scaled down: the planner of changes with perceptrons of width 512 for Decision Diffuser's U-Net, 4000 updates of 256 (2500 on Hopper) for " +
+        "a million of 64, 10 denoising steps for 200; 20 generated trajectories; stitcher of width 128, 3 of 4 dynamics networks for 5 of 7 " +
+        "with 4 passes over the data at most, 10,000 updates for up to a million; three policies for one, on normalized observations, width 128 " +
+        "for 256 and 10,000 updates for 101,000",
     }],
     full: [{
       tasks: localData,

@@ -42,6 +42,7 @@ import {
   trajectoriesOf,
   trajectoryArrays,
 } from "../../../algorithms/stitching/mod.ts";
+import { observationStatistics } from "../../../data/d4rl.ts";
 import { loadDataset } from "../../../data/dataset.ts";
 import { datasetTrajectories } from "../../../data/trajectories.ts";
 import { createEnvironment } from "../../../environments/environment.ts";
@@ -114,7 +115,13 @@ export const stitching: Study<StitchingResult> = {
     const dataset = await loadDataset(cell.dataset!, { id: cell.task });
     const offline = datasetTrajectories(dataset, config.rows);
     const { observationDim, actionDim } = offline.data;
-    const used = preparePlanner(offline, { observationDim, actionDim, maxAction: 1 }, settings);
+    const sizes = {
+      observationDim,
+      actionDim,
+      maxAction: 1,
+      observationStatistics: observationStatistics(offline.data),
+    };
+    const used = preparePlanner(offline, sizes, settings);
     return {
       updates: config.updates,
       init: used.init,
@@ -295,6 +302,10 @@ async function evaluateStitching(work: Work): ReturnType<StudyTraining<Stitching
       example: largestGain(offline.data, stitched.data),
     },
     policy: agent.exportPolicy({ updates: 0, arrays: last }),
+    acting: {
+      spec,
+      arrays: students[2].policies.map((arrays) => (arrays as { policy: { params: unknown } }).policy.params),
+    },
   };
 }
 

@@ -13,6 +13,13 @@ import { type ToyResult, toySets, toyStudy } from "./study.ts";
 
 const common = { tasks: toySets, seeds: [0], episodes: 1 };
 
+const small = {
+  ...common,
+  runs: [run(srpoToy, { updates: 1000, batchSize: 512, hidden: 128, learningRate: 1e-3 })],
+  source:
+    "scaled down: learned score of width 128 for 512, 1000 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
+};
+
 const experiment: Experiment<ToyResult> = {
   name: "toy",
   title: "SRPO's toy study",
@@ -24,12 +31,8 @@ const experiment: Experiment<ToyResult> = {
       runs: [run(srpoToy, { updates: 40, batchSize: 64, hidden: 128 })],
       source: "smoke test: 40 updates, batch 64, width 128",
     }],
-    quick: [{
-      ...common,
-      runs: [run(srpoToy, { updates: 1000, batchSize: 512, hidden: 128, learningRate: 1e-3 })],
-      source:
-        "scaled down: learned score of width 128 for 512, 1000 updates of 512 for 366,000 of 2048, learning rate 0.001 for 0.0001",
-    }],
+    quick: [small],
+    standard: [{ ...small, seeds: [0, 1, 2] }],
     full: [{
       ...common,
       runs: [run(srpoToy, {})],

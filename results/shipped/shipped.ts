@@ -1,0 +1,173 @@
+/**
+ * Shipped runs: what finished cells of `standard` said, and with what their policies can be played again, kept with the code.
+ *
+ * `runs/` has a folder per run, `manifest.json` the SHA-256 of every file; one command writes them, and none is edited by hand.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { makeFolder, writeAtomically } from "../../tools/files.ts";
+import { fromFileUrl } from "../../tools/paths.ts";
+import { readRecord, type Shape } from "../../tools/records.ts";
+import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
+import { readMetrics } from "../cells/metrics.ts";
+import { type Evaluation, findEvaluation } from "../cells/record.ts";
+import { actingName } from "../cells/train.ts";
+import { cellHash } from "../cells/fingerprint.ts";
+import { codeOf, experimentOf } from "../experiments/mod.ts";
+
+/** Where shipped runs lie. */
+export const shippedFolder = fromFileUrl(new URL("./", import.meta.url));
+
+/** The profile whose runs are shipped. */
+export const shippedProfile = "standard";
+
+/** Largest size of all files together. */
+const mostBytes = 25e6;
+/** Metrics that are kept of a run, evenly spread. */
+const keptMetrics = 20;
+
+/** What is kept of a run, as JSON. */
+export interface ShippedRecord {
+  evaluation: Evaluation;
+  /** Metrics of the training, thinned. */
+  metrics: ({ update: number } & Record<string, number>)[];
+  /** Where the settings are from. */
+  preset: string;
+  /** Hashes of its code and of its data. */
+  code: string;
+  data: string | null;
+}
+
+/** A shipped run that is as its manifest says. */
+export interface ShippedRun extends ShippedRecord {
+  /** Its files, relative to the folder. */
+  path: string;
+  /** SHA-256 of its record and of its arrays. */
+  sha256: string;
+}
+
+interface Manifest {
+  files: Record<string, string>;
+}
+
+const recordName = "run.json";
+const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+
+/** A run's folder, relative to the shipped ones. */
+const pathOf = ({ experiment, task, algorithm, hash, seed }: Cell): string =>
+  `runs/${experiment}/${task}/${algorithm}/${hash}/seed_${seed}`;
+
+/** What tells a run from others but for its code: a newer run of it takes its place. */
+const sameRun = (a: Cell, b: Cell): boolean =>
+  (["experiment", "task", "algorithm", "seed"] as const).every((key) => a[key] === b[key]) &&
+  JSON.stringify([a.config, a.evaluation.setting]) === JSON.stringify([b.config, b.evaluation.setting]);
+
+const readManifest = async (folder: string): Promise<Manifest> =>
+  await readRecord<Manifest>(join(folder, "manifest.json"), { files: "anything" }) ?? { files: {} };
+
+/**
+ * The shipped runs whose files are as the manifest says, and what is wrong with the others.
+ *
+ * @param folder Where they lie. @default this package's
+ */
+export async function readShipped(folder = shippedFolder): Promise<{ runs: ShippedRun[]; problems: string[] }> {
+  const { files } = await readManifest(folder);
+  const [runs, problems]: [ShippedRun[], string[]] = [[], []];
+  for (const path of Object.keys(files).filter((path) => path.endsWith(`/${recordName}`)).sort()) {
+    try {
+      const bytes = await readVerified(folder, path, files);
+      const of = path.slice(0, -recordName.length - 1);
+      const arrays = `${of}/${actingName}`;
+      if (arrays in files) await readVerified(folder, arrays, files);
+      const record = JSON.parse(new TextDecoder().decode(bytes)) as ShippedRecord;
+      runs.push({ ...record, path: of, sha256: digest(`${files[path]} ${files[arrays] ?? ""}`) });
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
+  }
+  return { runs, problems };
+}
+
+async function readVerified(folder: string, path: string, files: Manifest["files"]): Promise<Uint8Array> {
+  const whole = join(folder, path);
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(whole);
+  } catch {
+    throw new Error(
+      `Cannot use "${whole}": it is not there, though the manifest names it; restore it from the repository`,
+    );
+  }
+  if (digest(bytes) === files[path]) return bytes;
+  throw new Error(
+    `Cannot use "${whole}": it is not what was shipped (its SHA-256 is another); restore it from the repository`,
+  );
+}
+
+const runShape: Shape = { code: "string", data: ["or null", "string"], preset: "string" };
+
+/**
+ * Ships the finished ones of `cells`: each in the place of an older run with the same settings.
+ *
+ * @param root The results folder.
+ * @returns What was shipped, and the size of all shipped files.
+ * @throws {RangeError} If the files would be too many bytes.
+ */
+export async function shipRuns(
+  cells: readonly Cell[],
+  root: string,
+  folder = shippedFolder,
+): Promise<{ shipped: string[]; missing: number; bytes: number }> {
+  const { files } = await readManifest(folder);
+  const { runs: old } = await readShipped(folder);
+  const shipped: string[] = [];
+  for (const cell of cells) {
+    const { evaluation, problem } = await findEvaluation(root, cell, experimentOf(cell).study.result);
+    if (problem) throw new Error(problem);
+    if (!evaluation) continue;
+    const from = cellFolder(root, cell);
+    const { code, data, preset } = (await readRecord<ShippedRecord>(join(from, recordName), runShape))!;
+    const metrics = await readMetrics(from);
+    const every = Math.max(1, Math.floor(metrics.length / keptMetrics));
+    const { checkpointMs: _, logs: __, ...kept } = cell;
+    const record: ShippedRecord = {
+      evaluation: { ...evaluation, cell: { ...kept, checkpointMs: 10_000, dataset: cell.dataset && cell.task } },
+      metrics: metrics.filter((_, i) => (i + 1) % every === 0),
+      preset,
+      code,
+      data,
+    };
+    for (const { evaluation: { cell: other }, path } of old.filter((run) => sameRun(run.evaluation.cell, cell))) {
+      if (other.hash === cell.hash) continue;
+      await Deno.remove(join(folder, path), { recursive: true });
+      for (const name of Object.keys(files)) if (name.startsWith(`${path}/`)) delete files[name];
+    }
+    const path = pathOf(cell);
+    await makeFolder(join(folder, path));
+    const put = async (name: string, bytes: Uint8Array | string) => {
+      await writeAtomically(join(folder, path, name), bytes);
+      files[`${path}/${name}`] = digest(bytes);
+    };
+    await put(recordName, `${JSON.stringify(record)}\n`);
+    const arrays = await Deno.readFile(join(from, actingName)).catch(() => null); // Not every study has some.
+    if (arrays) await put(actingName, arrays);
+    shipped.push(cellLabel(cell));
+  }
+  const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => a < b ? -1 : 1));
+  await writeAtomically(join(folder, "manifest.json"), `${JSON.stringify({ files: sorted }, null, 2)}\n`);
+  let bytes = 0;
+  for (const path of Object.keys(files)) bytes += (await Deno.stat(join(folder, path))).size;
+  if (bytes > mostBytes) {
+    throw new RangeError(`Cannot ship ${bytes} bytes: shipped runs must be at most ${mostBytes} together`);
+  }
+  return { shipped, missing: cells.length - shipped.length, bytes };
+}
+
+/** The cell that plays a shipped run again. */
+export function replayCell({ evaluation: { cell }, path, sha256 }: ShippedRun, profile: string): Cell {
+  const unhashed = { ...cell, profile, dataset: null, shipped: { path, sha256 } };
+  return { ...unhashed, hash: cellHash(unhashed, codeOf(cell)) };
+}

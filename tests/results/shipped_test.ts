@@ -1,0 +1,95 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import { trainCell } from "../../results/cells/train.ts";
+import { codeOf } from "../../results/experiments/mod.ts";
+import { planCells } from "../../results/plan.ts";
+import { playShipped } from "../../results/shipped/replay.ts";
+import { readShipped, replayCell, shipRuns } from "../../results/shipped/shipped.ts";
+import { withFolder } from "../folder.ts";
+import { ensureDataset } from "../../results/executors/datasets.ts";
+
+const signal = new AbortController().signal;
+const data = await Deno.makeTempDir();
+addEventListener("unload", () => Deno.removeSync(data, { recursive: true }));
+
+/** The smoke cells of an experiment, trained. */
+async function trainSmoke(root: string, only: string, algorithm?: string) {
+  const cells = planCells("smoke", { only, algorithm }, "onnx", data);
+  for (const cell of cells) {
+    await ensureDataset({ id: cell.task, path: cell.dataset! }, "quiet", signal);
+    await trainCell(cell, codeOf(cell), root, () => {});
+  }
+  return cells;
+}
+
+for (
+  const [only, algorithm] of [["dtql", "dtql"], ["srpo", "srpo"], ["stitching", "stitching"], [
+    "distillation",
+    "av_pbc",
+  ]]
+) {
+  Deno.test(`${only}: a shipped run of ${algorithm} played again gives the recorded returns to the last digit`, async () => {
+    await withFolder(async (root) => {
+      const cells = await trainSmoke(root, only, algorithm);
+      const folder = join(root, "shipped");
+      const { shipped, missing } = await shipRuns(cells, root, folder);
+      assertEquals([shipped.length, missing], [cells.length, 0]);
+      const { runs: [run], problems } = await readShipped(folder);
+      assertEquals(problems, []);
+      assert(!JSON.stringify(run.evaluation).includes(root), "a path of this machine is shipped");
+      const cell = replayCell(run, "quick");
+      const { replay, environment } = await playShipped(cell, codeOf(cell), root, () => {}, folder);
+      assert(replay!.episodes > 0);
+      assertEquals(replay, { code: "same", episodes: replay!.episodes, equal: replay!.episodes });
+      assertEquals(environment, run.evaluation.environment);
+    });
+  });
+}
+
+Deno.test("shipped files that were edited, cut short or removed are refused by name, and the others are used", async () => {
+  await withFolder(async (root) => {
+    const [cell] = await trainSmoke(root, "srpo", "bc");
+    const others = [1, 2, 3].map((seed) => ({ ...cell, seed }));
+    for (const other of others) await trainCell(other, codeOf(other), root, () => {});
+    const folder = join(root, "shipped");
+    await shipRuns([cell, ...others], root, folder);
+    const { runs } = await readShipped(folder);
+    assertEquals(runs.map(({ evaluation }) => evaluation.cell.seed), [0, 1, 2, 3]);
+    const at = (seed: number, name: string) => join(folder, runs[seed].path, name);
+    await Deno.writeTextFile(
+      at(0, "run.json"),
+      (await Deno.readTextFile(at(0, "run.json"))).replace('"trainingMs":', '"trainingMs": '),
+    );
+    const bytes = await Deno.readFile(at(1, "acting.safetensors"));
+    await Deno.writeFile(at(1, "acting.safetensors"), bytes.subarray(0, bytes.length - 4));
+    await Deno.remove(at(2, "acting.safetensors"));
+    const after = await readShipped(folder);
+    assertEquals(after.runs.map(({ evaluation }) => evaluation.cell.seed), [3]);
+    for (const [i, path] of [at(0, "run.json"), at(1, "acting.safetensors"), at(2, "acting.safetensors")].entries()) {
+      assertStringIncludes(after.problems[i], path);
+    }
+  });
+});
+
+Deno.test("a return that is not the recorded one makes all episodes be played, and they take its place", async () => {
+  await withFolder(async (root) => {
+    const [cell] = await trainSmoke(root, "srpo", "bc");
+    const folder = join(root, "shipped");
+    const path = join(root, "runs/smoke/srpo", cell.task, "bc", cell.hash, "seed_0/evaluation.json");
+    const evaluation = JSON.parse(await Deno.readTextFile(path));
+    const [rule] = evaluation.environment.rules;
+    const wanted = structuredClone(rule.episodes);
+    rule.episodes[0].episodeReturn += 1;
+    await Deno.writeTextFile(path, JSON.stringify(evaluation)); // As if another machine had rounded otherwise.
+    await shipRuns([cell], root, folder);
+    const { runs: [run] } = await readShipped(folder);
+    const played = replayCell(run, "quick");
+    const { replay, environment } = await playShipped(played, codeOf(played), root, () => {}, folder);
+    assertEquals(replay, { code: "same", episodes: wanted.length, equal: wanted.length - 1 });
+    assertEquals(environment!.rules[0].episodes, wanted);
+  });
+});
+
+Deno.test("the shipped runs of this checkout are as their manifest says", async () => {
+  assertEquals((await readShipped()).problems, []);
+});
