@@ -80,6 +80,8 @@ Deno.test("reproduce --profile paper fetches D4RL's data by their id, verifies t
     assertEquals(asked, ["/hopper_medium-v2.hdf5"]);
     assertEquals(await Deno.readFile(join(data, "hopper_medium-v2.hdf5")), bytes);
     await trainBeyond(first);
+    const [run] = find(join(out, "runs"), "run.json");
+    assertEquals(JSON.parse(await Deno.readTextFile(run)).datasetSha256, sha256);
     assertEquals(asked.length, 1); // What is there and verified is not fetched again.
     // A file that is another's is refused by name, and not trained on.
     await Deno.remove(join(data, "hopper_medium-v2.hdf5"));
