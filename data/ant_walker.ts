@@ -11,7 +11,8 @@
 import type { MeanPolicy } from "./behaviours.ts";
 import type { Environment } from "../environments/environment.ts";
 import { antMazeCentre } from "../environments/ant_maze.ts";
-import { antMazes, type Cell, type MazeSize, shortestPath } from "../environments/maze.ts";
+import { readId } from "../environments/ids.ts";
+import { antMazes, type Cell, shortestPath } from "../environments/maze.ts";
 
 /** A trot: amplitude of the hips (rad), steps per second, lift and rest of the ankles (rad), gains, and the lift's phase. */
 export type Gait = readonly [
@@ -54,7 +55,7 @@ const centring = 0.8; // Per metre off the middle.
 
 /** Walks an AntMaze towards its goal: a policy for the state that `env` itself is in. */
 export function createAntWalker(env: Environment): MeanPolicy {
-  const maze = antMazes[env.name.split("-")[1] as MazeSize];
+  const maze = antMazes[readId(env.name).size!];
   const cellOf = (x: number, y: number): Cell => [Math.round(y / 4) + 1, Math.round(x / 4) + 1];
   let last: Cell = [1, 1];
   return (_, step) => {

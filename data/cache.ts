@@ -29,25 +29,37 @@ interface Entry {
   data_offsets: [number, number];
 }
 
+/** The header of the cache of `path`, whose sources have the bytes that it was made from; null if there is no such cache. */
+async function readHeader(path: string) {
+  using open = await Deno.open(cachePath(path));
+  const { size } = await open.stat();
+  const start = await readBytes(open, 0, 8);
+  const length = Number(new DataView(start.buffer).getBigUint64(0, true));
+  if (length > size) return null;
+  const text = await readBytes(open, 8, length);
+  const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(text));
+  if (metadata.format !== format || metadata.header !== headerSum(entries, metadata)) return null;
+  const sources: Source[] = JSON.parse(metadata.sources);
+  for (const [i, source] of sources.entries()) {
+    if (!await isSame(i === 0 ? path : join(dirname(path), source.name), source)) return null;
+  }
+  return { metadata, entries, sources, begin: 8 + length, bytes: size - 8 - length };
+}
+
+/** What the cache of `path` was made from, the dataset's file first; null as by {@linkcode readCache}. */
+export const cachedSources = (path: string): Promise<Source[] | null> =>
+  readHeader(path).then((header) => header?.sources ?? null, () => null);
+
 /**
  * Reads the cache of `path`; null if there is none, its sources have other bytes than those it was made from, or it does not have the
  * bytes that it was written with.
  */
 export async function readCache(path: string): Promise<CachedArrays | null> {
   try {
-    using open = await Deno.open(cachePath(path));
-    const { size } = await open.stat();
-    const start = await readBytes(open, 0, 8);
-    const length = Number(new DataView(start.buffer).getBigUint64(0, true));
-    if (length > size) return null;
-    const text = await readBytes(open, 8, length);
-    const { __metadata__: metadata, ...entries } = JSON.parse(new TextDecoder().decode(text));
-    if (metadata.format !== format || metadata.header !== headerSum(entries, metadata)) return null;
-    const sources: Source[] = JSON.parse(metadata.sources);
-    for (const [i, source] of sources.entries()) {
-      if (!await isSame(i === 0 ? path : join(dirname(path), source.name), source)) return null;
-    }
-    const body = await readFast(cachePath(path), 8 + length, size - 8 - length);
+    const header = await readHeader(path);
+    if (!header) return null;
+    const { metadata, entries, sources, begin, bytes } = header;
+    const body = await readFast(cachePath(path), begin, bytes);
     if (`${crc32(body)}` !== metadata.body) return null;
     const arrays = Object.entries<Entry>(entries).map(([name, { dtype, shape, data_offsets: [at, end] }]) => {
       const data = dtype === "F32"

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { catalog, datasetScore, findEntry } from "./catalog.ts";
+import type { Family } from "../environments/ids.ts";
+import { catalog, datasetScore, familyOf, findEntry } from "./catalog.ts";
 import { sequenceDataset, transitionRows } from "./d4rl.ts";
 import type { Dataset } from "./dataset.ts";
 import { type FigureSpec, renderFigure } from "./show/figure.ts";
@@ -24,11 +25,14 @@ export interface DatasetCard extends Shown {
 
 const bins = 20;
 
+/** Where a robot's observation has its forward speed. */
+const speeds: Partial<Record<Family, number>> = { hopper: 5, halfcheetah: 8, walker2d: 8, ant: 13 };
+
 /** What to draw the states of a task by: two observations and their names. */
 function coverageAxes(name: string, dim: number): [number, string, number, string] {
-  const family = name.split("-")[0];
+  const family = familyOf(name);
   if (family === "maze2d" || family === "antmaze") return [0, "x", 1, "y"];
-  const speed = { hopper: 5, halfcheetah: 8, walker2d: 8, ant: 13 }[family];
+  const speed = family === null ? undefined : speeds[family];
   return speed !== undefined && speed < dim
     ? [speed, "forward speed (m/s)", 0, "height (m)"]
     : [0, "s0", dim > 1 ? 1 : 0, "s1"];

@@ -10,6 +10,7 @@
 import { closest } from "fastest-levenshtein";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { type Family, readId } from "../environments/ids.ts";
 import { normalizedScore } from "../environments/scores.ts";
 import { d4rlFiles } from "./catalog_files.ts";
 import { localRecipes } from "./recipes.ts";
@@ -66,26 +67,50 @@ const known: Record<string, Known> = {
   "kitchen-partial-v0": [136_950, null],
   "kitchen-mixed-v0": [136_950, null],
 };
-const transitionsOf = (id: string) => known[id]?.[0] ?? (id.startsWith("antmaze-") ? 1_000_000 : null);
+/** D4RL's mazes that are not among the environments here: random and expert returns, and steps of an episode. */
+const ownMazes: Readonly<Record<string, readonly [random: number, expert: number, steps: number]>> = {
+  "maze2d-open-v0": [0.01, 20.66, 150],
+  "maze2d-open-dense-v0": [11.17817, 27.166538620695782, 150],
+  "maze2d-eval-umaze-v1": [36.63, 141.4, 300],
+  "maze2d-eval-medium-v1": [13.07, 204.93, 600],
+  "maze2d-eval-large-v1": [16.4, 302.22, 800],
+  "maze2d-eval-umaze-dense-v1": [56.95455, 178.21373133248397, 300],
+  "maze2d-eval-medium-dense-v1": [42.28578, 235.5658957482388, 600],
+  "maze2d-eval-large-dense-v1": [56.95455, 326.09647655082637, 800],
+};
+
+/** The family of a dataset's id; null for what is none. */
+export function familyOf(id: string): Family | null {
+  if (Object.hasOwn(ownMazes, id)) return "maze2d";
+  try {
+    return readId(id).family;
+  } catch {
+    return null; // A file's name.
+  }
+}
+
+const transitionsOf = (id: string) => known[id]?.[0] ?? (familyOf(id) === "antmaze" ? 1_000_000 : null);
 
 /** Which of DTQL, SRPO, OBD (both papers) and MBTS (trajectory stitching) use a dataset. */
 function papersOf(id: string): string[] {
-  if (/^(halfcheetah|hopper|walker2d)-(medium|medium-replay|medium-expert)-v2$/.test(id)) {
-    return ["DTQL", "SRPO", "OBD", "MBTS"];
-  }
-  if (/^(halfcheetah|hopper|walker2d)-expert-v2$/.test(id)) return ["MBTS"];
-  if (/^antmaze-/.test(id)) return id.endsWith("-v2") ? ["DTQL", "SRPO"] : ["DTQL"];
-  return /^kitchen-|^pen-(human|cloned)-v1$/.test(id) ? ["DTQL"] : [];
+  if (Object.hasOwn(ownMazes, id)) return [];
+  const { family, data, version } = readId(id);
+  if (family === "antmaze") return version === "v2" ? ["DTQL", "SRPO"] : ["DTQL"];
+  if (family === "kitchen") return ["DTQL"];
+  if (family === "pen") return version === "v1" && data !== "expert" ? ["DTQL"] : [];
+  if (!["halfcheetah", "hopper", "walker2d"].includes(family) || version !== "v2") return [];
+  if (data === "expert") return ["MBTS"];
+  return ["medium", "medium-replay", "medium-expert"].includes(`${data}`) ? ["DTQL", "SRPO", "OBD", "MBTS"] : [];
 }
+
+const limits: Partial<Record<Family, number>> = { kitchen: 280, pen: 100, hammer: 200, door: 200, relocate: 200 };
 
 /** Steps after which D4RL's environments end an episode. */
 function limitOf(id: string): number {
-  const [family, size] = id.replace("-eval", "").split("-");
-  if (family === "kitchen") return 280;
-  if (family === "pen") return 100;
-  if (["hammer", "door", "relocate"].includes(family)) return 200;
-  if (family === "maze2d") return { open: 150, umaze: 300, medium: 600 }[size] ?? 800;
-  return family === "antmaze" && size === "umaze" ? 700 : 1000;
+  if (Object.hasOwn(ownMazes, id)) return ownMazes[id][2];
+  const { family, size } = readId(id);
+  if (family === "maze2d") return { umaze: 300, medium: 600, large: 800 }[size!];
+  return family === "antmaze" && size === "umaze" ? 700 : limits[family] ?? 1000;
 }
 
 const entries = d4rlFiles.trim().split("\n").map((line): CatalogEntry => {
@@ -139,23 +164,11 @@ function replacements(file: string): Record<string, Pick<CatalogEntry, "bytes" |
   );
 }
 
-/** D4RL's random and expert returns of datasets whose tasks are not among the environments here. */
-const ownReturns: Record<string, [random: number, expert: number]> = {
-  "maze2d-open-v0": [0.01, 20.66],
-  "maze2d-open-dense-v0": [11.17817, 27.166538620695782],
-  "maze2d-eval-umaze-v1": [36.63, 141.4],
-  "maze2d-eval-medium-v1": [13.07, 204.93],
-  "maze2d-eval-large-v1": [16.4, 302.22],
-  "maze2d-eval-umaze-dense-v1": [56.95455, 178.21373133248397],
-  "maze2d-eval-medium-dense-v1": [42.28578, 235.5658957482388],
-  "maze2d-eval-large-dense-v1": [56.95455, 326.09647655082637],
-};
-
 /** D4RL's normalized score of a return, by the reference returns of the dataset's own row; null where there are none. */
 export function datasetScore(name: string, episodeReturn: number): number | null {
   if (name === "ant-random-expert-v0") return null; // D4RL has none.
-  if (Object.hasOwn(ownReturns, name)) {
-    const [random, expert] = ownReturns[name];
+  if (Object.hasOwn(ownMazes, name)) {
+    const [random, expert] = ownMazes[name];
     return 100 * (episodeReturn - random) / (expert - random);
   }
   try {

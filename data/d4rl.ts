@@ -60,6 +60,8 @@ export interface TransitionOptions {
   maxAction?: number;
   /** Actions in the successors, for algorithms that need them, or what computes them; rows of NaN have none, and are not drawn then. */
   nextAction?: Float32Array | (() => Float32Array);
+  /** SHA-256 of the file that they are from, in hex, for the records of runs. @default none */
+  sha256?: string | null;
   /** Returns of the episodes, for those who want to know. @default none */
   episodeReturns?: readonly number[];
 }
@@ -75,7 +77,8 @@ const memoized = <T>(compute: () => T): () => T => {
  * @throws {TypeError} If the arrays' lengths do not fit together.
  */
 export function createTransitions(arrays: TransitionArrays, options: TransitionOptions): Transitions {
-  const { observationDim, actionDim, task = null, maxAction = 1, episodeReturns = [], nextAction } = options;
+  const { observationDim, actionDim, task = null, maxAction = 1, episodeReturns = [], nextAction, sha256 = null } =
+    options;
   const count = arrays.reward.length;
   const widths = { observation: observationDim, action: actionDim, nextObservation: observationDim, terminal: 1 };
   for (const [name, width] of Object.entries(widths) as [keyof TransitionArrays, number][]) {
@@ -98,6 +101,7 @@ export function createTransitions(arrays: TransitionArrays, options: TransitionO
     actionDim,
     task,
     maxAction,
+    sha256,
     episodeReturns,
     get nextAction() {
       return next();
@@ -204,6 +208,7 @@ export function qlearningDataset(data: Dataset, options: QlearningOptions = {}):
     actionDim,
     task: options.task ?? taskOf(data),
     maxAction: options.maxAction,
+    sha256: data.sha256,
     nextAction,
     episodeReturns: [...sequenceDataset(data, options)].map(({ start, end }) => {
       let sum = 0;

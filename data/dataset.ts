@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { startProgress } from "../tools/progress.ts";
-import { readCache, writeCache } from "./cache.ts";
+import { cachedSources, readCache, writeCache } from "./cache.ts";
 import { catalog, type CatalogEntry, datasetPath, findEntry, idOfFile, unknownDataset } from "./catalog.ts";
 import { fetchDataset, type FetchOptions, type FetchProgress, requireEntry } from "./fetch.ts";
 import { toFlags, toFloats } from "./fields.ts";
@@ -168,6 +168,13 @@ function hashOf(sources: readonly Source[]): string {
   if (sources.length === 1) return sources[0].sha256;
   return createHash("sha256").update(sources.map(({ sha256, name }) => `${sha256}  ${name}\n`).join("")).digest("hex");
 }
+
+/**
+ * SHA-256 of a dataset's file as {@linkcode Dataset} has it: what the cache beside it knows while the file has the same bytes, else
+ * computed.
+ */
+export const datasetSha256 = async (path: string): Promise<string> =>
+  hashOf(await cachedSources(path) ?? [await sourceOf(path)]);
 
 /** A dataset's arrays by name. */
 function arraysOf(data: Dataset): Map<string, HdfArray> {

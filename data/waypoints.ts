@@ -11,7 +11,8 @@
 
 import type { Rng } from "../algorithms/core/rng.ts";
 import type { Environment } from "../environments/environment.ts";
-import { type Cell, type Maze, type MazeSize, pointMazes, shortestPath } from "../environments/maze.ts";
+import { readId } from "../environments/ids.ts";
+import { type Cell, type Maze, pointMazes, shortestPath } from "../environments/maze.ts";
 import { pointMazeReward } from "../environments/point_maze.ts";
 import { putRow, type Rows } from "./rows.ts";
 
@@ -67,7 +68,7 @@ export function createWaypointController(maze: Maze, rng: Rng): WaypointControll
  * a hundred rows each time it is asked.
  */
 export function* makeMazeRows(env: Environment, rows: Rows, end: number, rng: Rng): Generator<void> {
-  const maze = pointMazes[env.name.split("-")[1] as MazeSize];
+  const maze = pointMazes[readId(env.name).size!];
   const controller = createWaypointController(maze, rng.child("waypoints"));
   const drawGoal = () => {
     const cell = maze.free[rng.integer(maze.free.length)];

@@ -53,7 +53,8 @@ export async function startCluster(folder: string): Promise<Cluster> {
     SlurmUser: "root",
     SlurmdUser: "root",
     AuthType: "auth/munge",
-    AuthInfo: `socket=${at("munge.socket")}`,
+    // What is queued again waits until its credential has expired: two minutes, where nothing is said.
+    AuthInfo: `socket=${at("munge.socket")},cred_expire=10`,
     CredType: "cred/munge",
     StateSaveLocation: at("state"),
     SlurmdSpoolDir: at("spool"),

@@ -5,7 +5,7 @@
  */
 
 import { type NdArray, ndarray } from "../engine/array.ts";
-import { tracedByRow, tracedLayerNormalization, tracedRowsScaled } from "../engine/kernels.ts";
+import { byRow, tracedLayerNormalization, tracedRowsScaled } from "../engine/kernels.ts";
 import { sumRows, withGradient } from "./gradient.ts";
 import { type Tensor, tf } from "../engine/tensor.ts";
 
@@ -33,7 +33,7 @@ type Op = (...xs: Tensor[]) => Tensor;
 
 /** `x row` for `x [batch, n]`, `row [n]`. */
 const timesRow: Op = withGradient(
-  ([x, row]) => tracedByRow("Mul", x, row) ?? tf.mul(x, row),
+  ([x, row]) => byRow("Mul", x, row),
   (dy, [x, row]) => [timesRow(dy, row), sumRows(tf.mul(dy, x))],
 );
 
@@ -46,7 +46,7 @@ function createLayerNorm(epsilon: number): Op {
     const mean = tf.mean(x, 1, true);
     const centred = tf.sub(x, mean);
     const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon));
-    return [tf.add(tf.mul(tf.mul(centred, inverse), scale), shift), mean, inverse];
+    return [byRow("Add", byRow("Mul", tf.mul(centred, inverse), scale), shift), mean, inverse];
   };
 
   // The row statistics share the forward pass's operation and have gradients, so that LayerNorm has second derivatives.

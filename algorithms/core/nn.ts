@@ -9,7 +9,7 @@
 
 import { type NdArray, ndarray } from "../engine/array.ts";
 import { sumRows, withGradient } from "./gradient.ts";
-import { tracedByRow } from "../engine/kernels.ts";
+import { byRow } from "../engine/kernels.ts";
 import type { Rng } from "./rng.ts";
 import { stopGradient, type Tensor, tf } from "../engine/tensor.ts";
 
@@ -31,7 +31,7 @@ function addRow(x: Tensor, row: Tensor): Tensor {
   return addRowOp(x, row);
 }
 
-const addRowOp = withGradient(([x, row]) => tracedByRow("Add", x, row) ?? tf.add(x, row), (dy) => [dy, sumRows(dy)]);
+const addRowOp = withGradient(([x, row]) => byRow("Add", x, row), (dy) => [dy, sumRows(dy)]);
 
 // With s = sigmoid(x) and k = s (2 - s), tanh(softplus(x)) = k / (2 - k) exactly, and nothing overflows. [Ours]
 const mishParts = (x: Tensor) => {

@@ -24,6 +24,8 @@ export interface TrainingData {
   readonly spec: Spec;
   /** A hash of everything in it, so that a kept run is not gone on with on other data; computed when it is called. */
   fingerprint?(): string;
+  /** SHA-256 of the file that it is from, in hex, for the record of a run; null if it is of none. @default null */
+  readonly sha256?: string | null;
   /** Minibatches: uniform, with replacement. */
   batches(wants: {
     /** What is done to the rewards. */

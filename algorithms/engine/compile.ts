@@ -11,6 +11,7 @@ import type { NdArray } from "./array.ts";
 import { type Backend, currentBackend, isEager } from "./backend.ts";
 import { buildOnDevice, type DeviceProgram, elementTypeOf } from "./device_program.ts";
 import { tracePacked } from "./packed_graph.ts";
+import { assertRanks } from "./kernels.ts";
 import { createSession, giveTurn, loadOnDevice, openDevice, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
 import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
@@ -234,11 +235,24 @@ async function runEagerly<I, O>(
   if (tf.getBackend() !== backend) throw new Error(`Cannot run ${name}: call useBackend("${backend}") first`);
   const outputs: Tensor[] = [];
   let structure: unknown;
-  tf.tidy(() => {
-    const tensors = leaves.map((leaf) => tf.tensor(leaf.data, [...leaf.shape], elementTypeOf(leaf)));
-    structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, tensors));
-    for (const leaf of treeLeaves<Tensor>(structure)) outputs.push(tf.keep(leaf.clone()));
-  });
+  const engine = tf.engine();
+  const { runKernel } = engine;
+  engine.runKernel = <T extends Tensor | Tensor[]>(...[kernel, operands, attributes]: Parameters<typeof runKernel>) => {
+    assertRanks(kernel, operands as Record<string, Tensor>);
+    return runKernel.call(engine, kernel, operands, attributes) as T;
+  };
+  try {
+    tf.tidy(() => {
+      const tensors = leaves.map((leaf) => tf.tensor(leaf.data, [...leaf.shape], elementTypeOf(leaf)));
+      structure = fn(treeLike<Tensor, Traced<I>>(inputs as Traced<I>, tensors));
+      for (const leaf of treeLeaves<Tensor>(structure)) outputs.push(tf.keep(leaf.clone()));
+    });
+  } catch (error) {
+    if (!(error instanceof TypeError && error.message.startsWith("Cannot broadcast "))) throw error;
+    throw new TypeError(`Cannot run ${name}: ${error.message}`, { cause: error });
+  } finally {
+    engine.runKernel = runKernel;
+  }
   const arrays = await Promise.all(outputs.map(async (tensor) => {
     const data = await tensor.data();
     tensor.dispose();

@@ -45,6 +45,35 @@ function equalRanks(name: string, shapes: readonly Shape[]): Shape {
 const elementwise = (op: string, dtype?: DType): Kernel => (g, { a, b }) =>
   combined(g, op, [a, b], equalRanks(op, [a.shape, b.shape]), dtype);
 
+/** TF.js's kernels of two operands: the ONNX operator, and the type that it gives if that is not the operands'. */
+const binaryKernels: Readonly<Record<string, [op: string, dtype?: DType]>> = {
+  Add: ["Add"],
+  Equal: ["Equal", "bool"],
+  Greater: ["Greater", "bool"],
+  GreaterEqual: ["GreaterOrEqual", "bool"],
+  Less: ["Less", "bool"],
+  LessEqual: ["LessOrEqual", "bool"],
+  LogicalAnd: ["And", "bool"],
+  LogicalOr: ["Or", "bool"],
+  Maximum: ["Max"],
+  Minimum: ["Min"],
+  Multiply: ["Mul"],
+  Pow: ["Pow"],
+  RealDiv: ["Div"],
+  Sub: ["Sub"],
+};
+
+/**
+ * Refuses operands that a trace refuses, where TF.js runs an operation at once.
+ *
+ * @throws {TypeError} If they have different ranks, neither of which is a scalar's.
+ */
+export function assertRanks(kernel: string, { a, b }: Readonly<Record<string, { shape: Shape }>>): void {
+  const op = { NotEqual: "Equal", SquaredDifference: "Sub" }[kernel] ?? binaryKernels[kernel]?.[0];
+  if (op !== undefined) equalRanks(op, [a.shape, b.shape]);
+  if (kernel === "BatchMatMul") equalRanks("MatMul", [a, b].map(({ shape }) => shape.slice(0, -2)));
+}
+
 /** `a op b`, of a shape that both broadcast to. */
 function combined(g: Graph, op: string, [a, b]: readonly [Info, Info], shape: Shape, dtype?: DType): Info {
   const [x, y] = [g.loose(a), g.loose(b)];
@@ -190,20 +219,7 @@ export const kernels: Record<string, Kernel> = {
   Softplus: unary("Softplus"),
   Sqrt: unary("Sqrt"),
   Tanh: unary("Tanh"),
-  Add: elementwise("Add"),
-  Equal: elementwise("Equal", "bool"),
-  Greater: elementwise("Greater", "bool"),
-  GreaterEqual: elementwise("GreaterOrEqual", "bool"),
-  Less: elementwise("Less", "bool"),
-  LessEqual: elementwise("LessOrEqual", "bool"),
-  LogicalAnd: elementwise("And", "bool"),
-  LogicalOr: elementwise("Or", "bool"),
-  Maximum: elementwise("Max"),
-  Minimum: elementwise("Min"),
-  Multiply: elementwise("Mul"),
-  Pow: elementwise("Pow"),
-  RealDiv: elementwise("Div"),
-  Sub: elementwise("Sub"),
+  ...Object.fromEntries(Object.entries(binaryKernels).map(([name, [op, dtype]]) => [name, elementwise(op, dtype)])),
   All: (g, { x }, attributes) => cast(g, run(g, "Min", { x: cast(g, x, "int32") }, attributes), "bool"),
   Any: (g, { x }, attributes) => cast(g, run(g, "Max", { x: cast(g, x, "int32") }, attributes), "bool"),
   Max: reduce("ReduceMax"),
@@ -339,17 +355,22 @@ export function tracedKernels(): string[] {
   return Object.keys(kernels).sort();
 }
 
-/** `x + row` or `x row` for `x [batch, n]` and `row [n]`, the only operations on two ranks; null outside a trace. */
-export function tracedByRow(op: "Add" | "Mul", x: tf.Tensor, row: tf.Tensor): tf.Tensor | null {
-  const g = tracing();
-  if (!g) return null;
+/**
+ * `x + row` or `x row` for `x [..., n]` and `row [n]`, the only operations on two ranks.
+ *
+ * @throws {TypeError} If `row` is none of the last axis.
+ */
+export function byRow(op: "Add" | "Mul", x: tf.Tensor, row: tf.Tensor): tf.Tensor {
   if (row.rank !== 1 || row.shape[0] !== x.shape.at(-1)) {
     const [rows, columns] = [row, x].map(({ shape }) => `[${shape.join(", ")}]`);
     throw new TypeError(
       `Cannot broadcast in ${op}: a row for ${columns} must have its last axis alone, current shape is ${rows}`,
     );
   }
-  return tensorOf(combined(g, op, [x, row], x.shape));
+  const g = tracing();
+  if (g) return tensorOf(combined(g, op, [x, row], x.shape));
+  const shown = tf.reshape(row, x.shape.map((n, i) => i === x.rank - 1 ? n : 1));
+  return op === "Add" ? tf.add(x, shown) : tf.mul(x, shown);
 }
 
 /**

@@ -1,8 +1,11 @@
 /**
  * Offline behavior distillation: a few hundred pairs from which a policy learns in a hundred steps.
  *
- * Source: OBD (Lei, Zhang & Tao 2024, arXiv 2410.22728), its text and authors' code; weights by state density after SDW-OBD (Lei,
- * Cheng & Tao 2025, arXiv 2512.06692), whose exponent is ours, as its text was not at hand.
+ * Source: OBD (Lei, Zhang & Tao 2024, arXiv 2410.22728): the problem is Eq. 2, its gradient Eq. 3, the loop Algorithm 1; DBC and PBC are
+ * Section 4.1, Av-PBC Eq. 6; scores are in Tables 1 to 3. Where text and authors' code differ it is the code. Weights by state density
+ * after SDW-OBD (Lei, Cheng & Tao 2025, arXiv 2512.06692), whose exponent is ours, as its text, and so its equations, was not at hand.
+ *
+ * Deviation: from Eq. 6, as the code does: squared differences of actions for those of probabilities, at one action of the teacher.
  *
  * Deviation: the rows of an outer step are drawn with replacement, where theirs are the first ten minibatches of a shuffle; what is
  * scored is the last set, theirs the mean over the last five checkpoints'.
@@ -116,7 +119,7 @@ export interface DistillationArrays {
 
 /** `mean(weight (action - wanted)^2)` over rows and dimensions. */
 export function outerLoss(action: Tensor, wanted: Tensor, weight: Tensor): Tensor {
-  return tf.mean(tf.mul(tf.square(tf.sub(action, wanted)), weight));
+  return tf.mean(tf.mul(tf.square(tf.sub(action, wanted)), weight)); // Eq. 6
 }
 
 /** Scales two gradients so that their joint norm is at most `most` (PyTorch's rule), in place of both. */
@@ -204,7 +207,7 @@ export function createDistillation(
       const outerNoise = drawNoise(batch.observation.shape[0], rng.child("outer"));
       const { loss, grad } = await measure({ p: path[path.length - 1], batch, noise: outerNoise });
       const backward = config.noise === "fresh" ? drawNoises(rows, rng.child("backward")) : forward;
-      const { pairs: gradient } = await unroll.pullBack(path, pairs, backward, grad);
+      const { pairs: gradient } = await unroll.pullBack(path, pairs, backward, grad); // Eq. 3
       const clipped = clipPairs(gradient, config.clipNorm);
       const descend = (name: keyof Pairs) => {
         const v = (velocity[name].data as Float32Array).map((u, i) => config.momentum * u + clipped[name].data[i]);

@@ -1,7 +1,8 @@
 /**
  * The policies that a distilled set trains, as an agent: behaviour cloning by stochastic gradient descent, acting by their mean.
  *
- * Source: OBD (arXiv 2410.22728), authors' code. An agent may hold several policies, whose actions are averaged (the paper's ensembles).
+ * Source: OBD (arXiv 2410.22728), Section 3's BC loss and authors' code; scores are in Table 1, other architectures and optimizers in
+ * Table 2. An agent may hold several policies, whose actions are averaged (the ensembles of Table 3).
  *
  * Deviation: the teacher's wanted action is its mean unless `teacherActions` says otherwise; theirs is sampled at every visit, with
  * standard deviations of 0.44 to 0.65 before tanh. The teacher is IQL unless `teacherFile` gives another, theirs Cal-QL.

@@ -5,7 +5,7 @@
  * products of the loss's second derivatives with a vector; one compiled graph gives them, run once per step on the step's stored
  * parameters, so that no graph of the whole is kept.
  *
- * Source: OBD (arXiv 2410.22728), authors' code, after RememberThePast (Deng & Russakovsky 2022, arXiv 2206.02916).
+ * Source: OBD (arXiv 2410.22728), Eq. 3 and authors' code, after RememberThePast (Deng & Russakovsky 2022, arXiv 2206.02916).
  *
  * @module
  */
@@ -110,7 +110,7 @@ export function createUnroll<P>(
     );
     return {
       state: {
-        dw: scaledSum(dw, 1, grad.p, 1),
+        dw: scaledSum(dw, 1, grad.p, 1), // Eq. 3, its product factor by factor; `ds` is its sum.
         dv: momentum === 0 ? state.dv : mapTree<Tensor, Tensor>(dv, (x) => tf.mul(x, momentum)),
         ds: zipTree<Tensor, Pairs<Tensor>>(state.ds as Pairs<Tensor>, grad.pairs, (a, b) => tf.add(a, b)),
       },

@@ -1,7 +1,8 @@
 /**
  * Weights by state density.
  *
- * Source: SDW-OBD (Lei, Cheng & Tao 2025, arXiv 2512.06692) weights by the reciprocal density; exponent, clipping and cap are ours.
+ * Source: SDW-OBD (Lei, Cheng & Tao 2025, arXiv 2512.06692) weights by the reciprocal density, as its abstract says; its equations were not
+ * at hand. Exponent, clipping and cap are ours.
  *
  * @module
  */

@@ -3,7 +3,8 @@
  *
  * Source: a reconstruction of the stitching in Li & Zhang 2024, "Distilling Conditional Diffusion Models for Offline Reinforcement
  * Learning through Trajectory Stitching", arXiv 2402.00807, whose text describes the method of Hepburn & Montana 2022, "Model-based
- * Trajectory Stitching for Improved Offline Reinforcement Learning", arXiv 2211.11603; steps and constants are the latter's.
+ * Trajectory Stitching for Improved Offline Reinforcement Learning", arXiv 2211.11603; steps and constants are those of the latter's
+ * authors' code. No equation is cited in this folder: the former's text was at hand in summaries alone, of the latter the code.
  *
  * @module
  */

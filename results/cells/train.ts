@@ -10,6 +10,7 @@ import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
 import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/backend.ts";
 import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
+import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { readRecord } from "../../tools/records.ts";
@@ -98,7 +99,8 @@ export async function trainCell(
     ...(spec ? { policy: policyRecord({ algorithm, config, spec, task, seed }, identity) } : {}),
     preset,
     source,
-    ...hashes,
+    code: hashes.code,
+    datasetSha256: cell.dataset === null ? null : await datasetSha256(cell.dataset),
     madeWith,
   };
   await writeAtomically(at("run.json"), JSON.stringify(record, null, 2));

@@ -152,7 +152,14 @@ export async function submitCells(
     const script = join(folder, "report.sh");
     const line = [Deno.execPath(), "task", "reproduce", "--report", ...reportArguments].map(quote).join(" ");
     const log = `exec >> ${quote(join(folder, "report.log"))} 2>&1`;
-    const lines = ["#!/bin/bash", log, "export DENO_NO_UPDATE_CHECK=1", `cd ${quote(workspaceFolder)}`, line, ""];
+    const lines = [
+      "#!/bin/bash",
+      log,
+      "export DENO_NO_UPDATE_CHECK=1 ORT_DISABLE_TELEMETRY=1",
+      `cd ${quote(workspaceFolder)}`,
+      line,
+      "",
+    ];
     await writeAtomically(script, lines.join("\n"));
     submission.reportJob = await slurm("sbatch", [
       ...common,

@@ -121,5 +121,7 @@ export const sampling = (calls: number, candidates = 1, sampler = "dpmpp2"): Sam
 export const iterativeBaselines: readonly SamplingRule[] = [
   ...[5, 10, 15, 20, 50, 100].map((calls) => sampling(calls)),
   sampling(15, 16),
-  sampling(5, 64, "ddpm"), // After IDQL-1, but with SRPO's network and critic.
+  // IDQL-1's way to act: five steps of DDPM, the best of 64 by the target critics. What acts is SRPO's model, trained for all times and
+  // sampled at five of them, where IDQL's knows five alone and averages its weights; and SRPO's critics, updates and batches.
+  sampling(5, 64, "ddpm"),
 ];

@@ -30,6 +30,11 @@ export const papers = {
     title: "Diffusion Policies as an Expressive Policy Class for Offline Reinforcement Learning",
     source: "Wang, Hunt, Zhou 2023, arXiv 2208.06193",
   },
+  /** Quoted alone: scores of the algorithms that it shares with this package. */
+  corl: {
+    title: "CORL: Research-oriented Deep Offline Reinforcement Learning Library",
+    source: "Tarasov et al. 2022, arXiv 2210.07105",
+  },
 } as const;
 
 /** One of {@linkcode papers}. */
@@ -39,6 +44,7 @@ export type Paper = keyof typeof papers;
 export const marks = {
   ours: "our question; the text of the paper was not at hand",
   paper: "read in the paper's text",
+  readme: "read in the README of the code that it was measured with",
   code: "measured with the authors' code",
   reprint: "reprinted by another paper",
   unverified: "not verified: kept for later, never shown",

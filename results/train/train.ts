@@ -280,6 +280,7 @@ async function openFolder<C extends CommonConfig>(
       preset,
       source: algorithm.source,
       data: fingerprint,
+      datasetSha256: data.sha256 ?? null,
       backend: currentBackend(),
       madeWith: await describeMachine(currentGpu()),
     };

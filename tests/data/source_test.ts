@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { cachePath, readCache } from "../../data/cache.ts";
 import { qlearningDataset, taskOf } from "../../data/d4rl.ts";
-import { loadDataset } from "../../data/dataset.ts";
+import { datasetSha256, loadDataset } from "../../data/dataset.ts";
 import { writeHdf5 } from "../../data/hdf5.ts";
 import { markOf, sha256Of } from "../../data/source.ts";
 import { exampleArrays, flags, floats } from "./example.ts";
@@ -31,9 +31,12 @@ Deno.test("a cache does not answer for a file of the same size and time but othe
   withFolder(async (folder) => {
     const path = join(folder, "x.hdf5");
     await writeHdf5(path, exampleArrays());
+    const unread = await datasetSha256(path);
     const first = await loadDataset(path);
     assertEquals(first.rewards[5], 32);
+    assertEquals([unread, await datasetSha256(path)], [first.sha256, first.sha256]);
     await replaceUnseen(path, 33);
+    assertEquals(await datasetSha256(path), await sha256Of(path));
     const second = await loadDataset(path);
     assertEquals(second.rewards[5], 33);
     assert(first.sha256 !== second.sha256);
@@ -56,7 +59,8 @@ Deno.test("a cache does not answer for a file whose parts in other files have ch
     file.create_external_link("other.hdf5", "/r", "rewards");
     file.delete_attribute("sha256"); // It names no rewards.
     file.close();
-    assertEquals((await loadDataset(path)).rewards[5], 32);
+    const { rewards, sha256 } = await loadDataset(path);
+    assertEquals([rewards[5], await datasetSha256(path)], [32, sha256]); // Of both files.
     await write(64);
     assertEquals((await loadDataset(path)).rewards[5], 64);
   }));

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Backend, useBackend } from "../../algorithms/engine/backend.ts";
+import { type Backend, isEager, useBackend } from "../../algorithms/engine/backend.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { compile, type Compiled } from "../../algorithms/engine/compile.ts";
 import { layerNorm } from "../../algorithms/core/layer_norm.ts";
@@ -240,7 +240,7 @@ for (const backend of ["onnx", "cpu"] as const) {
   });
 }
 
-Deno.test("operands of different ranks are refused by every operation, unless one is a scalar", async () => {
+async function refusesRanks(verb: "compile" | "run") {
   const [column, vector] = [ndarray([1, 2, 3], [3, 1]), ndarray([1, 2, 3], [3])];
   const binary = {
     add: [tf.add, "Add"],
@@ -266,7 +266,7 @@ Deno.test("operands of different ranks are refused by every operation, unless on
       await assertRejects(
         () => run({ a, b }),
         TypeError,
-        `Cannot compile ${name}: Cannot broadcast in ${op}: operands must have one rank, or be scalars, current shapes are ${shown}`,
+        `Cannot ${verb} ${name}: Cannot broadcast in ${op}: operands must have one rank, or be scalars, current shapes are ${shown}`,
       );
       const scaled = compile<{ a: NdArray; b: NdArray }>(name, ({ a, b }) => ({ y: tf.cast(f(a, b), "float32") }));
       assertEquals((await scaled({ a, b: ndarray([2], []) })).y.shape, a.shape);
@@ -297,7 +297,18 @@ Deno.test("operands of different ranks are refused by every operation, unless on
     ({ a, b }) => ({ y: linear({ weight: tf.ones([1, 2]), bias: b }, a) }),
   );
   await assertRejects(() => byRow({ a: column, b: vector }), TypeError, "Cannot broadcast in Add: a row for [3, 2]");
-});
+}
+
+for (const backend of ["onnx", "cpu", "wasm", ...(await hasWebGpu() ? ["webgpu" as const] : [])] as const) {
+  Deno.test(`operands of different ranks are refused by every operation on ${backend}, unless one is a scalar`, async () => {
+    await useBackend(backend);
+    try {
+      await refusesRanks(isEager(backend) ? "run" : "compile");
+    } finally {
+      await useBackend("onnx");
+    }
+  });
+}
 
 Deno.test("compile() keeps interleaved states apart", async () => {
   const run = compile<{ state: { x: NdArray } }>("step", ({ state }) => ({ state: { x: tf.mul(state.x, 2) } }));

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { join } from "node:path";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
-import { cellFolder } from "../../results/cells/cell.ts";
+import { sha256Of } from "../../data/source.ts";
+import { type Cell, cellFolder } from "../../results/cells/cell.ts";
 import { dataHash } from "../../results/cells/fingerprint.ts";
 import { parseOptions } from "../../results/options.ts";
 import { planCells } from "../../results/plan.ts";
@@ -83,6 +84,19 @@ Deno.test("parseOptions() reads seeds as lists and ranges, and paths from where 
   }
 });
 
+/** What the cells of `smoke` say of themselves, whatever came of them. */
+async function runsOf(folder: string): Promise<{ cell: Cell; datasetSha256: string | null }[]> {
+  const paths: string[] = [];
+  const visit = (path: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(path)) {
+      if (isDirectory) visit(join(path, name));
+      else if (name === "run.json") paths.push(join(path, name));
+    }
+  };
+  visit(join(folder, "runs", "smoke"));
+  return await Promise.all(paths.map(async (path) => JSON.parse(await Deno.readTextFile(path))));
+}
+
 Deno.test("reproduce runs, reports and, run again, has nothing to do", () =>
   withFolder(async (folder) => {
     const args = ["--profile", "smoke", "--only", "bandits", "--out", folder];
@@ -138,6 +152,17 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
       assertStringIncludes(textOf(stdout), table);
       for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
     }
+    const sha256 = await sha256Of(path);
+    const found = new Map((await runsOf(folder)).map(({ cell, datasetSha256 }) => [cell.experiment, datasetSha256]));
+    const trainedOn = {
+      srpo: sha256,
+      speed: null,
+      toy: null,
+      stitching: sha256,
+      distillation: sha256,
+      exponents: sha256,
+    };
+    assertEquals(Object.fromEntries(found), trainedOn);
     const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
     for (const other of ["Behaviour diffusion, 5 calls", "DTQL", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
       assertStringIncludes(differences, other);

@@ -28,6 +28,7 @@ import {
   type StitchingConfig,
   stitchingDefaults,
 } from "../../../algorithms/stitching/mod.ts";
+import { readId } from "../../../environments/ids.ts";
 
 /** Settings of the shallow policy. */
 export interface CloningConfig {
@@ -94,8 +95,8 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
   assertConfig("stitch", cloning, { defaults: cloningDefaults, limits }, "cloning.");
   assertNames("stitch", config.planner, plannerDefaults, "planner.");
   assertNames("stitch", config.changes ?? {}, relativePlannerDefaults, "changes.");
-  const robot = task.split("-")[0];
-  if (config.stitcher.radius === undefined && !(robot in radii)) {
+  const radius = config.stitcher.radius ?? radii[readId(task).family];
+  if (radius === undefined) {
     throw new RangeError(`Cannot stitch ${task}: set stitcher.radius; known are ${Object.keys(radii).join(", ")}`);
   }
   return {
@@ -103,8 +104,8 @@ export function studySettings(config: StitchingStudyConfig, task: string): {
     changes: config.changes && { ...relativePlannerDefaults, ...config.changes, updates, batchSize },
     stitcher: {
       ...stitchingDefaults,
-      radius: radii[robot],
       ...config.stitcher,
+      radius,
       dynamics: { ...dynamicsDefaults, ...config.stitcher.dynamics },
     },
     cloning,

@@ -32,6 +32,15 @@ Deno.test("quotedTables have the averages that the papers print", () => {
     ["srpo-gym", "Diffuser", 72.65], // Without the contradicted number.
     ["obd-ensembles", "av_pbc", 48.1],
     ["obd-architectures", "3 layers", 41.0],
+    ["corl-gym", "bc", 50.40],
+    ["corl-gym", "td3_bc", 76.45],
+    ["corl-gym", "iql", 81.63],
+    ["corl-gym", "rebrac", 89.74],
+    ["corl-maze2d", "rebrac", 96.77],
+    ["corl-antmaze", "td3_bc", 19.33],
+    ["corl-antmaze", "iql", 57.17],
+    ["corl-adroit", "bc", 48.18],
+    ["corl-adroit", "rebrac", 59.39],
   ];
   // The papers average before they round.
   for (const [id, column, value] of printed) assertAlmostEquals(average(id, column), value, 0.1, `${id} ${column}`);
@@ -57,4 +66,25 @@ Deno.test("quotedComparison() sets ours beside the paper's on D4RL's data, and n
     ["hopper-medium-v2", "DTQL, one sample", "99.6"],
     ["antmaze-umaze-v2", "SRPO, one pass", "97"],
   ]);
+});
+
+Deno.test("quotedComparison() sets CORL's last scores beside our BC, TD3+BC, IQL and ReBRAC, with what their plus-minus is", () => {
+  const own = (["bc", "td3_bc", "iql", "rebrac"] as const).map((algorithm) =>
+    syntheticEvaluation({ experiment: "dtql", algorithm, task: "hopper-medium-replay-v2", seed: 0 }, [
+      { score: 70, actMs: 0.1 },
+    ])
+  );
+  const quotes = quotedComparison(own).rows.filter(([, , , , , , source]) => `${source}`.startsWith("corl: "));
+  assertEquals(quotes.map(([, , , , , quoted]) => quoted), [
+    "29.81 ± 2.07",
+    "64.42 ± 21.52",
+    "97.43 ± 6.39",
+    "94.98 ± 6.53",
+  ]);
+  for (const [, , , , , , source] of quotes) {
+    assertEquals(
+      source,
+      "corl: its README, last scores, Gym-MuJoCo, at commit 2ed69e3; ±: standard deviation over the seeds",
+    );
+  }
 });

@@ -12,6 +12,7 @@ import { registry } from "../../../algorithms/registry.ts";
 import { srpo } from "../../../algorithms/srpo/mod.ts";
 import { makeBandit } from "../../../data/bandits.ts";
 import { createTransitions, loadTransitions } from "../../../data/d4rl.ts";
+import { sha256Of } from "../../../data/source.ts";
 import { evaluate } from "../../../environments/evaluate.ts";
 import { toFileUrl } from "../../../tools/paths.ts";
 import { compare } from "../../../results/train/compare.ts";
@@ -89,6 +90,8 @@ Deno.test("train() and trainSteps() give the same bytes, with a folder and witho
   for await (const { policy } of trainSteps(rebrac, data, settings)) last = policy.state.arrays;
   assertEquals(encodeCheckpoint(run.state.arrays), encodeCheckpoint(last));
   assertEquals(encodeCheckpoint(run.state.arrays), encodeCheckpoint(kept.state.arrays));
+  const record = JSON.parse(await Deno.readTextFile(join(at("same"), "run.json")));
+  assertEquals([record.datasetSha256, record.data], [await sha256Of(file), data.fingerprint!()]);
 });
 
 Deno.test("train() gives each metric's mean over the updates that had it", async () => {
