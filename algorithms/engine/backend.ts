@@ -26,6 +26,9 @@ let gpu: string | undefined;
 /** Whether a backend is one of TF.js's, which run functions as they are. */
 export const isEager = (backend: Backend): boolean => backend !== "onnx" && backend !== "gpu";
 
+/** Whether a backend runs compiled functions on a GPU. */
+export const isOnGpu = (backend: Backend): boolean => backend === "gpu";
+
 /** The name of the GPU that backend `gpu` uses, once it was used. */
 export const currentGpu = (): string | undefined => active === "gpu" ? gpu : undefined;
 

@@ -8,7 +8,7 @@
  */
 
 import type { NdArray } from "./array.ts";
-import { type Backend, currentBackend, isEager } from "./backend.ts";
+import { type Backend, currentBackend, isEager, isOnGpu } from "./backend.ts";
 import { buildOnDevice, type DeviceProgram, elementTypeOf } from "./device_program.ts";
 import { tracePacked } from "./packed_graph.ts";
 import { createSession, giveTurn, loadOnDevice, openDevice, type Session } from "./runtime.ts";
@@ -98,7 +98,7 @@ export function compile<
   const runTogether = async (inputs: I, key: string, calls: readonly Call[]): Promise<unknown[]> => {
     const runs = calls.length;
     const many = `${runs} runs ${key}`;
-    if (currentBackend() === "gpu") {
+    if (isOnGpu(currentBackend())) {
       let run = onDevice.get(many);
       if (!run) onDevice.set(many, run = buildForDevice(name, fn, inputs, runs));
       const started = await run;
@@ -130,7 +130,7 @@ export function compile<
         keeps = !("state" in results);
         return results as Computed<O>;
       }
-      if (backend === "gpu" && state.length > 0) {
+      if (isOnGpu(backend) && state.length > 0) {
         const key = typedKey(leaves);
         let run = onDevice.get(key);
         if (!run) onDevice.set(key, run = buildForDevice(name, fn, inputs));

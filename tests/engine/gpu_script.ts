@@ -13,8 +13,10 @@ import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithm
 import { openDevice, profileSessions, useCapture } from "../../algorithms/engine/runtime.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { makeBandit } from "../../data/bandits.ts";
+import { loadTransitions } from "../../data/d4rl.ts";
 import { train as trainRun } from "../../results/train/train.ts";
 import { createSmall, drawTransitions, rows, train } from "../algorithms/small.ts";
+import { makeHopperFile } from "../results/train/example.ts";
 
 /** What is found of one algorithm. */
 export interface Found {
@@ -144,9 +146,33 @@ async function trainInFolders(folder: string) {
   };
 }
 
+/** Seeds together, stopped and gone on with, against each alone. */
+async function trainSeedsInFolder(folder: string) {
+  const data = await loadTransitions(await makeHopperFile(folder));
+  await useBackend("gpu");
+  const overrides = { hidden: 16, batchSize: 32 };
+  const options = { updates: 60, evaluateEvery: 30, episodes: 2, overrides, log: [] } as const;
+  const stop = new AbortController();
+  const onMetrics = ({ seed, update }: { seed: number; update: number }) => seed === 2 && update === 40 && stop.abort();
+  const parts = { ...options, seeds: [0, 1, 2], folder: `${folder}/parts` };
+  const stopped = await trainRun(bc, data, { ...parts, signal: stop.signal, onMetrics }).catch((error) => error);
+  if (!(stopped instanceof Error)) throw new Error("Cannot test: the training was to be stopped");
+  const runs = await trainRun(bc, data, parts);
+  const whole = await trainRun(bc, data, { ...options, seeds: [0, 1, 2] });
+  const alone = [];
+  for (const seed of [0, 1, 2]) alone.push(await trainRun(bc, data, { ...options, seed }));
+  return {
+    same: runs.every(({ state }, i) => same(state, whole[i].state)),
+    weights: Math.max(...alone.map(({ state }, i) => largestDifference(state, whole[i].state))),
+    apart: largestDifference(whole[0].state, whole[1].state),
+    points: runs.curve.points.map(({ update }) => update),
+  };
+}
+
 if (import.meta.main) {
   const [what, ...args] = Deno.args;
   if (what === "folders") console.log(JSON.stringify(await trainInFolders(args[0])));
+  else if (what === "seeds") console.log(JSON.stringify(await trainSeedsInFolder(args[0])));
   else if (what === "open") console.log(await useBackend("gpu").catch((error) => error.message));
   else {
     for (const name of args) {

@@ -71,6 +71,20 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name:
+    "train() with seeds on backend gpu trains them together as each alone, scores them, and goes on in the same bytes",
+  ignore: !hasGpu,
+  fn: () =>
+    withFolder(async (folder) => {
+      const { same, weights, apart, points } = JSON.parse(await runScript(["seeds", folder]));
+      assert(same, "seeds that went on from their folders differ from those that did not stop");
+      assert(weights <= 1e-3, `a weight differs by ${weights} from that of the seed alone`); // As from the CPU's.
+      assert(apart > 1e-3, "all seeds are the same");
+      assertEquals(points, [30, 60, 30, 60, 30, 60]);
+    }),
+});
+
 Deno.test("backend gpu says in one line that there is no GPU", async () => {
   const message = await runScript(["open"], "/nonexistent/icd.json");
   assertEquals(message.split("\n").length, 1);
