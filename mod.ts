@@ -36,7 +36,7 @@
 export { compare, type Comparison } from "./results/train/compare.ts";
 export { findAlgorithm, loadPolicy } from "./results/train/policy_folder.ts";
 export { createCurve, type Curve } from "./results/train/scores.ts";
-export { type Run, train, type TrainOptions } from "./results/train/train.ts";
+export { type Run, type Runs, type SeedsOptions, train, type TrainOptions } from "./results/train/train.ts";
 export { type TrainingData, trainSteps } from "./algorithms/core/train.ts";
 export type { Policy } from "./algorithms/core/policy.ts";
 export { evaluate, type Score } from "./environments/evaluate.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { NdArray } from "../engine/array.ts";
-import { currentBackend } from "../engine/backend.ts";
+import { currentBackend, isOnGpu } from "../engine/backend.ts";
 import type { CommonConfig, Settings } from "./config.ts";
 import type { ExportedDenoiser } from "./denoiser.ts";
 import type { Actor } from "./mlp_actor.ts";
@@ -91,7 +91,7 @@ export function finishUpdate(
   { state, metrics = {} }: { state?: unknown; metrics?: Record<string, NdArray> },
 ): { state: AgentState; metrics: Record<string, number> } {
   const after = { updates: before.updates + 1, arrays: state };
-  if (currentBackend() === "gpu") {
+  if (isOnGpu(currentBackend())) {
     const lazy = Object.entries(metrics).map(([name, array]) =>
       [name, { enumerable: true, get: () => array.data[0] }] as const
     );

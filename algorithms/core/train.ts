@@ -9,7 +9,7 @@
 
 import { closest } from "fastest-levenshtein";
 import type { NdArray } from "../engine/array.ts";
-import { currentBackend } from "../engine/backend.ts";
+import { currentBackend, isOnGpu } from "../engine/backend.ts";
 import type { Agent, AgentState, Algorithm, Batch, Spec } from "./agent.ts";
 import { createAgent } from "./normalized_agent.ts";
 import { type CommonConfig, noPreset, resolveConfig, type RewardTransform } from "./config.ts";
@@ -75,7 +75,7 @@ export interface TrainedState {
 
 /** On a GPU, metrics are fetched 1000 times in a training, but no more often than at every update and no more rarely than at every 100th. */
 const measuredEvery = (updates: number) =>
-  currentBackend() === "gpu" ? Math.min(Math.max(Math.floor(updates / 1000), 1), 100) : 1;
+  isOnGpu(currentBackend()) ? Math.min(Math.max(Math.floor(updates / 1000), 1), 100) : 1;
 
 /**
  * Trains update by update.
@@ -191,15 +191,18 @@ export function prepareTraining<C extends CommonConfig>(
   data: TrainingData,
   settings: TrainSettings<C> = {},
 ): PreparedTraining<C> {
-  const { seed = 0 } = settings;
+  return prepareSeeds(algorithm, data, settings)(settings.seed ?? 0);
+}
+
+/** {@linkcode prepareTraining} for any number of seeds: they share the agent, so that updates by `together()` are one call. */
+export function prepareSeeds<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
+  settings: TrainSettings<C>,
+): (seed: number) => PreparedTraining<C> {
   if (algorithm.study) {
     throw new RangeError(
       `Cannot train ${algorithm.name}: its training is an experiment of its own; run \`deno task reproduce --only ${algorithm.study}\``,
-    );
-  }
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new RangeError(
-      `Cannot train ${algorithm.name}: seed must be an integer of at least 0, current value is ${seed}`,
     );
   }
   const known = ["seed", "updates", "preset", "overrides"];
@@ -221,13 +224,20 @@ export function prepareTraining<C extends CommonConfig>(
     rewardTransform: config.rewardTransform,
     nextAction: algorithm.needs?.nextAction ?? false,
   });
-  const parts = { algorithm, config, spec, task, seed, agent };
-  return {
-    config,
-    training: agentTraining(agent, config, draw),
-    rng: runStream(parts),
-    label: `${algorithm.name} on ${task ?? "data of no known task"}, seed ${seed}`,
-    policy: (state) => createPolicy({ ...parts, state }),
+  return (seed) => {
+    if (!Number.isSafeInteger(seed) || seed < 0) {
+      throw new RangeError(
+        `Cannot train ${algorithm.name}: seed must be an integer of at least 0, current value is ${seed}`,
+      );
+    }
+    const parts = { algorithm, config, spec, task, seed, agent };
+    return {
+      config,
+      training: agentTraining(agent, config, draw),
+      rng: runStream(parts),
+      label: `${algorithm.name} on ${task ?? "data of no known task"}, seed ${seed}`,
+      policy: (state) => createPolicy({ ...parts, state }),
+    };
   };
 }
 

@@ -1,21 +1,21 @@
 /**
  * The backend switch: which engine runs compiled functions.
  *
- * `onnx` (default) compiles with ONNX Runtime for the CPU, `gpu` for a GPU by WebGPU; `tensorflow` (tfjs-node-gpu, NVIDIA), `webgpu`,
- * `wasm` and `cpu` are TF.js's own eager backends.
+ * `onnx` (default) compiles with ONNX Runtime for the CPU, `gpu` for a GPU by WebGPU, `cuda` for NVIDIA's by a plugin (see
+ * `engine/ort_cuda.ts`); `tensorflow` (tfjs-node-gpu, NVIDIA), `webgpu`, `wasm` and `cpu` are TF.js's own eager backends.
  *
  * @module
  */
 
 import util from "node:util";
 import { closest } from "fastest-levenshtein";
-import { openDevice } from "./runtime.ts";
+import { type GpuBackend, openDevice } from "./runtime.ts";
 import { tf } from "./tensor.ts";
 
 export { currentThreads, useThreads } from "./threads.ts";
 
 /** Every backend, the default first. */
-export const backends = ["onnx", "gpu", "tensorflow", "webgpu", "wasm", "cpu"] as const;
+export const backends = ["onnx", "gpu", "cuda", "tensorflow", "webgpu", "wasm", "cpu"] as const;
 
 /** Name of a backend. */
 export type Backend = typeof backends[number];
@@ -24,10 +24,13 @@ let active: Backend = "onnx";
 let gpu: string | undefined;
 
 /** Whether a backend is one of TF.js's, which run functions as they are. */
-export const isEager = (backend: Backend): boolean => backend !== "onnx" && backend !== "gpu";
+export const isEager = (backend: Backend): boolean => backend !== "onnx" && !isOnGpu(backend);
 
-/** The name of the GPU that backend `gpu` uses, once it was used. */
-export const currentGpu = (): string | undefined => active === "gpu" ? gpu : undefined;
+/** Whether a backend runs compiled functions on a GPU. */
+export const isOnGpu = (backend: Backend): backend is GpuBackend => backend === "gpu" || backend === "cuda";
+
+/** The name of the GPU that compiled functions use now; undefined on other backends. */
+export const currentGpu = (): string | undefined => isOnGpu(active) ? gpu : undefined;
 
 /** The backend that compiled functions use now. */
 export function currentBackend(): Backend {
@@ -48,7 +51,7 @@ export async function useBackend(name: string): Promise<Backend> {
       }"?`,
     );
   }
-  if (name === "gpu") await loaders.gpu();
+  if (isOnGpu(name as Backend)) await openGpu(name as GpuBackend);
   if (isEager(name as Backend)) {
     await loaders[name as keyof typeof loaders]();
     if (!await tf.setBackend(name)) {
@@ -62,7 +65,6 @@ export async function useBackend(name: string): Promise<Backend> {
 const noAdapter = "no WebGPU adapter was found; a GPU with a Vulkan, Metal or Direct3D 12 driver is needed";
 
 const remedies = {
-  gpu: noAdapter,
   tensorflow: "its native addon did not start; run `deno task setup:gpu` and check the NVIDIA driver with nvidia-smi",
   webgpu: noAdapter,
   wasm: "its WebAssembly files did not load; delete node_modules and run again",
@@ -111,17 +113,18 @@ async function nameOfGpu(): Promise<string> {
 
 let adapter: Promise<unknown> | undefined;
 
+async function openGpu(backend: GpuBackend) {
+  try {
+    const { name } = await openDevice(backend);
+    gpu = name ?? await nameOfGpu();
+  } catch (cause) {
+    const [message] = (cause as Error).message.split("\n");
+    const why = message.includes("WebGPU adapter") ? noAdapter : message;
+    throw new Error(`Cannot use backend "${backend}": ${why}`, { cause });
+  }
+}
+
 const loaders = {
-  async gpu() {
-    try {
-      await openDevice();
-      gpu = await nameOfGpu();
-    } catch (cause) {
-      const [message] = (cause as Error).message.split("\n");
-      const why = message.includes("WebGPU adapter") ? remedies.gpu : message;
-      throw new Error(`Cannot use backend "gpu": ${why}`, { cause });
-    }
-  },
   async tensorflow() {
     // The addon's package still calls a function that Node has removed since.
     (util as unknown as Record<string, unknown>).isNullOrUndefined ??= (x: unknown) => x === null || x === undefined;

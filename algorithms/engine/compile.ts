@@ -8,11 +8,11 @@
  */
 
 import type { NdArray } from "./array.ts";
-import { type Backend, currentBackend, isEager } from "./backend.ts";
+import { type Backend, currentBackend, isEager, isOnGpu } from "./backend.ts";
 import { buildOnDevice, type DeviceProgram, elementTypeOf } from "./device_program.ts";
 import { tracePacked } from "./packed_graph.ts";
 import { assertRanks } from "./kernels.ts";
-import { createSession, giveTurn, loadOnDevice, openDevice, type Session } from "./runtime.ts";
+import { createSession, giveTurn, type GpuBackend, loadOnDevice, openDevice, type Session } from "./runtime.ts";
 import { overwritableInputs, schedule } from "./node_order.ts";
 import { inState, type Layout, type LeafSpec, type Packing, packing, prepareCall } from "./state_buffers.ts";
 import { type Call, currentGang, type RunCalls } from "./together.ts";
@@ -99,9 +99,11 @@ export function compile<
   const runTogether = async (inputs: I, key: string, calls: readonly Call[]): Promise<unknown[]> => {
     const runs = calls.length;
     const many = `${runs} runs ${key}`;
-    if (currentBackend() === "gpu") {
-      let run = onDevice.get(many);
-      if (!run) onDevice.set(many, run = buildForDevice(name, fn, inputs, runs));
+    const backend = currentBackend();
+    if (isOnGpu(backend)) {
+      const where = `${backend} ${many}`;
+      let run = onDevice.get(where);
+      if (!run) onDevice.set(where, run = buildForDevice(backend, name, fn, inputs, runs));
       const started = await run;
       if (started) {
         await giveTurn();
@@ -131,10 +133,10 @@ export function compile<
         keeps = !("state" in results);
         return results as Computed<O>;
       }
-      if (backend === "gpu" && state.length > 0) {
-        const key = typedKey(leaves);
+      if (isOnGpu(backend) && state.length > 0) {
+        const key = `${backend} ${typedKey(leaves)}`;
         let run = onDevice.get(key);
-        if (!run) onDevice.set(key, run = buildForDevice(name, fn, inputs));
+        if (!run) onDevice.set(key, run = buildForDevice(backend, name, fn, inputs));
         const started = await run;
         if (started) {
           await giveTurn();
@@ -169,12 +171,13 @@ const entriesOf = (inputs: unknown) =>
   );
 
 async function buildForDevice<I>(
+  backend: GpuBackend,
   name: string,
   fn: (inputs: Traced<I>) => unknown,
   inputs: I,
   runs?: number,
 ): Promise<DeviceProgram | undefined> {
-  const device = await openDevice();
+  const device = await openDevice(backend);
   return buildOnDevice(name, fn, inputs, entriesOf(inputs), device, (graph) => loadOnDevice(device, graph), runs);
 }
 

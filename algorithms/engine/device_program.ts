@@ -27,6 +27,7 @@ export type DeviceProgram = (calls: readonly (readonly NdArray[])[]) => unknown[
 
 /** Values in tensors of a device, until others are written over them. */
 interface Held {
+  readonly device: Device;
   readonly tensors: readonly DeviceTensor[];
   /** Arrays that lie in them. */
   count: number;
@@ -56,13 +57,13 @@ const newData = ({ shape, dtype }: Pick<DeviceTensor, "shape" | "dtype">): NdArr
   dtype === "int32" ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape));
 
 /** An array whose values lie on the device. `data` is its own property, so that `structuredClone()` copies it. */
-function deviceArray(device: Device, place: Place, shape: readonly number[]): NdArray {
+function deviceArray(place: Place, shape: readonly number[]): NdArray {
   const { held, tensor, offset } = place;
   let data: NdArray["data"] | undefined;
   const fetch = () => {
     if (held.gone) throw new Error(`Cannot read an array on the GPU: ${held.gone}`);
     const values = held.tensors.map(newData);
-    device.download(held.tensors, values.map((data, i) => ({ shape: held.tensors[i].shape, data })));
+    held.device.download(held.tensors, values.map((data, i) => ({ shape: held.tensors[i].shape, data })));
     return values;
   };
   const array: NdArray = {
@@ -188,7 +189,9 @@ export function buildOnDevice<I>(
   /** The tensors that hold the whole state of all runs, if all of it lies as it should. */
   const heldState = (calls: readonly (readonly NdArray[])[]): Held | undefined => {
     const held = places.get(calls[0][stateLeaves[0]])?.held;
-    if (!held || held.gone || held.count !== calls.length * stateLeaves.length) return undefined;
+    if (!held || held.device !== device || held.gone || held.count !== calls.length * stateLeaves.length) {
+      return undefined;
+    }
     if (!held.tensors.every(({ shape }, t) => sameShape(shape, stateIn.specs[t].shape))) return undefined;
     const lies = calls.every((leaves, run) =>
       stateLeaves.every((i) => {
@@ -204,7 +207,7 @@ export function buildOnDevice<I>(
   /** The tensor that leaf `i` of all runs is, if they lie in one as they should. */
   const tensorOf = (calls: readonly (readonly NdArray[])[], i: number, shape: Shape): DeviceTensor | undefined => {
     const first = places.get(calls[0][i]);
-    const found = first && !first.held.gone && first.held.tensors[first.tensor];
+    const found = first?.held.device === device && !first.held.gone && first.held.tensors[first.tensor];
     if (!found || !sameShape(found.shape, shape)) return undefined;
     const size = sizeOf(calls[0][i].shape);
     const lies = calls.every((leaves, run) => {
@@ -279,15 +282,15 @@ export function buildOnDevice<I>(
       dropped.unregister(held);
     }
     before.give(from);
-    const next: Held = { tensors: to, count: 0 };
+    const next: Held = { device, tensors: to, count: 0 };
     dropped.register(next, () => after.give(to), next);
-    beside.held = { tensors: beside.tensors, count: 0 };
+    beside.held = { device, tensors: beside.tensors, count: 0 };
     const besides = beside.held;
     return calls.map((_, run) => {
       const results = outputs.map(([, { shape }], i) => {
         const [held, { at, strides }] = stateOut.at[i] ? [next, stateOut] as const : [besides, rest] as const;
         const { tensor, offset } = at[i]!;
-        return deviceArray(device, { held, tensor, offset: run * strides[tensor] + offset }, shape);
+        return deviceArray({ held, tensor, offset: run * strides[tensor] + offset }, shape);
       });
       return treeLike<NdArray, unknown>(structure, results);
     });

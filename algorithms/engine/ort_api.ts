@@ -69,6 +69,18 @@ const functions = {
     parameters: [handle, "buffer", "buffer", "buffer", "usize"],
     result: status,
   },
+  GetKeyValue: { slot: 297, parameters: [handle, "buffer"], result: "pointer" }, // 1.22, as the next ones
+  RegisterExecutionProviderLibrary: { slot: 301, parameters: [handle, "buffer", "buffer"], result: status },
+  UnregisterExecutionProviderLibrary: { slot: 302, parameters: [handle, "buffer"], result: status },
+  GetEpDevices: { slot: 303, parameters: [handle, "buffer", "buffer"], result: status },
+  SessionOptionsAppendExecutionProvider_V2: {
+    slot: 304,
+    parameters: [handle, handle, "buffer", "usize", "buffer", "buffer", "usize"],
+    result: status,
+  },
+  EpDevice_EpName: { slot: 312, parameters: [handle], result: "pointer" },
+  EpDevice_EpMetadata: { slot: 314, parameters: [handle], result: handle },
+  EpDevice_MemoryInfo: { slot: 374, parameters: [handle, "i32"], result: handle }, // 1.23
   CopyTensors: { slot: 386, parameters: [handle, "buffer", "buffer", handle, "usize"], result: status }, // 1.23
 } as const satisfies Record<string, Deno.ForeignFunction & { slot: number }>;
 
@@ -132,6 +144,17 @@ export function libraryPath(folder: string): string {
   return join(folder, "bin/napi-v6", system, arch === "aarch64" ? "arm64" : "x64", file);
 }
 
+const installAgain = "delete node_modules, and the next command installs it again";
+
+function openLibrary(path: string) {
+  try {
+    return Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
+  } catch (cause) {
+    const [line] = (cause as Error).message.split("\n");
+    throw new Error(`${line}; ${installAgain}`, { cause });
+  }
+}
+
 /**
  * Opens the library.
  *
@@ -142,15 +165,19 @@ export function openApi(folder: string = findPackage()): OrtApi {
   if (!mayUseLibraries()) throw new Error("its library needs Deno's permission --allow-ffi, for all paths");
   const { version } = JSON.parse(Deno.readTextFileSync(join(folder, "package.json"))) as { version: string };
   const path = libraryPath(folder);
-  const library = Deno.dlopen(path, { OrtGetApiBase: { parameters: [], result: "pointer" } });
+  const library = openLibrary(path);
   keepLoaded(path);
   const base = new Deno.UnsafePointerView(library.symbols.OrtGetApiBase()!);
   const getApi = new Deno.UnsafeFnPointer(base.getPointer(0)!, { parameters: ["u32"], result: "pointer" });
   const getVersion = new Deno.UnsafeFnPointer(base.getPointer(8)!, { parameters: [], result: "pointer" });
   const found = Deno.UnsafePointerView.getCString(getVersion.call()!);
-  if (found !== version) throw new Error(`the library must be of version ${version}, current version is ${found}`);
+  if (found !== version) {
+    throw new Error(`the library must be of version ${version}, current version is ${found}; ${installAgain}`);
+  }
   const table = getApi.call(apiVersion);
-  if (table === null) throw new Error(`version ${found} of the library has no API of version ${apiVersion}`);
+  if (table === null) {
+    throw new Error(`version ${found} of the library has no API of version ${apiVersion}; ${installAgain}`);
+  }
   return bindApi(new Deno.UnsafePointerView(table), version);
 }
 

@@ -7,7 +7,14 @@
 import type { NdArray } from "./array.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
 import { addresses, type OrtApi } from "./ort_api.ts";
-import { type ElementType, elementTypes, hostValues, loadModel, type ModelOptions } from "./ort_model.ts";
+import {
+  type ElementType,
+  elementTypes,
+  hostValues,
+  loadModel,
+  type ModelOptions,
+  type Provider,
+} from "./ort_model.ts";
 import { sizeOf } from "./shape.ts";
 import { cString } from "./system_library.ts";
 
@@ -29,6 +36,8 @@ export interface DeviceSession {
 
 /** A GPU. */
 export interface Device {
+  /** What its provider calls it; undefined where that one does not say. */
+  readonly name?: string;
   /** A tensor of any values. */
   tensor(shape: readonly number[], dtype: ElementType): DeviceTensor;
   /** Copies arrays to tensors of their sizes. */
@@ -54,25 +63,58 @@ interface Bound {
 /** Of a session; runs on further tensors are not captured, for each capture keeps memory of its own. */
 const mostCaptures = 8;
 
+const ifLost = "the GPU was lost; the same command goes on from the last checkpoint";
+const ifLarge = "the GPU may lack memory; a smaller network or batch may fit, or --backend onnx";
+/** What the library's messages say (Dawn's, Vulkan's, CUDA's), and what can be done. */
+const faults: readonly [RegExp, remedy: string][] = [
+  [/is lost|device lost|DEVICE_LOST|illegal memory access|launch failure/i, ifLost],
+  [
+    /out of memory|out_of_(device|host)_memory|Invalid Buffer|exceeds the max buffer|cudaErrorMemoryAllocation/i,
+    ifLarge,
+  ],
+];
+
+/** Where in the library's sources it happened, before what happened. */
+const place = /\/\S+\.cc:\d+ .*?(\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : |was false\. )/;
+
 /** The library's message may have many lines: the first one says what happened, and the remedy what can be done. */
-function orSay<T>(remedy: string, act: () => T): T {
+function orSay<T>(otherwise: string, act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    const [line] = (cause as Error).message.split("\n");
-    throw new Error(`${line}; ${remedy}`, { cause });
+    const { message } = cause as Error;
+    const [line] = message.split("\n");
+    const remedy = faults.find(([said]) => said.test(message))?.[1] ?? otherwise;
+    throw new Error(`${line.replace(place, "").replace(/\.$/, "")}; ${remedy}`, { cause });
   }
 }
 
+const unknown = "the same command goes on from the last checkpoint; --backend onnx needs no GPU";
+
+/** How a provider is reached. */
+export interface Reach {
+  name?: string;
+  provider(mode: "captured" | "plain"): Provider;
+  /** The memory of its device, by the library's address. */
+  memory(): bigint;
+}
+
 /** The WebGPU device of the system, by the provider that is part of the library. */
-export function openWebGpu(api: OrtApi): Device {
+export const openWebGpu = (api: OrtApi): Device =>
+  openReached(api, {
+    provider: (mode) => ({ name: "WebGPU", settings: { enableGraphCapture: mode === "captured" ? "1" : "0" } }),
+    memory: () => api.made(api.call.CreateMemoryInfo(cString("WebGPU_Buf"), 0, 0, 0, api.out)), // OrtDeviceAllocator, OrtMemTypeDefault
+  });
+
+/** A device by its provider. */
+export function openReached(api: OrtApi, reach: Reach): Device {
   const { call, check, made, out } = api;
   const hostValue = hostValues(api);
   const load = (graph: OnnxGraph, options: Omit<ModelOptions, "threads">, mode: "captured" | "plain") => {
     const settings = { ...options.settings, "session.disable_cpu_ep_fallback": "1" };
-    const provider = { name: "WebGPU", settings: { enableGraphCapture: mode === "captured" ? "1" : "0" } };
     const remedy = "the provider may lack an operation of it; use --backend onnx";
-    return orSay(remedy, () => loadModel(api, encodeOnnx(graph), { ...options, settings, threads: 1 }, provider));
+    const model = { ...options, settings, threads: 1 };
+    return orSay(remedy, () => loadModel(api, encodeOnnx(graph), model, reach.provider(mode)));
   };
   const value = (name: string) => ({ name, shape: [1], dtype: "float32" as const });
   const negation: OnnxGraph = {
@@ -82,13 +124,10 @@ export function openWebGpu(api: OrtApi): Device {
     outputs: [value("y")],
     constants: [],
   };
+  const memory = reach.memory();
   const first = load(negation, { name: "negation", settings: {} }, "plain"); // The allocator is of a session.
-  const memory = made(call.CreateMemoryInfo(cString("WebGPU_Buf"), 0, 0, 0, out)); // OrtDeviceAllocator, OrtMemTypeDefault
   const allocator = made(call.CreateAllocator(first, memory, out));
   const unused = new FinalizationRegistry<bigint>((tensor) => call.ReleaseValue(tensor));
-
-  const ifLost = "if the GPU was lost, the same command goes on from the last checkpoint";
-  const ifLarge = "if the GPU lacks memory, a smaller network or batch may fit, or --backend onnx";
 
   function copy(from: readonly bigint[], to: readonly bigint[]) {
     const [sources, targets] = [from, to].map((values) => {
@@ -97,7 +136,7 @@ export function openWebGpu(api: OrtApi): Device {
       return list;
     });
     const what = "Cannot copy arrays to or from the GPU";
-    orSay(ifLost, () => check(call.CopyTensors(api.env, sources, targets, 0n, BigInt(from.length)), what));
+    orSay(unknown, () => check(call.CopyTensors(api.env, sources, targets, 0n, BigInt(from.length)), what));
   }
 
   /** Copies between arrays and tensors, in the direction that `order` says. */
@@ -130,9 +169,10 @@ export function openWebGpu(api: OrtApi): Device {
   };
 
   return {
+    name: reach.name,
     tensor(shape, dtype) {
       const [lengths, rank] = [BigInt64Array.from(shape, BigInt), BigInt(shape.length)];
-      const value = orSay(ifLarge, () => {
+      const value = orSay(unknown, () => {
         const status = call.CreateTensorAsOrtValue(allocator, lengths, rank, elementTypes[dtype], out);
         return made(status, "Cannot make room on the GPU");
       });
@@ -158,7 +198,7 @@ export function openWebGpu(api: OrtApi): Device {
       };
       const what = `Cannot run ${graph.name} on the GPU`;
       const run = ({ options, binding }: Bound) =>
-        orSay(ifLarge, () => check(call.RunWithBinding(session, options, binding), what));
+        orSay(unknown, () => check(call.RunWithBinding(session, options, binding), what));
       const owner: DeviceSession = {
         run(inputs, outputs) {
           const n = inputs.length;

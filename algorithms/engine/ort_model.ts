@@ -22,6 +22,8 @@ export interface ModelOptions {
 /** What is to run a model's operations, with its settings. */
 export interface Provider {
   name: string;
+  /** Of a plugin: the device that it found, by the library's address. */
+  device?: bigint;
   settings: Readonly<Record<string, string>>;
 }
 
@@ -46,10 +48,19 @@ export function loadModel(api: OrtApi, model: Uint8Array, options: ModelOptions,
     if (provider) {
       const [keys, values] = [Object.keys(provider.settings), Object.values(provider.settings)].map(cStrings);
       const count = BigInt(keys.strings.length);
-      check(
-        call.SessionOptionsAppendExecutionProvider(handle, cString(provider.name), keys.list, values.list, count),
-        `Cannot load ${name}`,
-      );
+      const { name: providerName, device } = provider;
+      const status = device === undefined
+        ? call.SessionOptionsAppendExecutionProvider(handle, cString(providerName), keys.list, values.list, count)
+        : call.SessionOptionsAppendExecutionProvider_V2(
+          handle,
+          api.env,
+          BigUint64Array.of(device),
+          1n,
+          keys.list,
+          values.list,
+          count,
+        );
+      check(status, `Cannot load ${name}`);
     }
     const [bytes, size] = [model as Uint8Array<ArrayBuffer>, BigInt(model.length)];
     return made(call.CreateSessionFromArray(api.env, bytes, size, handle, out), `Cannot load ${name}`);

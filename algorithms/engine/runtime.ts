@@ -14,6 +14,8 @@ import { currentThreads } from "./threads.ts";
 import { sizeOf } from "./shape.ts";
 import { encodeOnnx, type OnnxGraph } from "./onnx.ts";
 import { openOrt, type Ort, type Port } from "./ort.ts";
+import type { OrtApi } from "./ort_api.ts";
+import { cudaFolder, findCudaPlugin, openCuda } from "./ort_cuda.ts";
 import { type Device, type DeviceSession, openWebGpu } from "./ort_device.ts";
 import type { ModelOptions } from "./ort_model.ts";
 import { flushDenormals } from "./system_library.ts";
@@ -205,25 +207,39 @@ async function load(bytes: Uint8Array, name: string, threads: number): Promise<M
   return model;
 }
 
-let device: Promise<Device> | undefined;
+/** Providers of GPUs, by their backends. */
+const gpus = {
+  gpu: openWebGpu,
+  cuda: (api: OrtApi): Device => openCuda(api, findCudaPlugin(cudaFolder())),
+};
+
+/** A backend on a GPU. */
+export type GpuBackend = keyof typeof gpus;
+
+const devices = new Map<GpuBackend, Promise<Device>>();
 
 /**
- * Opens the GPU, once.
+ * Opens the GPU of a backend, once.
  *
  * @throws {Error} If there is none, or ONNX Runtime does not reach it.
  */
-export function openDevice(): Promise<Device> {
-  return device ??= (async () => {
+export function openDevice(backend: GpuBackend): Promise<Device> {
+  const open = async () => {
+    const own = loading === undefined;
     try {
       loading ??= start("library");
       const { ort } = await loading;
       if (!ort) throw new Error("ONNX Runtime's package for Node reaches no GPU");
-      return openWebGpu(ort.api);
+      return gpus[backend](ort.api);
     } catch (error) {
-      [device, loading] = [undefined, undefined];
+      devices.delete(backend);
+      if (own) loading = undefined;
       throw error;
     }
-  })();
+  };
+  const opened = devices.get(backend) ?? open();
+  devices.set(backend, opened);
+  return opened;
 }
 
 let isCapturing = true;

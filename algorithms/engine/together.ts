@@ -28,12 +28,15 @@ const gangs = new AsyncLocalStorage<Gang>();
 /** The runs that this one waits for; undefined for a run by itself. */
 export const currentGang = (): Gang | undefined => gangs.getStore();
 
+/** Makes calls within a run that are its own: no other run waits for them, nor do they wait. */
+export const byItself = <T>(make: () => T): T => gangs.exit(make);
+
 /**
  * Runs trainings together: at every update each waits for the others, and updates of the same kind are one call. Each training's numbers
  * are those of the training alone, up to rounding. It pays on a GPU, which one small network does not fill.
  *
  * @returns What each start gave, in their order.
- * @throws {Error} That of the first that fails; the others then fail as well.
+ * @throws {Error} That of the first that fails, once the others have ended: their next call fails as well.
  *
  * @example
  * ```ts
@@ -75,8 +78,8 @@ export async function together<T>(starts: readonly (() => Promise<T>)[]): Promis
         goOn();
       }),
   };
-  return await gangs.run(gang, () =>
-    Promise.all(starts.map(async (start) => {
+  const ended = await gangs.run(gang, () =>
+    Promise.allSettled(starts.map(async (start) => {
       try {
         return await start();
       } catch (error) {
@@ -88,6 +91,8 @@ export async function together<T>(starts: readonly (() => Promise<T>)[]): Promis
         goOn();
       }
     })));
+  if (failed) throw (failed as { error: unknown }).error;
+  return ended.map((one) => (one as PromiseFulfilledResult<T>).value);
 }
 
 const numbers = new WeakMap<object, number>();

@@ -12,20 +12,22 @@ import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Policy } from "../../algorithms/core/policy.ts";
 import {
   type PreparedTraining,
-  prepareTraining,
+  prepareSeeds,
   type TrainingData,
   trainingPreset,
   type TrainSettings,
 } from "../../algorithms/core/train.ts";
-import { currentBackend, currentGpu, currentThreads } from "../../algorithms/engine/backend.ts";
+import { currentBackend, currentGpu, currentThreads, isOnGpu } from "../../algorithms/engine/backend.ts";
+import { byItself, together } from "../../algorithms/engine/together.ts";
 import { evaluateWith } from "../../environments/evaluate.ts";
-import { createPlayers } from "../../environments/play.ts";
+import { createPlayers, type Players } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
 import { runLoop } from "../cells/loop.ts";
 import { openMetrics } from "../cells/metrics.ts";
 import { policyRecord } from "../cells/policy_record.ts";
+import { mean } from "../scores/mean.ts";
 import { type Identity, lockFolder } from "../cells/run_folder.ts";
 import { findAlgorithm, savePolicy } from "./policy_folder.ts";
 import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
@@ -55,9 +57,17 @@ export interface TrainOptions<C extends CommonConfig = CommonConfig> extends Tra
    */
   log?: readonly LogTarget[];
   /** Called a hundred times in a training, with each metric's mean since the last call. */
-  onMetrics?(step: { update: number; metrics: Record<string, number> }): void;
+  onMetrics?(step: { seed: number; update: number; metrics: Record<string, number> }): void;
   /** Aborting it stops the training; what the folder has stays, for the next call. */
   signal?: AbortSignal;
+}
+
+/** How {@linkcode train} trains several seeds. */
+export interface SeedsOptions<C extends CommonConfig = CommonConfig> extends Omit<TrainOptions<C>, "seed"> {
+  /** Seeds, of which each is a run by itself, kept in `seed_<n>` below the folder. */
+  seeds: readonly number[];
+  /** `seeds` has it. */
+  seed?: undefined;
 }
 
 /** A trained policy and how it came about. */
@@ -72,13 +82,19 @@ export interface Run extends Policy {
   save(folder: string): Promise<void>;
 }
 
+/** The runs of several seeds, in their order. */
+export interface Runs extends ReadonlyArray<Run> {
+  /** Scores over updates: the mean over seeds, with a band of its 95 % interval. */
+  readonly curve: Curve;
+}
+
 const ownOptions = ["folder", "evaluateEvery", "episodes", "candidates", "log", "onMetrics", "signal"] as const;
 const settingNames = ["seed", "updates", "preset", "overrides"] as const;
 /** Least time between checkpoints. */
 const checkpointMs = 10_000;
 
-function assertOptions(name: string, options: TrainOptions<never>) {
-  const known: string[] = [...settingNames, ...ownOptions];
+function assertOptions(name: string, options: TrainOptions<never> | SeedsOptions<never>) {
+  const known: string[] = [...settingNames, "seeds", ...ownOptions];
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     throw new RangeError(
@@ -86,6 +102,9 @@ function assertOptions(name: string, options: TrainOptions<never>) {
         closest(key, known)
       }"? Settings of the algorithm go into overrides`,
     );
+  }
+  if (options.seed !== undefined && "seeds" in options && options.seeds !== undefined) {
+    throw new RangeError(`Cannot train ${name}: seed and seeds are both given; give one of them`);
   }
   for (const key of ["evaluateEvery", "episodes", "candidates"] as const) {
     const value = options[key];
@@ -111,8 +130,12 @@ function assertOptions(name: string, options: TrainOptions<never>) {
  * What the algorithm needs is seen to here: its published settings for the dataset, its rewards, its batch sizes, statistics of the
  * observations, actions in the successors.
  *
+ * Several `seeds` are several runs. On a backend on a GPU they train together: each update waits for those of all seeds, and is one call,
+ * which fills the GPU better; the numbers of each run are those of the run alone, up to rounding. Elsewhere one seed follows the other.
+ *
  * @param algorithm An algorithm, or the path of a file that exports one.
  * @param data Transitions, a bandit, or any {@linkcode TrainingData}.
+ * @returns The run, or with `seeds` one run for each of them, in their order, with a curve of all.
  * @throws {RangeError} If an option or setting is unknown or out of range.
  * @throws {Error} If training diverges, another process trains in the folder, or the folder holds another run.
  *
@@ -130,8 +153,20 @@ function assertOptions(name: string, options: TrainOptions<never>) {
 export async function train<C extends CommonConfig>(
   algorithm: Algorithm<C>,
   data: TrainingData,
+  options: SeedsOptions<C>,
+): Promise<Runs>;
+/** As above, for one seed. */
+export async function train<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
   options?: TrainOptions<C>,
 ): Promise<Run>;
+/** As above, for several seeds and the path or the name of an algorithm. */
+export async function train(
+  algorithm: string,
+  data: TrainingData,
+  options: SeedsOptions<CommonConfig & Record<string, unknown>>,
+): Promise<Runs>;
 /** As above, for the path or the name of an algorithm. */
 export async function train(
   algorithm: string,
@@ -141,46 +176,120 @@ export async function train(
 export async function train<C extends CommonConfig>(
   given: Algorithm<C> | string,
   data: TrainingData,
-  options: TrainOptions<C> = {},
-): Promise<Run> {
+  options: TrainOptions<C> | SeedsOptions<C> = {},
+): Promise<Run | Runs> {
   const algorithm = typeof given === "string" ? await findAlgorithm(given) as unknown as Algorithm<C> : given;
   const progress = options.log && !options.log.includes("terminal")
     ? silentProgress
     : startProgress(`training ${algorithm.name}`);
   try {
-    return await trainShown(algorithm, data, options, progress);
+    return "seeds" in options && options.seeds !== undefined
+      ? await trainSeeds(algorithm, data, options, progress)
+      : await trainShown(algorithm, data, options as TrainOptions<C>, progress);
   } finally {
     progress.stop();
   }
 }
 
-/** {@linkcode train}, with its progress shown elsewhere. */
+/** {@linkcode train} for one seed, with its progress shown elsewhere. */
 export async function trainShown<C extends CommonConfig>(
   algorithm: Algorithm<C>,
   data: TrainingData,
   options: TrainOptions<C>,
   progress: Progress,
 ): Promise<Run> {
+  const prepared = prepare(algorithm, data, options)(options.seed ?? 0);
+  using players = createPlayers();
+  return await trainPrepared(prepared, data, options, progress, players);
+}
+
+/** Where a seed's run is kept. */
+export const seedFolder = (folder: string, seed: number): string => join(folder, `seed_${seed}`);
+
+/** The progress of each seed, of which the mean is shown. */
+export function shareProgress(progress: Progress, seeds: readonly number[]): (seed: number) => Progress {
+  const shares = new Map(seeds.map((seed) => [seed, 0]));
+  return (seed) => ({
+    ...progress,
+    update(share, note) {
+      shares.set(seed, share);
+      progress.update(mean([...shares.values()]), `seed ${seed}, ${note}`);
+    },
+  });
+}
+
+/** {@linkcode train} for several seeds, with its progress shown elsewhere. */
+export async function trainSeeds<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
+  options: SeedsOptions<C>,
+  progress: Progress,
+): Promise<Runs> {
+  const { seeds, folder, ...rest } = options;
+  if (!Array.isArray(seeds) || seeds.length === 0 || new Set(seeds).size < seeds.length) {
+    throw new RangeError(
+      `Cannot train ${algorithm.name}: seeds must be a list of different seeds, current value is ${
+        JSON.stringify(seeds)
+      }`,
+    );
+  }
+  const prepared = seeds.map(prepare(algorithm, data, options));
+  const progressOf = seeds.length > 1 ? shareProgress(progress, seeds) : () => progress;
+  using players = createPlayers();
+  const starts = seeds.map((seed, i) => async () => {
+    const own = folder === undefined ? rest : { ...rest, folder: seedFolder(folder, seed) };
+    const run = await trainPrepared(prepared[i], data, own, progressOf(seed), players);
+    progressOf(seed).update(1, "trained");
+    return run;
+  });
+  const runs: Run[] = [];
+  if (isOnGpu(currentBackend())) runs.push(...await together(starts));
+  else for (const start of starts) runs.push(await start());
+  const curve = createCurve(runs.map(({ algorithm: { title }, task, seed, curve: { points } }) => ({
+    title,
+    task,
+    seed,
+    points,
+  })));
+  return Object.assign(runs, { curve });
+}
+
+/** Checks options, and prepares the training of any seed. */
+function prepare<C extends CommonConfig>(
+  algorithm: Algorithm<C>,
+  data: TrainingData,
+  options: TrainOptions<C> | SeedsOptions<C>,
+): (seed: number) => PreparedTraining<C> {
   assertOptions(algorithm.name, options as TrainOptions<never>);
   const settings = Object.fromEntries(
     settingNames.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
   ) as TrainSettings<C>;
-  return await trainPrepared(prepareTraining(algorithm, data, settings), data, options, progress);
+  return prepareSeeds(algorithm, data, settings);
+}
+
+/** Evaluations of players, one after the other: each takes all cores. */
+const evaluations = new WeakMap<Players, Promise<unknown>>();
+
+function inTurn<T>(players: Players, evaluate: () => Promise<T>): Promise<T> {
+  const turn = byItself(() => (evaluations.get(players) ?? Promise.resolve()).then(evaluate));
+  evaluations.set(players, turn.catch(() => {})); // Whoever waits for this one hears of it.
+  return turn;
 }
 
 async function trainPrepared<C extends CommonConfig>(
   prepared: PreparedTraining<C>,
   data: TrainingData,
-  options: TrainOptions<C>,
+  options: Omit<TrainOptions<C>, "seed">,
   progress: Progress,
+  players: Players,
 ): Promise<Run> {
   const { training, rng, label, policy } = prepared;
   const { folder = null, evaluateEvery, episodes = 10, candidates = 1, signal, onMetrics } = options;
   const identity = identityOf(prepared, data);
   using _lock = folder === null ? null : await openFolder(folder, prepared, data, identity, options.preset);
   const total = training.updates;
+  const { seed } = policy({ updates: 0, arrays: null });
   let points = folder === null ? [] : await readScores(folder);
-  using players = createPlayers();
 
   const resumed = await runLoop({
     training,
@@ -200,7 +309,7 @@ async function trainPrepared<C extends CommonConfig>(
     onMetrics(update, metrics) {
       const [name, value] = Object.entries(metrics).at(-1) ?? ["", 0];
       progress.update(update / total, `update ${update} of ${total}, ${name} ${value.toPrecision(4)}`);
-      if (onMetrics) progress.around(() => onMetrics({ update, metrics }));
+      if (onMetrics) progress.around(() => onMetrics({ seed, update, metrics }));
     },
     evaluateEvery,
     evaluate: evaluateEvery === undefined ? undefined : async (state) => {
@@ -209,12 +318,13 @@ async function trainPrepared<C extends CommonConfig>(
       const kept = points.find((point) => point.update === updates);
       if (kept?.candidates === candidates && kept.episodes.length === episodes) return;
       const now = policy(state);
-      const seed = `${now.task}/${now.algorithm.name}/${now.seed}/evaluation/${updates}/${candidates}`;
+      const stream = `${now.task}/${now.algorithm.name}/${now.seed}/evaluation/${updates}/${candidates}`;
       const inner = {
         ...progress,
         update: (_: number, note: string) => progress.update(updates / total, `evaluating, ${note}`),
       };
-      const score = await evaluateWith(players, now, { episodes, candidates, seed }, inner);
+      const play = () => evaluateWith(players, now, { episodes, candidates, seed: stream }, inner);
+      const score = await inTurn(players, play);
       const point: ScorePoint = { update: updates, candidates, scores: score.scores, episodes: score.episodes };
       points = [...others, point];
       if (folder !== null) await (kept ? writeScores(folder, points) : appendScore(folder, point));
@@ -222,7 +332,7 @@ async function trainPrepared<C extends CommonConfig>(
     },
   });
   const trained = policy(resumed.state);
-  const { algorithm, task, seed } = trained;
+  const { algorithm, task } = trained;
   return {
     ...trained,
     folder,

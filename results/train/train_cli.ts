@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
-import { backends, useBackend } from "../../algorithms/engine/backend.ts";
+import { backends, isOnGpu, useBackend } from "../../algorithms/engine/backend.ts";
 import { prepareTraining } from "../../algorithms/core/train.ts";
 import { registry } from "../../algorithms/registry.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
@@ -22,9 +22,8 @@ import { toText } from "../../data/show/table.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { mean } from "../scores/mean.ts";
 import { findAlgorithm } from "./policy_folder.ts";
-import { createCurve } from "./scores.ts";
 import { readOverrides } from "./settings.ts";
-import { type LogTarget, logTargets, type Run, trainShown } from "./train.ts";
+import { type LogTarget, logTargets, type Runs, seedFolder, shareProgress, trainSeeds } from "./train.ts";
 import type { TrainJob, TrainMessage } from "./train_worker.ts";
 
 const help = `Trains an algorithm on a dataset; the same command again goes on where it was stopped.
@@ -38,7 +37,7 @@ Usage: deno task train <algorithm> <dataset> [options]
   <dataset>               an id of D4RL's (hopper-medium-v2) or of a dataset that is made here (hopper-medium-replay-local),
                           or the path of an .hdf5 file
 
-  --seeds <list>          such as 0,1,2 or 0-4 (default: 0)
+  --seeds <list>          such as 0,1,2 or 0-4 (default: 0); together on a GPU, else as many at once as there are cores
   --preset <id>           the task whose published settings are taken, or none for the defaults (default: the dataset's)
   --updates <n>           gradient steps; phases within them shrink in proportion (default: as published)
   --set <key=value>       a setting of the algorithm, any number of times
@@ -125,18 +124,15 @@ async function main(): Promise<number> {
     candidates: number("candidates"),
     log,
   };
-  const folderOf = (seed: number) => join(root, `seed_${seed}`);
   const progress = log.includes("terminal") ? startProgress(`training ${algorithm.name}`) : silentProgress;
-  const train = (seed: number, shown: Progress) =>
-    trainShown(algorithm, data, { ...options, seed, folder: folderOf(seed), signal: stop.signal }, shown);
-  const runs: Run[] = [];
+  let runs: Runs;
   try {
-    if (seeds.length > 1 && coresHere() > 1) {
+    if (seeds.length > 1 && coresHere() > 1 && !isOnGpu(backend)) {
       const job = { algorithm: named, dataset: located, task: texts.task, backend };
-      const jobs = seeds.map((seed) => ({ ...job, options: { ...options, seed, folder: folderOf(seed) } }));
+      const jobs = seeds.map((seed) => ({ ...job, options: { ...options, seed, folder: seedFolder(root, seed) } }));
       await trainSideBySide(jobs, coresHere(), progress, stop.signal);
     }
-    for (const seed of seeds) runs.push(await train(seed, seeds.length === 1 ? progress : silentProgress));
+    runs = await trainSeeds(algorithm, data, { ...options, seeds, folder: root, signal: stop.signal }, progress);
   } catch (error) {
     progress.stop();
     if (!stop.signal.aborted) throw error;
@@ -150,7 +146,7 @@ async function main(): Promise<number> {
 
 /** Trains seeds in workers, some at a time. */
 async function trainSideBySide(jobs: readonly TrainJob[], most: number, progress: Progress, signal: AbortSignal) {
-  const shares = new Map(jobs.map(({ options: { seed } }) => [seed, 0]));
+  const progressOf = shareProgress(progress, jobs.map(({ options: { seed } }) => seed));
   const queue = [...jobs];
   const workers: Worker[] = [];
   const work = async () => {
@@ -171,9 +167,9 @@ async function trainSideBySide(jobs: readonly TrainJob[], most: number, progress
       };
       worker.onmessage = ({ data }: MessageEvent<TrainMessage>) => {
         if (data.kind === "error") return failed(new Error(data.message));
-        if (data.kind !== "up") shares.set(seed, data.kind === "progress" ? data.share : 1);
-        if (data.kind === "progress") progress.update(mean([...shares.values()]), `seed ${seed}, ${data.note}`);
-        else next();
+        if (data.kind === "progress") return progressOf(seed).update(data.share, data.note);
+        if (data.kind === "done") progressOf(seed).update(1, "trained");
+        next();
       };
     });
   };
@@ -184,7 +180,7 @@ async function trainSideBySide(jobs: readonly TrainJob[], most: number, progress
   }
 }
 
-function showRuns(algorithm: AnyAlgorithm, runs: readonly Run[]) {
+function showRuns(algorithm: AnyAlgorithm, runs: Runs) {
   const last = runs.map(({ curve }) => curve.points.at(-1)?.scores);
   const rows = runs.map(({ seed, state, trainingMs }, i) => [
     `${seed}`,
@@ -204,8 +200,7 @@ function showRuns(algorithm: AnyAlgorithm, runs: readonly Run[]) {
     ]
     : ["The data named no task, so there are no scores; --task says it"];
   console.log(toText({ title: algorithm.title, columns: ["seed", "updates", "training", "score"], rows, notes }));
-  const curves = runs.map(({ seed, task, curve }) => ({ title: algorithm.title, task, seed, points: curve.points }));
-  if (curves.some(({ points }) => points.length > 1)) console.log(createCurve(curves).toText());
+  if (runs.some(({ curve }) => curve.points.length > 1)) console.log(runs.curve.toText());
 }
 
 await runCommand(main);

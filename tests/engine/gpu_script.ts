@@ -7,14 +7,18 @@
 import { bc } from "../../algorithms/bc.ts";
 import type { AgentState } from "../../algorithms/core/agent.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
-import { copyArrays, type NdArray } from "../../algorithms/engine/array.ts";
+import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { currentGpu, useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import { compile } from "../../algorithms/engine/compile.ts";
 import { openDevice, profileSessions, useCapture } from "../../algorithms/engine/runtime.ts";
+import { tf } from "../../algorithms/engine/tensor.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { makeBandit } from "../../data/bandits.ts";
+import { loadTransitions } from "../../data/d4rl.ts";
 import { train as trainRun } from "../../results/train/train.ts";
 import { createSmall, drawTransitions, rows, train } from "../algorithms/small.ts";
+import { makeHopperFile } from "../results/train/example.ts";
 
 /** What is found of one algorithm. */
 export interface Found {
@@ -92,7 +96,7 @@ async function compare(name: string, width: number): Promise<Found> {
   });
   const { state: resumed } = await train(onGpu, 5, restored());
 
-  const device = await openDevice();
+  const device = await openDevice("gpu");
   const counts = { up: 0, down: 0 };
   const [upload, download] = [device.upload, device.download];
   device.upload = (arrays, tensors) => (counts.up += arrays.length, upload(arrays, tensors));
@@ -144,10 +148,65 @@ async function trainInFolders(folder: string) {
   };
 }
 
+/** A training whose GPU is lost at the second update after a checkpoint, if the variable LOST says how. */
+async function loseDevice(folder: string) {
+  const data = await loadTransitions(await makeHopperFile(folder));
+  await useBackend("gpu");
+  const onMetrics = ({ update }: { update: number }) => {
+    const path = Deno.env.get("LOST");
+    if (path !== undefined && update === 22) Deno.writeTextFileSync(path, "");
+  };
+  const overrides = { hidden: 16, batchSize: 32 };
+  const options = { updates: 60, evaluateEvery: 20, episodes: 1, overrides, onMetrics, log: [] } as const;
+  const lost = await trainRun(bc, data, { ...options, folder: `${folder}/run` }).catch((error) => error.message);
+  if (typeof lost === "string") return { message: lost };
+  const whole = await trainRun(bc, data, options);
+  return { same: same(lost.state, whole.state), points: lost.curve.points.length };
+}
+
+/** Calls with an array within the function of so many rows, as long as they succeed. */
+async function useRows(rows: number): Promise<string> {
+  await useBackend("gpu");
+  type Point = { state: { w: NdArray }; x: NdArray };
+  const step = compile<Point>("large", ({ state, x }) => {
+    const y = tf.mean(tf.square(tf.tanh(tf.mul(x, state.w))), 0, true); // [rows, 1] times [1, 256]
+    return { state: { w: tf.add(state.w, y) } };
+  });
+  const x = ndarray(new Float32Array(rows).fill(1), [rows, 1]);
+  const { state } = await step({ state: { w: ndarray(new Float32Array(256), [1, 256]) }, x });
+  return `${state.w.data[0]}`;
+}
+
+/** Seeds together, stopped and gone on with, against each alone. */
+async function trainSeedsInFolder(folder: string) {
+  const data = await loadTransitions(await makeHopperFile(folder));
+  await useBackend("gpu");
+  const overrides = { hidden: 16, batchSize: 32 };
+  const options = { updates: 60, evaluateEvery: 30, episodes: 2, overrides, log: [] } as const;
+  const stop = new AbortController();
+  const onMetrics = ({ seed, update }: { seed: number; update: number }) => seed === 2 && update === 40 && stop.abort();
+  const parts = { ...options, seeds: [0, 1, 2], folder: `${folder}/parts` };
+  const stopped = await trainRun(bc, data, { ...parts, signal: stop.signal, onMetrics }).catch((error) => error);
+  if (!(stopped instanceof Error)) throw new Error("Cannot test: the training was to be stopped");
+  const runs = await trainRun(bc, data, parts);
+  const whole = await trainRun(bc, data, { ...options, seeds: [0, 1, 2] });
+  const alone = [];
+  for (const seed of [0, 1, 2]) alone.push(await trainRun(bc, data, { ...options, seed }));
+  return {
+    same: runs.every(({ state }, i) => same(state, whole[i].state)),
+    weights: Math.max(...alone.map(({ state }, i) => largestDifference(state, whole[i].state))),
+    apart: largestDifference(whole[0].state, whole[1].state),
+    points: runs.curve.points.map(({ update }) => update),
+  };
+}
+
 if (import.meta.main) {
   const [what, ...args] = Deno.args;
   if (what === "folders") console.log(JSON.stringify(await trainInFolders(args[0])));
-  else if (what === "open") console.log(await useBackend("gpu").catch((error) => error.message));
+  else if (what === "seeds") console.log(JSON.stringify(await trainSeedsInFolder(args[0])));
+  else if (what === "open") console.log(await useBackend(args[0]).catch((error) => error.message));
+  else if (what === "lose") console.log(JSON.stringify(await loseDevice(args[0])));
+  else if (what === "rows") console.log(await useRows(Number(args[0])).catch((error) => error.message));
   else {
     for (const name of args) {
       const [algorithm, width] = name.split(":");

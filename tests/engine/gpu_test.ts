@@ -1,31 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { fromFileUrl } from "../../tools/paths.ts";
+import { assert, assertEquals } from "@std/assert";
 import { algorithms } from "../algorithms/small.ts";
 import { withFolder } from "../folder.ts";
+import { runScript } from "./gpu_process.ts";
 import type { Found } from "./gpu_script.ts";
 
-/** Chromium's Vulkan driver in software, which ONNX Runtime accepts; Mesa's it does not. */
-const swiftShader = ["/usr/lib/chromium/vk_swiftshader_icd.json"].find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
-
-/** What the script prints, in a process that sees that driver alone. */
-async function runScript(args: readonly string[], driver = swiftShader) {
-  const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-check", "-A", fromFileUrl(new URL("gpu_script.ts", import.meta.url)), ...args],
-    cwd: fromFileUrl(new URL("../../", import.meta.url)),
-    env: { NO_COLOR: "1", ...(driver === undefined ? {} : { VK_ICD_FILENAMES: driver }) },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  assertEquals(code, 0, text(stderr));
-  return text(stdout);
-}
-
-const hasGpu = await runScript(["open"]) === "gpu";
+const hasGpu = await runScript(["open", "gpu"]) === "gpu";
 
 /** All small, and some with weights that lie apart: those that pass weights through, have targets, phases, frozen networks. */
 const cases = [
@@ -71,8 +50,16 @@ Deno.test({
     }),
 });
 
-Deno.test("backend gpu says in one line that there is no GPU", async () => {
-  const message = await runScript(["open"], "/nonexistent/icd.json");
-  assertEquals(message.split("\n").length, 1);
-  assertStringIncludes(message, 'Cannot use backend "gpu": no WebGPU adapter was found');
+Deno.test({
+  name:
+    "train() with seeds on backend gpu trains them together as each alone, scores them, and goes on in the same bytes",
+  ignore: !hasGpu,
+  fn: () =>
+    withFolder(async (folder) => {
+      const { same, weights, apart, points } = JSON.parse(await runScript(["seeds", folder]));
+      assert(same, "seeds that went on from their folders differ from those that did not stop");
+      assert(weights <= 1e-3, `a weight differs by ${weights} from that of the seed alone`); // As from the CPU's.
+      assert(apart > 1e-3, "all seeds are the same");
+      assertEquals(points, [30, 60, 30, 60, 30, 60]);
+    }),
 });

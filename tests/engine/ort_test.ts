@@ -158,7 +158,10 @@ async function withPackage(version: string, put: (path: string) => Promise<void>
   });
 }
 
-const opening = (wanted: string) => (folder: string) => void assertThrows(() => openOrt(folder), Error, wanted);
+const opening = (wanted: string) => (folder: string) => {
+  const { message } = assertThrows(() => openOrt(folder), Error, wanted);
+  assert(message.endsWith("; delete node_modules, and the next command installs it again"), message);
+};
 
 Deno.test("openOrt() says what is wrong with a library: missing, or of another version than the package", async () => {
   await withPackage(ort.api.version, async () => {}, opening("Could not open library"));

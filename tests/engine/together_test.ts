@@ -6,7 +6,7 @@ import { useBackend } from "../../algorithms/engine/backend.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
 import { tracedKernels } from "../../algorithms/engine/kernels.ts";
 import { type Tensor, tf, valueAndGrad } from "../../algorithms/engine/tensor.ts";
-import { together } from "../../algorithms/engine/together.ts";
+import { byItself, together } from "../../algorithms/engine/together.ts";
 import { treeEntries } from "../../algorithms/engine/tree.ts";
 import { createDistillation, distillationDefaults } from "../../algorithms/offline_behavior_distillation/mod.ts";
 import { algorithms, createSmall, drawTransitions } from "../algorithms/small.ts";
@@ -110,16 +110,32 @@ Deno.test("together(): runs of different lengths, of different functions, each t
   assertEquals(found, [3, 11, 10, 0]);
 });
 
-Deno.test("together(): one run's error is everyone's, and calls afterwards are by themselves again", async () => {
+Deno.test("together(): one run's error is everyone's, once all have ended; calls afterwards are by themselves again", async () => {
   const one = counting(1);
+  let ended = 0;
   const failing = async () => {
     await one({ state: start() });
     throw new RangeError("Cannot go on: wanted to");
   };
   const going = async () => {
     let state: { x: NdArray } = start();
-    for (;;) ({ state } = await one({ state }));
+    try {
+      for (;;) ({ state } = await one({ state }));
+    } finally {
+      await new Promise((done) => setTimeout(done, 20)); // A lock to give back, say.
+      ended++;
+    }
   };
   await assertRejects(() => together([failing, going, going]), RangeError, "Cannot go on");
+  assertEquals(ended, 2);
   assertEquals((await one({ state: start() })).state.x.data[0], 1);
+});
+
+Deno.test("byItself(): a call that one run makes waits for no other", async () => {
+  const [one, ten] = [counting(1), counting(10)];
+  const found = await together([0, 1].map((run) => async () => {
+    const { state } = run === 0 ? await byItself(() => ten({ state: start() })) : { state: start() };
+    return (await one({ state })).state.x.data[0];
+  }));
+  assertEquals(found, [11, 1]);
 });

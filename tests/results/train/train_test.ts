@@ -17,7 +17,7 @@ import { evaluate } from "../../../environments/evaluate.ts";
 import { toFileUrl } from "../../../tools/paths.ts";
 import { compare } from "../../../results/train/compare.ts";
 import { findAlgorithm, loadPolicy } from "../../../results/train/policy_folder.ts";
-import { train } from "../../../results/train/train.ts";
+import { type Run, type Runs, train } from "../../../results/train/train.ts";
 import { makeHopperFile, ownAlgorithm, workspace } from "./example.ts";
 
 const folder = await Deno.makeTempDir();
@@ -92,6 +92,30 @@ Deno.test("train() and trainSteps() give the same bytes, with a folder and witho
   assertEquals(encodeCheckpoint(run.state.arrays), encodeCheckpoint(kept.state.arrays));
   const record = JSON.parse(await Deno.readTextFile(join(at("same"), "run.json")));
   assertEquals([record.datasetSha256, record.data], [await sha256Of(file), data.fingerprint!()]);
+});
+
+Deno.test("train() with seeds gives the runs of train() with each seed, in folders of their own, and a curve of all", async () => {
+  const options = { updates: 60, overrides: small, evaluateEvery: 30, episodes: 2, ...quiet } as const;
+  const seen = new Set<number>();
+  const onMetrics = ({ seed }: { seed: number }) => seen.add(seed);
+  const runs: Runs = await train(rebrac, data, { ...options, seeds: [3, 1], folder: at("seeds"), onMetrics });
+  assertEquals([runs.map(({ seed }) => seed), [...seen]], [[3, 1], [3, 1]]);
+  for (const run of runs) {
+    assertEquals(run.folder, at(`seeds/seed_${run.seed}`));
+    const alone: Run = await train(rebrac, data, { ...options, seed: run.seed, folder: at(`alone/seed_${run.seed}`) });
+    assertEquals(await remains(`seeds/seed_${run.seed}`), await remains(`alone/seed_${run.seed}`));
+    assertEquals(alone.curve.points, run.curve.points);
+  }
+  assertEquals(runs.curve.frame.array("seed"), [3, 3, 1, 1]);
+  const points = (runs.curve.figure as unknown as { data: { values: { seeds: number; low: number; high: number }[] } })
+    .data.values;
+  assertEquals(points.map(({ seeds }) => seeds), [2, 2]);
+  assert(points.every(({ low, high }) => low < high), JSON.stringify(points));
+  const own = await train(at("linear.ts"), data, { updates: 4, seeds: [0, 1], ...quiet });
+  assertEquals(own.map(({ state }) => state.updates), [4, 4]);
+  // @ts-expect-error: one of them is enough.
+  const both = train(bc, data, { updates: 4, seed: 0, seeds: [0] });
+  await assertRejects(() => both, RangeError, "seed and seeds are both given; give one of them");
 });
 
 Deno.test("train() gives each metric's mean over the updates that had it", async () => {
@@ -181,6 +205,10 @@ Deno.test("train() refuses what it does not know, with the nearest name", async 
   await refuses({ log: ["tensorbord"] }, 'did you mean "tensorboard"?');
   await refuses({ log: ["tensorboard"] }, "need a folder");
   await refuses({ seed: -1 }, "seed must be an integer of at least 0, current value is -1");
+  for (const seeds of [[], [0, 0], 3]) {
+    await refuses({ seeds }, `seeds must be a list of different seeds, current value is ${JSON.stringify(seeds)}`);
+  }
+  await refuses({ seeds: [0.5] }, "seed must be an integer of at least 0, current value is 0.5");
   await refuses({ evaluateEvery: 0 }, "evaluateEvery must be a positive integer, current value is 0");
   await assertRejects(() => findAlgorithm("dtlq"), RangeError, 'did you mean "dtql"?');
 });
