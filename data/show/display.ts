@@ -7,7 +7,7 @@
  */
 
 import type { ColumnTable } from "arquero";
-import { type Figure, type FigureSpec, isSmall, pictureUrl, renderFigure } from "./figure.ts";
+import { type Figure, type FigureSpec, isSmall, pictureUrl, renderFigure, titleOf } from "./figure.ts";
 import { type Table, toText } from "./table.ts";
 
 /** Representations by MIME type. */
@@ -55,9 +55,7 @@ export const pictureHtml = (figure: Figure, label: string): string =>
  * @param text What a terminal shows of it; by default its title.
  */
 export async function showFigure(spec: FigureSpec, text?: string): Promise<Shown> {
-  const title = typeof spec.title === "object" && spec.title !== null && "text" in spec.title
-    ? String(spec.title.text)
-    : String(spec.title ?? "figure");
+  const title = titleOf(spec) ?? "figure";
   const figure = await renderFigure(spec); // Before it is shown: a kernel does not wait for its last cell's picture.
   return shown(() => text ?? `[${title}]`, () =>
     Promise.resolve({

@@ -5,6 +5,8 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
+import { heading } from "../../data/show/figure.ts";
+import { methodScale } from "../../data/show/palette.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { groupRules, type RuleScores } from "./groups.ts";
@@ -20,6 +22,9 @@ import {
 import { range } from "./tables.ts";
 
 interface MethodScores {
+  /** The algorithm in words, and how it acts. */
+  kind: string;
+  acting: string;
   method: string;
   scores: TaskScores;
 }
@@ -40,6 +45,8 @@ function methodsOf(evaluations: readonly Evaluation[], counts: (group: RuleScore
   }
   const tasks = Math.max(0, ...[...methods.values()].map((groups) => groups.length));
   return [...methods].filter(([, groups]) => groups.length === tasks).map(([method, groups]) => ({
+    kind: groups[0].method,
+    acting: groups[0].acting,
     method,
     scores: Object.fromEntries(groups.map(({ task, scores }) => [task, scores.map(mean)])),
   }));
@@ -90,9 +97,11 @@ export function profileFigure(
   const all = methods.flatMap(({ scores }) => Object.values(scores).flat());
   const [least, most] = [Math.min(0, ...all), Math.max(...all)];
   const thresholds = Array.from({ length: 101 }, (_, i) => least + (most - least) * i / 100);
-  const values = methods.flatMap(({ method, scores }) =>
+  const values = methods.flatMap(({ method, kind, acting, scores }) =>
     performanceProfile(scores, thresholds).map(({ mean, low, high }, i) => ({
       method,
+      kind,
+      acting,
       score: Number(thresholds[i].toFixed(2)),
       share: mean,
       low: low ?? mean,
@@ -100,24 +109,28 @@ export function profileFigure(
     }))
   );
   const x = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-  const color = { field: "method", type: "nominal", title: null, legend: { orient: "right", labelLimit: 260 } };
+  const scale = methodScale(methods.map(({ kind }) => kind));
+  const color = { field: "kind", type: "nominal", title: null, scale, legend: { orient: "right" } };
+  const strokeDash = { field: "acting", type: "nominal", title: null, legend: { orient: "right" } };
+  const detail = { field: "method" };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Performance profiles",
-      subtitle: "Share of runs (task and seed) that score above; bands: pointwise 95 % bootstrap.",
-    },
-    width: 480,
-    height: 260,
+    title: heading(
+      "Performance profiles",
+      "Share of runs (task and seed) that score above; bands: pointwise 95 % bootstrap.",
+      600,
+    ),
+    width: 400,
+    height: 240,
     data: { values },
     layer: [
       {
         mark: { type: "area", opacity: 0.15, interpolate: "step-after" },
-        encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color },
+        encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color, detail },
       },
       {
         mark: { type: "line", interpolate: "step-after", strokeWidth: 1.5 },
-        encoding: { x, y: { field: "share", type: "quantitative", title: "share of runs above" }, color },
+        encoding: { x, y: { field: "share", type: "quantitative", title: "share of runs above" }, color, strokeDash },
       },
     ],
   } as TopLevelSpec;

@@ -5,6 +5,9 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
+import { heading } from "../../data/show/figure.ts";
+import { placeLabels } from "../../data/show/labels.ts";
+import { accents, inks, methodScale } from "../../data/show/palette.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { differencesOf, groupRules, type RuleScores } from "./groups.ts";
@@ -99,110 +102,235 @@ export function differenceTable(
   };
 }
 
-/** Scores with intervals per method and acting rule, each seed's mean as a dot, the dataset's mean as a line. */
+/** What a figure says of data that are no benchmark's. */
+export const ofLocal = (tasks: readonly string[]) =>
+  tasks.some((task) => task.endsWith("-local")) ? " Data made here, not D4RL's." : "";
+
+const several = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+/** Scores with intervals per method and acting rule, each seed's mean as a ring, the dataset's mean as a line. */
 export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const groups = groupRules(evaluations);
   const label = (g: RuleScores) => `${g.method}, ${g.acting}`;
-  const summary = groups.map((g) => ({ method: label(g), ...bootstrapMean(g.scores) }));
-  const seeds = groups.flatMap((g) => g.scores.map((scores) => ({ method: label(g), score: mean(scores) })));
-  const y = { field: "method", type: "nominal", title: null, sort: null, axis: { labelLimit: 600 } };
-  const scale = { domain: [Math.min(0, ...seeds.map((s) => s.score)), Math.max(40, ...seeds.map((s) => s.score))] };
-  const { n } = summary[0];
+  const summary = groups.map((g) => {
+    const { mean, low, high, n } = bootstrapMean(g.scores);
+    return { row: label(g), method: g.method, mean, low: low ?? mean, high: high ?? mean, n, said: number(mean) };
+  });
+  const seeds = groups.flatMap((g) => g.scores.map((s) => ({ row: label(g), method: g.method, score: mean(s) })));
+  const { task, datasetMean } = groups[0];
+  const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 250, grid: true } };
+  const most = Math.max(datasetMean, ...summary.map(({ high }) => high), ...seeds.map(({ score }) => score));
+  const least = Math.min(0, datasetMean, ...summary.map(({ low }) => low), ...seeds.map(({ score }) => score));
+  const scale = { domain: [least, least + (most - least) * 1.14 || 1], nice: false };
+  const color = { field: "method", type: "nominal", scale: methodScale(summary.map((s) => s.method)), legend: null };
+  const x = (field: string) => ({ field, type: "quantitative", title: "D4RL normalized score", scale });
+  const counts = [...new Set(summary.map(({ n }) => several(n, "seed")))].join(" or ");
+  const bars = summary.some(({ n }) => n > 1) ? " with its 95 % interval; rings: seeds" : ", which has no interval";
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: groups[0].task,
-      subtitle:
-        `Bars: mean over ${n} seeds and its 95 % interval; dots: seeds; dashed: the dataset's mean. Local data.`,
-    },
-    width: 520,
-    height: { step: 36 },
+    title: heading(
+      task,
+      `Dot: mean over ${counts}${bars}; dashed: the dataset's own mean, ${number(datasetMean)}.${ofLocal([task])}`,
+      560,
+    ),
+    width: 340,
+    height: { step: 22 },
     layer: [
       {
-        data: { values: summary },
-        mark: { type: "bar", color: "#9ecae1", height: 20 },
-        encoding: { y, x: { field: "mean", type: "quantitative", title: "D4RL normalized score", scale } },
+        data: { values: [{ mean: datasetMean }] },
+        mark: { type: "rule", strokeDash: [5, 4], color: accents.data, size: 1.5 },
+        encoding: { x: x("mean") },
       },
       {
-        data: { values: summary.filter((s) => s.low !== null) },
-        mark: { type: "rule", size: 2, color: "#08519c" },
-        encoding: { y, x: { field: "low", type: "quantitative" }, x2: { field: "high" } },
+        data: { values: summary.filter(({ n }) => n > 1) },
+        mark: { type: "rule", size: 3, opacity: 0.55 },
+        encoding: { y, x: x("low"), x2: { field: "high" }, color },
       },
       {
         data: { values: seeds },
-        mark: { type: "circle", size: 45, color: "#08306b", opacity: 1, fillOpacity: 0.9 },
-        encoding: { y, x: { field: "score", type: "quantitative" } },
+        mark: { type: "point", size: 26, opacity: 1, strokeWidth: 1 },
+        encoding: { y, x: x("score"), color },
       },
       {
-        data: { values: [{ mean: groups[0].datasetMean }] },
-        mark: { type: "rule", strokeDash: [5, 4], color: "#d94801", size: 2 },
-        encoding: { x: { field: "mean", type: "quantitative" } },
+        data: { values: summary },
+        mark: { type: "circle", size: 70, opacity: 1 },
+        encoding: { y, x: x("mean"), color },
+      },
+      {
+        data: { values: summary.map((s) => ({ ...s, end: Math.max(s.high, s.mean) })) },
+        mark: { type: "text", align: "left", dx: 8 },
+        encoding: { y, x: x("end"), text: { field: "said" } },
       },
     ],
   } as TopLevelSpec;
 }
 
-/** Score against milliseconds per action: one-step policies, and iterative sampling at each number of calls as a line. */
+interface SpeedPoint {
+  method: string;
+  kind: "one-step" | "iterative" | "own";
+  line: string;
+  label: string;
+  ms: number;
+  score: number;
+  low: number;
+  high: number;
+}
+
+function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
+  return groupRules(evaluations).map((g): SpeedPoint => {
+    const { mean: score, low, high } = bootstrapMean(g.scores);
+    const { sampling } = g.rule;
+    const best = sampling && sampling.candidates > 1 ? `, best of ${sampling.candidates}` : "";
+    return {
+      method: g.method,
+      kind: sampling ? "iterative" : g.rule.id === "own" ? "one-step" : "own",
+      line: sampling ? `${g.method}, ${sampling.candidates > 1}` : label(g),
+      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : label(g),
+      ms: mean(g.actMs),
+      score,
+      low: low ?? score,
+      high: high ?? score,
+    };
+  });
+}
+
+const label = ({ method, acting }: RuleScores) => `${method}, ${acting}`;
+
+/** Those that no other beats in both score and time, fastest first. */
+const frontierOf = (points: readonly SpeedPoint[]): SpeedPoint[] =>
+  points.filter((p) => !points.some((q) => q !== p && q.ms <= p.ms && q.score >= p.score))
+    .toSorted((a, b) => a.ms - b.ms);
+
+/**
+ * Score against milliseconds per action: one-step policies, iterative sampling at each number of calls, the frontier of what none
+ * beats, and how many times faster the best one-step policy is than the best iterative one, as an arrow.
+ */
 export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
+  const [width, height] = [tasks.length > 1 ? 285 : 420, 260];
   const panels = tasks.map((task) => {
-    const groups = groupRules(evaluations.filter(({ cell }) => cell.task === task));
-    const values = groups.map((g) => {
-      const { mean: score, low, high } = bootstrapMean(g.scores);
-      const { sampling } = g.rule;
-      const several = sampling && sampling.candidates > 1 ? ", best of N" : "";
-      const short = sampling
-        ? `${sampling.calls}${several && ` x ${sampling.candidates}`}`
-        : `${g.method}${g.rule.id === "own" ? "" : `, ${g.acting}`}`;
-      return {
-        method: `${g.method}${several}`,
-        kind: sampling ? "iterative" : "own",
-        label: short,
-        ms: mean(g.actMs),
-        score,
-        low: low ?? score,
-        high: high ?? score,
-      };
+    const values = speedPoints(evaluations.filter(({ cell }) => cell.task === task));
+    const times = values.map(({ ms }) => Math.log10(ms));
+    const [fast, slow] = [Math.min(...times) - 0.4, Math.max(...times) + 0.8];
+    const ends = values.flatMap(({ low, high }) => [low, high]);
+    const bottom = Math.min(0, ...ends);
+    const top = bottom + (Math.max(...ends) - bottom || 1) * 1.12;
+    const pixel = ({ ms, score }: { ms: number; score: number }) => ({
+      x: (Math.log10(ms) - fast) / (slow - fast) * width,
+      y: (top - score) / (top - bottom) * height,
     });
-    const x = { field: "ms", type: "quantitative", title: "milliseconds per action", scale: { type: "log" } };
-    const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-    const color = {
-      field: "method",
-      type: "nominal",
-      title: null,
-      legend: { labelLimit: 300, orient: "bottom", columns: 4 },
+    const places = placeLabels(
+      values.map((v) => ({
+        ...pixel(v),
+        label: v.label,
+        bar: [pixel({ ...v, score: v.high }).y, pixel({ ...v, score: v.low }).y] as const,
+      })),
+      width,
+      height,
+      10,
+      [
+        { left: 0, right: width, top: 0, bottom: 26 },
+        ...frontierOf(values).slice(0, -1).map((v, i, all) => ({
+          left: pixel(v).x,
+          right: pixel(all[i + 1] ?? frontierOf(values).at(-1)!).x,
+          top: pixel(v).y - 1,
+          bottom: pixel(v).y + 1,
+        })),
+      ], // The arrow and the frontier.
+    );
+    const labels = values.map((v, i) => ({
+      ...v,
+      ms: 10 ** (fast + places[i].x / width * (slow - fast)),
+      score: top - places[i].y / height * (top - bottom),
+    }));
+    const x = {
+      field: "ms",
+      type: "quantitative",
+      title: "ms per action",
+      scale: { type: "log", domain: [10 ** fast, 10 ** slow], nice: false },
+      axis: { values: [0.001, 0.01, 0.1, 1, 10, 100, 1000], format: "~g" },
     };
+    const y = {
+      field: "score",
+      type: "quantitative",
+      title: "D4RL normalized score",
+      scale: { domain: [bottom, top], nice: false },
+    };
+    const color = { field: "method", type: "nominal", scale: methodScale(values.map((v) => v.method)), legend: null };
     return {
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 420,
-      height: 300,
-      data: { values },
+      title: { text: task, fontSize: 11, fontWeight: "normal", offset: 4 },
+      width,
+      height,
       layer: [
         {
-          transform: [{ filter: "datum.kind === 'iterative'" }],
-          mark: { type: "line", strokeWidth: 1.5 },
-          encoding: { x, y, color },
+          data: { values: frontierOf(values) },
+          mark: { type: "line", interpolate: "step-after", color: inks.frame[0], strokeDash: [2, 3] },
+          encoding: { x, y },
         },
         {
-          mark: { type: "rule", strokeWidth: 1, opacity: 0.6 },
-          encoding: { x, y: { field: "low", type: "quantitative" }, y2: { field: "high" }, color },
+          data: { values: values.filter(({ kind }) => kind === "iterative") },
+          mark: { type: "line", strokeWidth: 1.2 },
+          encoding: { x, y, color, detail: { field: "line" } },
         },
-        { mark: { type: "circle", size: 60, opacity: 1 }, encoding: { x, y, color } },
         {
-          mark: { type: "text", dx: 6, dy: -7, align: "left", fontSize: 10 },
-          encoding: { x, y, text: { field: "label" } },
+          data: { values },
+          mark: { type: "rule", strokeWidth: 1.2, opacity: 0.5 },
+          encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color },
         },
+        {
+          data: { values },
+          mark: { type: "point", filled: true, size: 55, opacity: 1 },
+          encoding: {
+            x,
+            y,
+            color,
+            shape: {
+              field: "kind",
+              type: "nominal",
+              scale: { domain: ["one-step", "iterative", "own"], range: ["circle", "diamond", "square"] },
+              legend: null,
+            },
+          },
+        },
+        { data: { values: labels }, mark: "text", encoding: { x, y, text: { field: "label" } } },
+        ...factorArrow(values, x, y, top - (top - bottom) * 0.035),
       ],
     };
   });
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Score against time per action",
-      subtitle:
-        "Batch 1, one machine. Lines: the same behaviour network at each number of calls. Bars: 95 % intervals. Local data.",
-    },
+    title: heading(
+      "Score against time per action",
+      "Circles: one call per action; diamonds: the same behaviour network, sampled with as many calls as said. Bars: 95 % " +
+        `intervals over seeds; dotted: what none beats in both. Batch 1, one thread.${ofLocal(tasks)}`,
+      tasks.length * (width + 50),
+    ),
     hconcat: panels,
-    resolve: { scale: { color: "shared", x: "shared" } },
+    spacing: 24,
   } as TopLevelSpec;
+}
+
+/** From the best iterative policy's time to the best one-step policy's. */
+function factorArrow(values: readonly SpeedPoint[], x: object, y: object, score: number): unknown[] {
+  const bestOf = (kind: SpeedPoint["kind"]) =>
+    values.filter((v) => v.kind === kind).toSorted((a, b) => b.score - a.score)[0];
+  const [one, many] = [bestOf("one-step"), bestOf("iterative")];
+  if (!one || !many || many.ms < 1.2 * one.ms) return [];
+  const factor = many.ms / one.ms;
+  const row = { ms: one.ms, from: many.ms, middle: Math.sqrt(one.ms * many.ms), score };
+  const data = { values: [{ ...row, text: `${factor < 10 ? factor.toFixed(1) : factor.toFixed(0)} times faster` }] };
+  const [color] = inks.ink;
+  return [
+    { data, mark: { type: "rule", color }, encoding: { x, x2: { field: "from" }, y } },
+    {
+      data,
+      mark: { type: "point", shape: "triangle-left", filled: true, size: 45, color, opacity: 1 },
+      encoding: { x, y },
+    },
+    {
+      data,
+      mark: { type: "text", dy: 10, fontWeight: "bold" },
+      encoding: { x: { ...x, field: "middle" }, y, text: { field: "text" } },
+    },
+  ];
 }

@@ -7,6 +7,7 @@
 import { type ColumnTable, table } from "arquero";
 import { join } from "node:path";
 import type { FigureSpec } from "../../data/show/figure.ts";
+import { methodScale } from "../../data/show/palette.ts";
 import { curveText, jupyterDisplay, showFigure, type Shown, shown } from "../../data/show/display.ts";
 import type { Episode } from "../../environments/mod.ts";
 import { writeAtomically, writeError } from "../../tools/files.ts";
@@ -138,7 +139,8 @@ function curveFigure(runs: readonly CurveRun[]): FigureSpec {
     symbolOpacity: 1,
     symbolStrokeWidth: 2,
   };
-  const color = { field: "algorithm", type: "nominal", title: null, legend };
+  const scale = methodScale(values.map(({ algorithm }) => algorithm));
+  const color = { field: "algorithm", type: "nominal", title: null, scale, legend };
   const seeds = new Set(runs.map(({ seed }) => seed)).size;
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",

@@ -7,6 +7,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { type BanditReward, banditRewards, type BanditSet, banditSets } from "../../../data/bandits.ts";
+import { heading } from "../../../data/show/figure.ts";
+import { accents } from "../../../data/show/palette.ts";
 import type { Table } from "../../../data/show/table.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import type { BanditResult } from "./study.ts";
@@ -52,82 +54,104 @@ export function banditTable(evaluations: readonly BanditRun[], notes: string[]):
   };
 }
 
-/** The paper's toy figure: data coloured by reward, samples of the policies in red; trust region above, KL below. */
+const rows = [["dtql", "DTQL"], ["dql_kl", "DQL-KL"]] as const;
+const side = 116;
+const edge = 16;
+
+/** The paper's toy figure: data coloured by reward, samples of the policies in red; a row per method, a column per bandit. */
 export function banditFigure(evaluations: readonly BanditRun[]): TopLevelSpec {
-  const seen = new Set<string>();
-  const panels = ["dtql", "dql_kl"].map((algorithm) => ({
-    hconcat: banditTasks.flatMap((task) => {
-      const found = evaluations.filter(({ cell }) => cell.task === task && cell.algorithm === algorithm)
-        .sort((a, b) => a.cell.seed - b.cell.seed)[0];
-      if (!found) return [];
-      seen.add(`${found.cell.seed}`);
-      return [banditPanel(found)];
-    }),
-    resolve: { scale: { color: "independent" } },
-  })).filter(({ hconcat }) => hconcat.length > 0);
+  const first = (task: string, algorithm: string) =>
+    evaluations.filter(({ cell }) => cell.task === task && cell.algorithm === algorithm)
+      .toSorted((a, b) => a.cell.seed - b.cell.seed)[0] as BanditRun | undefined;
+  const columns = banditTasks.filter((task) => evaluations.some(({ cell }) => cell.task === task));
+  const used = rows.filter(([algorithm]) => evaluations.some(({ cell }) => cell.algorithm === algorithm));
+  const found = used.flatMap(([algorithm]) => columns.flatMap((task) => first(task, algorithm) ?? []));
+  const seeds = [...new Set(found.map(({ cell }) => cell.seed))];
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "One-step policies on two-dimensional bandits",
-      subtitle: [
-        "Data actions coloured by their reward; red: 1000 samples of the policy.",
-        "Above: trust region (DTQL). Below: score distillation (DQL-KL).",
-        `The first seed of each (${[...seen].join(", ")}); the table has all.`,
-      ],
-    },
-    vconcat: panels,
-    resolve: { scale: { color: "independent" } },
+    title: heading(
+      "One-step policies on two-dimensional bandits",
+      `Data actions by their reward; red: 1000 samples of the policy. Trust region (DTQL) keeps to the data, score distillation ` +
+        `(DQL-KL) covers or leaves it. Seed ${seeds.join(", ")}; the table has all.`,
+      Math.max(330, columns.length * (side + 14)),
+    ),
+    columns: columns.length,
+    concat: used.flatMap(([algorithm, title], row) =>
+      columns.map((task, column) =>
+        banditPanel(task, first(task, algorithm), {
+          above: row === 0 ? task.replace("25g", "25 G").replace("swissroll", "Swiss roll").replace("-", ", ") : null,
+          left: column === 0 ? title : null,
+          axes: { x: row === used.length - 1, y: column === 0 },
+        })
+      )
+    ),
+    spacing: 12,
+    align: "all",
+    bounds: "flush",
+    resolve: { scale: { color: "shared" } },
   } as TopLevelSpec;
 }
 
-function banditPanel({ cell: { task, title }, result: { samples } }: BanditRun) {
+function banditPanel(
+  task: string,
+  run: BanditRun | undefined,
+  { above, left, axes }: { above: string | null; left: string | null; axes: { x: boolean; y: boolean } },
+) {
   const [set, rule] = task.split("-") as [BanditSet, BanditReward];
   const points = banditSets[set](2000, createRng(`bandit/${task}`));
   const rewards = banditRewards(points, rule);
+  const [least, most] = [Math.min(...rewards), Math.max(...rewards)];
   const data = Array.from(rewards, (reward, i) => ({
     x: Number(points[2 * i].toFixed(2)),
     y: Number(points[2 * i + 1].toFixed(2)),
-    reward: Number(reward.toFixed(2)),
+    share: Number(((reward - least) / (most - least)).toFixed(2)),
   }));
+  const samples = run?.result.samples ?? [];
   const policy = Array.from({ length: samples.length / 2 }, (_, i) => ({ x: samples[2 * i], y: samples[2 * i + 1] }));
-  const edge = 16;
   const outside = policy.filter(({ x, y }) => Math.max(Math.abs(x), Math.abs(y)) > edge).length / policy.length;
-  const scale = { domain: [-edge, edge] };
-  const axis = { title: null, values: [-10, 0, 10] };
-  const encoding = {
-    x: { field: "x", type: "quantitative", scale, axis },
-    y: { field: "y", type: "quantitative", scale, axis },
-  };
-  const warning = outside < 0.2 ? [] : [{
-    data: { values: [{ x: 0, y: -14.5, text: `${Math.round(100 * outside)} % of samples outside` }] },
-    mark: { type: "text", fontSize: 11, color: "#e6194b" },
-    encoding: { ...encoding, text: { field: "text" } },
-  }];
+  const axis = (labels: boolean) => ({ values: [-10, 0, 10], labels, ticks: labels });
+  const place = (field: "x" | "y", title: string | null) => ({
+    field,
+    type: "quantitative",
+    title,
+    scale: { domain: [-edge, edge] },
+    axis: axis(axes[field]),
+  });
+  const encoding = { x: place("x", null), y: place("y", left) };
+  const words = run === undefined
+    ? "not run"
+    : outside >= 0.2
+    ? `${Math.round(100 * outside)} % of samples outside`
+    : null;
   return {
-    title: {
-      text: `${title}, ${task.replace("-", ", ")}`,
-      fontSize: 12,
-      fontWeight: "normal",
-      anchor: "middle",
-      offset: 6,
-    },
-    width: 190,
-    height: 190,
+    ...(above ? { title: { text: above, fontSize: 10, fontWeight: "normal", anchor: "middle", offset: 4 } } : {}),
+    width: side,
+    height: side,
     layer: [
       {
         data: { values: data },
-        mark: { type: "circle", size: 9, opacity: 1, fillOpacity: 0.8, clip: true },
+        mark: { type: "circle", size: 5, opacity: 1, fillOpacity: 0.8, clip: true },
         encoding: {
           ...encoding,
-          color: { field: "reward", type: "quantitative", scale: { scheme: "viridis" }, legend: null },
+          color: {
+            field: "share",
+            type: "quantitative",
+            title: ["reward, from", "the bandit's", "least to its", "largest"],
+            scale: { scheme: "viridis", domain: [0, 1] },
+            legend: { values: [0, 1], labelExpr: "datum.value === 0 ? 'least' : 'largest'", gradientLength: 110 },
+          },
         },
       },
       {
         data: { values: policy },
-        mark: { type: "circle", size: 9, color: "#e6194b", opacity: 1, fillOpacity: 0.6, clip: true },
+        mark: { type: "circle", size: 5, color: accents.point, opacity: 1, fillOpacity: 0.6, clip: true },
         encoding,
       },
-      ...warning,
+      ...(words === null ? [] : [{
+        data: { values: [{ x: 0, y: -14.3, text: words }] },
+        mark: { type: "text", fontSize: 8 },
+        encoding: { ...encoding, text: { field: "text" } },
+      }]),
     ],
   };
 }

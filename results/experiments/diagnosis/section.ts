@@ -5,9 +5,13 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
+import { heading } from "../../../data/show/figure.ts";
+import { placeLabels } from "../../../data/show/labels.ts";
+import { methodColor } from "../../../data/show/palette.ts";
 import type { Table } from "../../../data/show/table.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import { mean } from "../../scores/mean.ts";
+import { bootstrapMean } from "../../scores/statistics.ts";
 import { besidePath, type DiagnosisPoint, setSize, stateSets } from "./study.ts";
 
 /** A finished cell of the diagnosis. */
@@ -73,7 +77,10 @@ export function diagnosisTable(evaluations: readonly DiagnosisRun[], notes: stri
 
 function averagedPoints(evaluations: readonly DiagnosisRun[]) {
   const all = evaluations.flatMap(({ cell, result, environment }) =>
-    result.map((point, i) => ({ task: cell.task, ...point, score: mean(environment!.rules[i].scores) }))
+    result.map((point, i) => {
+      const { scores } = environment!.rules[i];
+      return { task: cell.task, ...point, scores, score: mean(scores) };
+    })
   );
   const groups = Map.groupBy(all, ({ task, states, updates }) => `${task}/${states}/${updates}`);
   return [...groups.values()].map((group) => {
@@ -85,42 +92,104 @@ function averagedPoints(evaluations: readonly DiagnosisRun[]) {
       pivotalError: of("pivotalError"),
       surroundingError: of("surroundingError"),
       score: of("score"),
+      interval: bootstrapMean(group.map((p) => p.scores)),
       seeds: group.length,
     };
   });
 }
 
-/** Score against training loss for both sets. */
+/** Score against training loss for both sets; numbers are updates. */
 export function diagnosisFigure(evaluations: readonly DiagnosisRun[]): TopLevelSpec {
-  const points = averagedPoints(evaluations).map((p) => ({ ...p, from: stateSets[p.states] }));
-  const x = {
-    field: "trainingLoss",
-    type: "quantitative",
-    title: "training loss (falls to the right)",
-    scale: { type: "log", reverse: true },
-  };
-  const color = { field: "from", type: "nominal", title: "cloned from", legend: { orient: "bottom", labelLimit: 300 } };
-  const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-  return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "State quality against state diversity",
-      subtitle:
-        "Policies cloned from as many states, labelled by one expert, after more and more updates; means over seeds.",
-    },
-    hconcat: [...new Set(points.map(({ task }) => task))].map((task) => ({
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 360,
-      height: 240,
-      data: { values: points.filter((p) => p.task === task) },
+  const points = averagedPoints(evaluations).map((p) => ({
+    ...p,
+    from: stateSets[p.states],
+    label: p.updates >= 1000 ? `${p.updates / 1000}k` : `${p.updates}`,
+    low: p.interval.low ?? p.score,
+    high: p.interval.high ?? p.score,
+  }));
+  const tasks = [...new Set(points.map(({ task }) => task))];
+  const [width, height] = [tasks.length > 1 ? 285 : 400, 230];
+  const names = Object.values(stateSets);
+  const panel = (task: string) => {
+    const values = points.filter((p) => p.task === task);
+    const losses = values.map(({ trainingLoss }) => Math.log10(trainingLoss));
+    const [large, small] = [Math.max(...losses) + 0.08, Math.min(...losses) - 0.2];
+    const ends = values.flatMap(({ low, high }) => [low, high]);
+    const bottom = Math.min(0, ...ends);
+    const top = bottom + (Math.max(...ends) - bottom || 1) * 1.08;
+    const down = (score: number) => (top - score) / (top - bottom) * height;
+    const places = placeLabels(
+      values.map((p) => ({
+        x: (large - Math.log10(p.trainingLoss)) / (large - small) * width,
+        y: down(p.score),
+        label: p.label,
+        bar: [down(p.high), down(p.low)] as const,
+      })),
+      width,
+      height,
+      9,
+    );
+    const labels = values.map((p, i) => ({
+      ...p,
+      trainingLoss: 10 ** (large - places[i].x / width * (large - small)),
+      score: top - places[i].y / height * (top - bottom),
+    }));
+    const x = {
+      field: "trainingLoss",
+      type: "quantitative",
+      title: "training loss, mean square (falls to the right)",
+      scale: { type: "log", domain: [10 ** small, 10 ** large], nice: false, reverse: true },
+      axis: { values: [1, 0.1, 0.01, 0.001, 0.0001], format: "~g" },
+    };
+    const y = {
+      field: "score",
+      type: "quantitative",
+      title: "D4RL normalized score",
+      scale: { domain: [bottom, top], nice: false },
+    };
+    const color = {
+      field: "from",
+      type: "nominal",
+      title: "cloned from",
+      scale: { domain: names, range: [methodColor("SRPO"), methodColor("Diffusion-QL")] },
+      legend: { orient: "bottom" },
+    };
+    const shape = {
+      field: "from",
+      type: "nominal",
+      title: "cloned from",
+      scale: { domain: names, range: ["circle", "square"] },
+    };
+    return {
+      title: { text: task, fontSize: 11, fontWeight: "normal", offset: 4 },
+      width,
+      height,
       layer: [
-        { mark: { type: "line", strokeWidth: 1.5 }, encoding: { x, y, color, order: { field: "updates" } } },
-        { mark: { type: "circle", size: 50, opacity: 1 }, encoding: { x, y, color } },
+        { mark: { type: "line", strokeWidth: 1.4 }, encoding: { x, y, color, order: { field: "updates" } } },
         {
-          mark: { type: "text", dx: 6, dy: -7, align: "left", fontSize: 10 },
-          encoding: { x, y, text: { field: "updates" } },
+          mark: { type: "rule", strokeWidth: 1.4, opacity: 0.5 },
+          encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" }, color },
+        },
+        { mark: { type: "point", filled: true, size: 42, opacity: 1 }, encoding: { x, y, color, shape } },
+        {
+          data: { values: labels },
+          mark: { type: "text", fontSize: 9 },
+          encoding: { x, y, text: { field: "label" } },
         },
       ],
-    })),
+      data: { values },
+    };
+  };
+  const most = Math.max(...points.map(({ seeds }) => seeds));
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: heading(
+      "State quality against state diversity",
+      "Policies cloned from as many states, labelled by one expert, after as many updates as said; " +
+        (most > 1 ? "means over seeds, bars: 95 % intervals." : "one seed, so without intervals."),
+      tasks.length > 1 ? 640 : 440,
+    ),
+    hconcat: tasks.map(panel),
+    spacing: 24,
   } as TopLevelSpec;
 }

@@ -5,14 +5,30 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
+import { heading } from "../../../data/show/figure.ts";
+import { accents, inks, methodColor, methodScale } from "../../../data/show/palette.ts";
 import type { Table } from "../../../data/show/table.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import { groupRules } from "../../scores/groups.ts";
 import { bootstrapMean } from "../../scores/statistics.ts";
+import { ofLocal } from "../../scores/tables.ts";
 import type { DistillationResult } from "./result.ts";
 
 /** A finished cell of distillation. */
 export type DistillationRun = Evaluation<DistillationResult>;
+
+const panelTitle = (text: string) => ({ text, fontSize: 11, fontWeight: "normal", offset: 4 });
+const panelWidth = (tasks: readonly string[]) => tasks.length > 1 ? 285 : 400;
+const widthOf = (tasks: readonly string[]) => tasks.length > 1 ? 640 : 440;
+/** From none to much. */
+const sequence = ["BC", "SRPO", "DTQL", "Diffusion-QL", "ReBRAC"].map(methodColor);
+const methodEncoding = (methods: readonly string[]) => ({
+  field: "method",
+  type: "nominal",
+  title: null,
+  scale: methodScale(methods),
+  legend: { orient: "bottom" },
+});
 
 /** Settings of each distillation, its loss, and its time. */
 export function distillationTable(evaluations: readonly DistillationRun[], notes: string[]): Table {
@@ -72,11 +88,11 @@ export function curvesFigure(evaluations: readonly DistillationRun[]): TopLevelS
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: { text: "Distillation", subtitle: "Outer loss relative to its first value, one line per seed." },
+    title: heading("Distillation", "Outer loss relative to its first value, one line per seed.", widthOf(tasks)),
     hconcat: tasks.map((task) => ({
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 340,
-      height: 220,
+      title: panelTitle(task),
+      width: panelWidth(tasks),
+      height: 200,
       data: {
         values: evaluations.filter(({ cell }) => cell.task === task).flatMap((e) =>
           e.result.curve.map(([update, loss]) => ({
@@ -91,7 +107,7 @@ export function curvesFigure(evaluations: readonly DistillationRun[]): TopLevelS
       encoding: {
         x: { field: "update", type: "quantitative", title: "outer update" },
         y: { field: "loss", type: "quantitative", title: "loss, relative", scale: { zero: true } },
-        color: { field: "method", type: "nominal", title: null, legend: { orient: "bottom" } },
+        color: methodEncoding(evaluations.map(({ cell }) => cell.title)),
         detail: { field: "seed" },
       },
     })),
@@ -110,19 +126,19 @@ export function projectionFigure(evaluations: readonly DistillationRun[]): TopLe
     const { data, before, after } = e.result.projection;
     const points = (kind: string, values: [number, number][]) => values.map(([x, y]) => ({ kind, x, y }));
     return {
-      title: { text: `${e.cell.title}, ${e.cell.task}`, fontSize: 12, fontWeight: "normal" },
-      width: 260,
-      height: 220,
+      title: panelTitle(`${e.cell.title}, ${e.cell.task}`),
+      width: 190,
+      height: 160,
       data: { values: [...points("data", data), ...points("start", before), ...points("distilled", after)] },
-      mark: { type: "circle", size: 14, opacity: 1, fillOpacity: 0.75, clip: true },
+      mark: { type: "circle", size: 9, opacity: 1, fillOpacity: 0.75, clip: true },
       encoding: {
         x: { field: "x", type: "quantitative", title: "first component" },
-        y: { field: "y", type: "quantitative", title: "second" },
+        y: { field: "y", type: "quantitative", title: "second component" },
         color: {
           field: "kind",
           type: "nominal",
           title: null,
-          scale: { domain: ["data", "start", "distilled"], range: ["#c8d0d8", "#3182bd", "#d94801"] },
+          scale: { domain: ["data", "start", "distilled"], range: [inks.cloud[0], methodColor("SRPO"), accents.after] },
           legend: { orient: "bottom" },
         },
       },
@@ -130,12 +146,12 @@ export function projectionFigure(evaluations: readonly DistillationRun[]): TopLe
   };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Distilled states",
-      subtitle:
-        "Normalized states in the data's first two principal components; the pairs that distillation started from, and ended at.",
-    },
-    vconcat: tasks.map((task) => ({ hconcat: first.filter(({ cell }) => cell.task === task).map(panel) })),
+    title: heading(
+      "Distilled states",
+      "Normalized states in the data's first two principal components; the pairs that distillation started from, and ended at.",
+      640,
+    ),
+    vconcat: tasks.map((task) => ({ columns: 3, concat: first.filter(({ cell }) => cell.task === task).map(panel) })),
   } as TopLevelSpec;
 }
 
@@ -152,17 +168,19 @@ export function sizesFigure(evaluations: readonly DistillationRun[]): TopLevelSp
   );
   const x = { field: "pairs", type: "quantitative", title: "pairs", scale: { type: "log", base: 2 } };
   const y = { field: "score", type: "quantitative", title: "D4RL normalized score" };
-  const color = { field: "method", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
+  const color = methodEncoding(values.map(({ method }) => method));
+  const tasks = [...new Set(values.map(({ task }) => task))];
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Score against the number of pairs",
-      subtitle: "Policies trained on the pairs; bars: 95 % intervals over seeds, then episodes. Local data.",
-    },
-    hconcat: [...new Set(values.map(({ task }) => task))].map((task) => ({
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 340,
-      height: 240,
+    title: heading(
+      "Score against the number of pairs",
+      `Policies trained on the pairs; bars: 95 % intervals over seeds, then episodes.${ofLocal(tasks)}`,
+      widthOf(tasks),
+    ),
+    hconcat: tasks.map((task) => ({
+      title: panelTitle(task),
+      width: panelWidth(tasks),
+      height: 220,
       data: { values: values.filter((v) => v.task === task) },
       layer: [
         { mark: { type: "line", strokeWidth: 1.5 }, encoding: { x, y, color } },
@@ -201,15 +219,17 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
     }))
   );
   const order = exponents.map(shown);
-  const color = { field: "exponent", type: "nominal", title: "exponent", sort: order, legend: { orient: "bottom" } };
+  const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
+  const scale = { domain: order, range: order.map((_, i) => sequence[i % sequence.length]) };
+  const color = { field: "exponent", type: "nominal", title: "exponent", scale, legend: { orient: "bottom" } };
   const x = { field: "exponent", type: "ordinal", title: "exponent", sort: order, axis: { labelAngle: 0 } };
   const shape = { field: "acting", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
   const y = (field: string, title: string) => ({ field, type: "quantitative", title });
   const panels = (task: string) => [
     {
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 300,
-      height: 240,
+      title: panelTitle(task),
+      width: 240,
+      height: 200,
       data: { values: scores.filter((v) => v.task === task) },
       layer: [
         { mark: "rule", encoding: { x, y: y("low", "D4RL normalized score"), y2: { field: "high" } } },
@@ -220,9 +240,9 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
       ],
     },
     {
-      title: { text: "Error against the teacher's actions", fontSize: 12, fontWeight: "normal" },
-      width: 340,
-      height: 240,
+      title: panelTitle("Error against the teacher's actions"),
+      width: 300,
+      height: 200,
       data: { values: errors.filter((v) => v.task === task) },
       mark: { type: "line", strokeWidth: 1.5, opacity: 0.8 },
       encoding: {
@@ -240,12 +260,13 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
   ];
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "What weighting by reciprocal state density does",
-      subtitle:
-        "Scores with 95 % intervals over seeds, then episodes; errors of the policies together, one line per seed. Local data.",
-    },
-    vconcat: [...new Set(evaluations.map(({ cell }) => cell.task))].map((task) => ({
+    title: heading(
+      "What weighting by reciprocal state density does",
+      "Scores with 95 % intervals over seeds, then episodes; errors of the policies together, one line per seed." +
+        ofLocal(tasks),
+      640,
+    ),
+    vconcat: tasks.map((task) => ({
       hconcat: panels(task),
       resolve: { scale: { color: "independent", shape: "independent" } },
     })),

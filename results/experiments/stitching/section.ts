@@ -5,7 +5,10 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
+import { heading } from "../../../data/show/figure.ts";
+import { accents, methodColor } from "../../../data/show/palette.ts";
 import type { Table } from "../../../data/show/table.ts";
+import { findTask } from "../../../environments/tasks.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import { mean } from "../../scores/mean.ts";
 import type { StitchingResult } from "./study.ts";
@@ -133,14 +136,15 @@ export function returnsFigure(evaluations: readonly StitchingRun[]): TopLevelSpe
   const order = Object.values(sets);
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "Returns of trajectories before and after stitching",
-      subtitle: "Share of trajectories, all seeds together. Rewards of generated and stitched steps are the models'.",
-    },
+    title: heading(
+      "Returns of trajectories before and after stitching",
+      "Share of trajectories, all seeds together. Rewards of generated and stitched steps are the models'.",
+      tasks.length > 1 ? 640 : 440,
+    ),
     hconcat: tasks.map((task) => ({
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 360,
-      height: 240,
+      title: { text: task, fontSize: 11, fontWeight: "normal", offset: 4 },
+      width: tasks.length > 1 ? 285 : 400,
+      height: 200,
       data: {
         values: evaluations.filter(({ cell }) => cell.task === task).flatMap(({ result }) =>
           Object.entries(sets).flatMap(([set, name]) =>
@@ -152,13 +156,14 @@ export function returnsFigure(evaluations: readonly StitchingRun[]): TopLevelSpe
       mark: { type: "line", strokeWidth: 2 },
       encoding: {
         x: { field: "return", type: "quantitative", title: "return" },
-        y: { field: "density", type: "quantitative", title: "density", axis: { format: ".1e" } },
+        y: { field: "density", type: "quantitative", title: "density", axis: { format: "~e", tickCount: 4 } },
         color: {
           field: "set",
           type: "nominal",
           title: null,
           sort: order,
-          legend: { orient: "bottom", labelLimit: 260 },
+          scale: { domain: order, range: [accents.before, methodColor("DBC"), methodColor("SRPO"), accents.after] },
+          legend: { orient: "bottom", columns: 2 },
         },
         strokeDash: { field: "set", type: "nominal", title: null, sort: order },
       },
@@ -166,51 +171,65 @@ export function returnsFigure(evaluations: readonly StitchingRun[]): TopLevelSpe
   } as TopLevelSpec;
 }
 
-/** The trajectory whose return grew most, before and after, in the first two dimensions of its states. */
+/** The trajectory whose return grew most, before and after: the height of its torso over time. */
 export function exampleFigure(evaluations: readonly StitchingRun[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const panel = (task: string) => {
     const { example } = evaluations.find(({ cell }) => cell.task === task)!.result;
+    const seconds = secondsPerStep(task);
     const values = Object.entries(example).flatMap(([when, points]) =>
-      points.map(([x, y], step) => ({ when, step, x, y }))
+      points.map(([height], step) => ({ when, time: step * seconds, height }))
     );
-    const scale = { zero: false };
+    const ends = Object.entries(example).map(([when, points]) => ({
+      when,
+      time: (points.length - 1) * seconds,
+      height: points.at(-1)![0],
+      text: `${when}, ${((points.length - 1) * seconds).toFixed(1)} s`,
+    }));
+    const longest = Math.max(...ends.map(({ time }) => time));
+    const x = {
+      field: "time",
+      type: "quantitative",
+      title: "time, s",
+      scale: { domain: [0, longest * 1.3 || 1], nice: false },
+    };
+    const y = { field: "height", type: "quantitative", title: "height of the torso, m", scale: { zero: false } };
+    const color = {
+      field: "when",
+      type: "nominal",
+      scale: { domain: ["before", "after"], range: [accents.before, accents.after] },
+      legend: null,
+    };
     return {
-      title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: 360,
-      height: 260,
-      data: { values },
+      title: { text: task, fontSize: 11, fontWeight: "normal", offset: 4 },
+      width: tasks.length > 1 ? 285 : 400,
+      height: 200,
       layer: [
+        { data: { values }, mark: { type: "line", strokeWidth: 1.6 }, encoding: { x, y, color } },
+        { data: { values: ends }, mark: { type: "circle", size: 45, opacity: 1 }, encoding: { x, y, color } },
         {
-          mark: { type: "line", strokeWidth: 1.2, opacity: 0.8 },
-          encoding: { order: { field: "step", type: "quantitative" } },
-        },
-        {
-          transform: [{ filter: "datum.step === 0" }],
-          mark: { type: "point", filled: true, size: 70 },
+          data: { values: ends },
+          mark: { type: "text", align: "left", dx: 7 },
+          encoding: { x, y, text: { field: "text" } },
         },
       ],
-      encoding: {
-        x: { field: "x", type: "quantitative", title: "first dimension of the state", scale },
-        y: { field: "y", type: "quantitative", title: "second", scale },
-        color: {
-          field: "when",
-          type: "nominal",
-          title: null,
-          sort: ["before", "after"],
-          scale: { domain: ["before", "after"], range: ["#9aa5b1", "#d94801"] },
-          legend: { orient: "bottom" },
-        },
-      },
     };
   };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "A stitched trajectory",
-      subtitle:
-        "The one whose return grew most over all passes, in the first two dimensions of its states; dots: starts.",
-    },
+    title: heading(
+      "A stitched trajectory",
+      "The one whose return grew most over all passes, before and after; dots: where it ends.",
+      tasks.length > 1 ? 640 : 440,
+    ),
     hconcat: tasks.map(panel),
+    spacing: 24,
   } as TopLevelSpec;
+}
+
+/** What a step of a robot's control lasts. */
+function secondsPerStep(id: string): number {
+  const task = findTask(id);
+  if ("load" in task) throw new TypeError(`Cannot draw a trajectory of "${id}": its model must be one of this package`);
+  return task.frameSkip * Number(task.xml("d4rl").match(/timestep="([^"]+)"/)![1]);
 }

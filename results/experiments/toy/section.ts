@@ -7,6 +7,8 @@
 import type { TopLevelSpec } from "vega-lite";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { banditSets } from "../../../data/bandits.ts";
+import { heading } from "../../../data/show/figure.ts";
+import { inks, methodColor } from "../../../data/show/palette.ts";
 import type { Table } from "../../../data/show/table.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import { type ToyResult, toySets, type ToySweep, toyTargets, toyWeights } from "./study.ts";
@@ -47,12 +49,16 @@ export function toyTable(evaluations: readonly ToyRun[], notes: string[]): Table
 
 /** Per set: data, samples of the learned model, and the paths of 49 actions as 1 / beta grows from 0 to 1. */
 export function toyFigure(evaluations: readonly ToyRun[]): TopLevelSpec {
-  const scale = { domain: [-5, 5] };
-  const axis = { title: null, values: [-4, 0, 4] };
-  const encoding = {
-    x: { field: "x", type: "quantitative", scale, axis },
-    y: { field: "y", type: "quantitative", scale, axis },
-  };
+  const shownSets = toySets.filter((set) => evaluations.some(({ cell }) => cell.task === set));
+  const axis = (labels: boolean) => ({ values: [-4, 0, 4], labels, ticks: labels });
+  const place = (field: "x" | "y", title: string | null, labels: boolean) => ({
+    field,
+    type: "quantitative",
+    title,
+    scale: { domain: [-5, 5] },
+    axis: axis(labels),
+  });
+  const encoding = { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } };
   const pointsOf = (xs: ArrayLike<number>) =>
     Array.from({ length: xs.length / 2 }, (_, i) => ({
       x: Number(xs[2 * i].toFixed(2)),
@@ -60,13 +66,20 @@ export function toyFigure(evaluations: readonly ToyRun[]): TopLevelSpec {
     }));
   const cloud = (values: unknown, color: string) => ({
     data: { values },
-    mark: { type: "circle", size: 6, opacity: 1, fillOpacity: 0.5, color, clip: true },
+    mark: { type: "circle", size: 3.5, opacity: 1, fillOpacity: 0.5, color, clip: true },
     encoding,
   });
-  const panel = (title: string, layer: unknown[]) => ({
-    title: { text: title, fontSize: 12, fontWeight: "normal" },
-    width: 210,
-    height: 210,
+  const titles = ["the data", "samples of the learned model", "actions, learned score", "actions, exact score"];
+  const panel = (set: string, row: number, column: number, layer: unknown[]) => ({
+    ...(row === 0
+      ? { title: { text: titles[column], fontSize: 10, fontWeight: "normal", anchor: "middle", offset: 4 } }
+      : {}),
+    width: 140,
+    height: 140,
+    encoding: {
+      x: place("x", null, row === shownSets.length - 1),
+      y: place("y", column === 0 ? set : null, column === 0),
+    },
     layer,
   });
   const paths = (sweep: ToySweep) => {
@@ -76,38 +89,47 @@ export function toyFigure(evaluations: readonly ToyRun[]): TopLevelSpec {
     return [
       {
         data: { values },
-        mark: { type: "line", strokeWidth: 1.2, color: "#333", clip: true },
+        mark: { type: "line", strokeWidth: 0.8, color: inks.frame[0], clip: true },
         encoding: { ...encoding, detail: { field: "target" }, order: { field: "weight" } },
       },
       {
         data: { values },
-        mark: { type: "circle", size: 14, opacity: 1, clip: true },
+        mark: { type: "circle", size: 9, opacity: 1, clip: true },
         encoding: {
           ...encoding,
-          color: { field: "weight", type: "quantitative", title: "1 / beta", scale: { scheme: "plasma" } },
+          color: {
+            field: "weight",
+            type: "quantitative",
+            title: "1 / beta",
+            scale: { scheme: "plasma", domain: [0, 1] },
+            legend: { gradientLength: 110 },
+          },
         },
       },
     ];
   };
-  const rows = toySets.flatMap((set) => {
-    const found = evaluations.find(({ cell }) => cell.task === set);
-    if (!found) return [];
+  const panels = shownSets.flatMap((set, row) => {
+    const { result } = evaluations.find(({ cell }) => cell.task === set)!;
     const data = pointsOf(banditSets[set](2000, createRng(`toy/${set}`)));
-    return [{
-      hconcat: [
-        panel(`${set}: data`, [cloud(data, "#3182bd")]),
-        panel("Samples of the learned model", [cloud(pointsOf(found.result.samples), "#3182bd")]),
-        panel("Actions, learned score", [cloud(data, "#c6dbef"), ...paths(found.result.learned)]),
-        panel("Actions, exact score", [cloud(data, "#c6dbef"), ...paths(found.result.exact)]),
-      ],
-    }];
+    return [
+      [cloud(data, methodColor("SRPO"))],
+      [cloud(pointsOf(result.samples), methodColor("SRPO"))],
+      [cloud(data, inks.cloud[0]), ...paths(result.learned)],
+      [cloud(data, inks.cloud[0]), ...paths(result.exact)],
+    ].map((layer, column) => panel(set.replace("8g", "8 G"), row, column, layer));
   });
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    title: {
-      text: "SRPO's toy study: from the value's optimum towards the data",
-      subtitle: "49 actions, each from the optimum of its value (1 / beta = 0) as the score's weight grows to 1.",
-    },
-    vconcat: rows,
+    title: heading(
+      "SRPO's toy study: from the value's optimum towards the data",
+      "49 actions, each from the optimum of its value (1 / beta = 0) as the score's weight grows to 1.",
+      620,
+    ),
+    columns: titles.length,
+    concat: panels,
+    spacing: 12,
+    align: "all",
+    bounds: "flush",
+    resolve: { scale: { color: "shared" } },
   } as TopLevelSpec;
 }
