@@ -58,7 +58,7 @@ export interface Rule {
   id: string;
   label: string;
   /** Value of the setting that the experiment varies. */
-  setting?: number;
+  setting?: number | string;
   sampling?: SamplingRule;
 }
 

@@ -37,17 +37,19 @@ const iterative = { algorithm: "diffusion_ql", rule: "softmax" };
 /** DTQL in `standard`; one run of it is trained in `quick`. */
 const ourDtql = run(dtql, {
   ...equal,
-  updates: 8000,
+  updates: 6000,
   learningRate: 1e-3,
   criticLearningRate: 1e-3,
   schedule: "cosine",
   trustRegionWeight: 50,
-  pretrainUpdates: 800,
+  pretrainUpdates: 600,
   diffusionHidden: 128,
 }, { candidates: 64 });
 const standard = {
   ...standardFrame,
-  source: standardSource("8000 updates for a million or two; DTQL with trust-region weight 50 and cosine decay"),
+  source: standardSource(
+    "DTQL 6000, Diffusion-QL 16,000 updates for a million or two; DTQL with trust-region weight 50 and cosine decay",
+  ),
 };
 
 const experiment: Experiment<null> = {
@@ -70,7 +72,7 @@ const experiment: Experiment<null> = {
         ourDtql,
         run(diffusionQl, {
           ...equal,
-          updates: 8000,
+          updates: 16_000,
           learningRate: 1e-3,
           criticLearningRate: 1e-3,
           valueWeight: 1,

@@ -7,6 +7,7 @@
 import type { Evaluation } from "../cells/record.ts";
 import type { RuleScores } from "../scores/groups.ts";
 import type { Acting } from "../scores/measures.ts";
+import { curvesFigure } from "../scores/curves.ts";
 import { aggregateTable, profileFigure } from "../scores/over_tasks.ts";
 import { differenceTable, environmentFigure, scoreTable, speedFigure } from "../scores/tables.ts";
 import type { Exhibits } from "./experiment.ts";
@@ -38,5 +39,7 @@ export function scoredSection(
   }
   const sampled = runs.some(({ environment }) => environment!.rules.some(({ rule }) => rule.sampling));
   if (sampled) figures.speed = speedFigure(runs);
+  const curves = runs.filter(({ curve = [] }) => curve.length > 0);
+  if (curves.length > 0) figures[`${name}_curves`] = curvesFigure(curves);
   return exhibits;
 }

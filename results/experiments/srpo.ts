@@ -71,14 +71,14 @@ const experiment: Experiment<null> = {
       ...standardFrame,
       runs: [
         run(bc, { ...equal, updates: 8000, learningRate: 1e-3 }),
-        run(iql, { ...equal, updates: 12_000, learningRate: 1e-3 }),
-        run(td3Bc, { ...equal, updates: 16_000, learningRate: 1e-3 }),
-        run(rebrac, { ...equal, updates: 16_000 }),
+        run(iql, { ...equal, updates: 8000, learningRate: 1e-3 }),
+        run(td3Bc, { ...equal, updates: 16_000, learningRate: 1e-3, valueWeight: 1 }),
+        run(rebrac, { ...equal, updates: 10_000 }),
         run(srpo, {
           ...equal,
-          updates: 50_000,
-          behaviourUpdates: 15_000,
-          criticUpdates: 20_000,
+          updates: 40_000,
+          behaviourUpdates: 12_000,
+          criticUpdates: 16_000,
           behaviourBatchSize: 256,
           behaviourHidden: 64,
           dropout: 0,
@@ -87,8 +87,8 @@ const experiment: Experiment<null> = {
         }, sampledBy([sampling(5), sampling(15), sampling(50), sampling(15, 16)])),
       ],
       source: standardSource(
-        "BC 8000, IQL 12,000, TD3+BC and ReBRAC 16,000 updates, SRPO 15,000 + 20,000 + 15,000, for millions; SRPO's behaviour model of " +
-          "width 64 without dropout",
+        "BC and IQL 8000, ReBRAC 10,000, TD3+BC 16,000 updates, SRPO 12,000 + 16,000 + 12,000, for millions; TD3+BC's value weight 1 for " +
+          "2.5; SRPO's behaviour model of width 64 without dropout",
       ),
     }],
     full: [{

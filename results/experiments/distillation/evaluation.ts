@@ -35,7 +35,7 @@ import type { Rule, RuleResult } from "../../cells/record.ts";
 import type { StudyTraining } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
 import { physics, playCell } from "../../scores/play.ts";
-import type { DistillationResult } from "./result.ts";
+import { type DistillationResult, weightingOf } from "./result.ts";
 import { writeAtomically } from "../../../tools/files.ts";
 import type { Teacher } from "./teacher.ts";
 import { timeCalls } from "../../../tools/timing.ts";
@@ -44,9 +44,9 @@ import { timeCalls } from "../../../tools/timing.ts";
 export const variantPrefix = "variant/";
 
 /** What labels say of the setting that an experiment varies. */
-const settingWords = {
-  pairs: (n: number) => `${n} pairs`,
-  densityExponent: (x: number) => `exponent ${x}`,
+const settingWords: Record<string, (config: BehaviorDistillationConfig) => Pick<Rule, "label" | "setting">> = {
+  pairs: ({ pairs }) => ({ label: `${pairs} pairs`, setting: pairs }),
+  densityExponent: (config) => ({ label: weightingOf(config), setting: weightingOf(config) }),
 };
 
 /** States on which errors are measured. Ours. */
@@ -88,8 +88,10 @@ export async function evaluateDistillation(
   const rules: RuleResult[] = [];
   /** The rule of a set of policies; `id` is what claims and quoted tables name. */
   const ruleOf = (id: string, label: string): Rule => {
-    const name = cell.evaluation.setting as keyof typeof settingWords | undefined;
-    return name ? { id, label: `${settingWords[name](config[name])}: ${label}`, setting: config[name] } : { id, label };
+    const name = cell.evaluation.setting;
+    if (!name) return { id, label };
+    const own = settingWords[name](config);
+    return { id, label: `${own.label}: ${label}`, setting: own.setting };
   };
   using players = createPlayers();
   const play = (label: string, state: AgentState, played = algorithm, settings: CommonConfig = config) => {
@@ -172,7 +174,7 @@ export async function evaluateDistillation(
     },
     result: {
       pairs: config.pairs,
-      densityExponent: config.densityExponent,
+      weighting: weightingOf(config),
       effectiveShare: effectiveSampleSize(weights) / weights.length,
       heldOut: work.heldOut,
       densityErrors: config.densityErrors === "reported" ? await densityErrors(work, together) : null,

@@ -24,7 +24,7 @@ import {
 } from "../budgets.ts";
 import { type Estimate, type Exhibits, type Experiment, type Plan, run } from "../experiment.ts";
 import { scoredSection } from "../scored_section.ts";
-import { avPbcPairs, distillationClaims } from "./claims.ts";
+import { avPbcPairs, distillationClaims, weightingClaim } from "./claims.ts";
 import { variantPrefix } from "./evaluation.ts";
 import type { DistillationResult } from "./result.ts";
 import {
@@ -142,14 +142,16 @@ const sizePlans = (sizes: readonly number[], frame: Frame, settings: Settings): 
   }));
 
 /** OBD and SDW-OBD with several exponents of the reciprocal state density, with errors by how rare a state is. */
-function exponentPlans(exponents: readonly number[], frame: Frame, settings: Settings): Plan[] {
+function exponentPlans(exponents: readonly (number | "rank")[], frame: Frame, settings: Settings): Plan[] {
   const own: Settings = { ...settings, variants: 0, densityErrors: "reported" };
   const setting = "densityExponent";
   return [
     { ...frame, runs: [run(avPbc, own, { setting })] },
-    ...exponents.map((densityExponent) => ({
+    ...exponents.map((arm) => ({
       ...frame,
-      runs: [run(sdwObd, { ...own, densityExponent }, { setting })],
+      runs: [
+        run(sdwObd, { ...own, ...(arm === "rank" ? { densityWeights: arm } : { densityExponent: arm }) }, { setting }),
+      ],
     })),
   ];
 }
@@ -228,7 +230,7 @@ const sizes: Experiment<DistillationResult> = {
 const exponents: Experiment<DistillationResult> = {
   ...common,
   name: "exponents",
-  title: "SDW-OBD: how strongly density weighs",
+  title: "SDW-OBD: how states weigh by their density",
   plans: {
     smoke: exponentPlans([1], smoke, tiny),
     quick: exponentPlans(
@@ -236,7 +238,7 @@ const exponents: Experiment<DistillationResult> = {
       { ...quick, tasks: [cheetahMedium], seeds: [3, 4, 5] }, // The rate was chosen on seed 0.
       { ...small, ...faster },
     ),
-    standard: [],
+    standard: exponentPlans(["rank", 1, 0.05], { ...standard, seeds: [6, 7, 8, 9, 10, 11] }, standardSettings),
     full: exponentPlans([0.05, 0.2, 1], { ...full, tasks: ["hopper-medium-local", cheetahMedium] }, fullSettings),
     paper: exponentPlans(
       [0.05, 0.2, 1],
@@ -245,7 +247,7 @@ const exponents: Experiment<DistillationResult> = {
     ),
   },
   section: (runs, notes) => section("exponents", runs, notes, { exponents: exponentsFigure(runs) }),
-  claims: [],
+  claims: [weightingClaim],
 };
 
 export default [distillation, sizes, exponents];

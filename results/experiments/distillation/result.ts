@@ -4,11 +4,20 @@
  * @module
  */
 
+import type { BehaviorDistillationConfig } from "../../../algorithms/offline_behavior_distillation/mod.ts";
+
+/** How states weigh, in words. */
+export function weightingOf({ densityWeights, densityExponent }: BehaviorDistillationConfig): string {
+  if (densityWeights === "rank") return "by rank";
+  if (densityWeights === "bounded") return "bounded";
+  return densityExponent === 0 ? "none" : `exponent ${densityExponent}`;
+}
+
 /** What a distillation cell says beside its scores. */
 export interface DistillationResult {
   pairs: number;
-  /** Exponent of the reciprocal state density; 0 for none. */
-  densityExponent: number;
+  /** How states weigh: `none`, `exponent 0.05` of the reciprocal density, `by rank`, `bounded`. */
+  weighting: string;
   /** Share of rows that the weights leave effective; 1 without. */
   effectiveShare: number;
   /** Mean log density of held-out states under the flow and under a Gaussian, in nats; null without weights. */

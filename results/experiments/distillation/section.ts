@@ -37,7 +37,6 @@ export function distillationTable(evaluations: readonly DistillationRun[], notes
     numbers: [
       "seed",
       "pairs",
-      "exponent",
       "effective rows, %",
       "log density",
       "Gaussian's",
@@ -50,7 +49,7 @@ export function distillationTable(evaluations: readonly DistillationRun[], notes
       "method",
       "seed",
       "pairs",
-      "exponent",
+      "weights",
       "effective rows, %",
       "log density",
       "Gaussian's",
@@ -59,13 +58,13 @@ export function distillationTable(evaluations: readonly DistillationRun[], notes
       "distilling, s",
     ],
     rows: evaluations.map((e) => {
-      const { pairs, densityExponent, effectiveShare, heldOut, curve } = e.result;
+      const { pairs, weighting, effectiveShare, heldOut, curve } = e.result;
       return [
         e.cell.task,
         e.cell.title,
         `${e.cell.seed}`,
         `${pairs}`,
-        `${densityExponent}`,
+        weighting,
         (100 * effectiveShare).toFixed(effectiveShare < 0.1 ? 1 : 0),
         heldOut?.flow.toFixed(2) ?? "",
         heldOut?.gaussian.toFixed(2) ?? "",
@@ -193,16 +192,19 @@ export function sizesFigure(evaluations: readonly DistillationRun[]): TopLevelSp
 
 /** Score of policies trained on the pairs, and their errors by how rare a state is, at each exponent of the reciprocal density. */
 export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLevelSpec {
-  const exponents = [...new Set(evaluations.map((e) => e.result.densityExponent))].sort((a, b) => a - b);
-  const shown = (exponent: number) => exponent === 0 ? "0 (Av-PBC)" : `${exponent}`;
+  const numberOf = (weighting: string) => Number(weighting.split(" ")[1] ?? NaN);
+  const order = [...new Set(evaluations.map(({ result }) => result.weighting))].sort((a, b) =>
+    Number(b === "none") - Number(a === "none") || (numberOf(a) || Infinity) - (numberOf(b) || Infinity) ||
+    (a < b ? -1 : 1)
+  );
   const scores = groupRules(evaluations).flatMap((g) => {
-    const { id, setting: exponent } = g.rule;
+    const { id, setting: weights } = g.rule;
     const acting = ({ distilled: "one by one", ensemble: "together", random: "random pairs" } as const)[id];
-    if (acting === undefined || id === "random" && exponent !== 0) return [];
+    if (acting === undefined || id === "random" && weights !== "none") return [];
     const { mean, low, high } = bootstrapMean(g.scores);
     return [{
       task: g.task,
-      exponent: shown(exponent!),
+      weights,
       acting,
       score: mean,
       low: low ?? mean,
@@ -213,16 +215,15 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
     (result.densityErrors ?? []).map((error, i) => ({
       task,
       seed,
-      exponent: shown(result.densityExponent),
+      weights: result.weighting,
       tenth: i + 1,
       error,
     }))
   );
-  const order = exponents.map(shown);
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const scale = { domain: order, range: order.map((_, i) => sequence[i % sequence.length]) };
-  const color = { field: "exponent", type: "nominal", title: "exponent", scale, legend: { orient: "bottom" } };
-  const x = { field: "exponent", type: "ordinal", title: "exponent", sort: order, axis: { labelAngle: 0 } };
+  const color = { field: "weights", type: "nominal", title: "weights", scale, legend: { orient: "bottom" } };
+  const x = { field: "weights", type: "ordinal", title: null, sort: order, axis: { labelAngle: 0 } };
   const shape = { field: "acting", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
   const y = (field: string, title: string) => ({ field, type: "quantitative", title });
   const panels = (task: string) => [

@@ -41,7 +41,7 @@ export const distillationStudy: Study<DistillationResult> = {
   data: "dataset",
   result: {
     pairs: "number",
-    densityExponent: "number",
+    weighting: "string",
     effectiveShare: "number",
     heldOut: ["or null", { flow: "number", gaussian: "number" }],
     densityErrors: ["or null", ["number"]],
