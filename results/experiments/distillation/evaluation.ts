@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
 import type { AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../../algorithms/core/config.ts";
+import type { Maf } from "../../../algorithms/core/maf.ts";
 import { type NdArray, ndarray } from "../../../algorithms/engine/array.ts";
 import { normalizeObservations, observationScale } from "../../../algorithms/core/normalization.ts";
 import { createRng, type Rng, shuffle } from "../../../algorithms/core/rng.ts";
@@ -20,6 +21,7 @@ import {
   type DistillationArrays,
   effectiveSampleSize,
   type Pairs,
+  quantile,
   type StudentArrays,
   type StudentVariant,
   trainVariant,
@@ -37,6 +39,7 @@ import { mean } from "../../scores/mean.ts";
 import { physics, playCell } from "../../scores/play.ts";
 import { type DistillationResult, weightingOf } from "./result.ts";
 import { writeAtomically } from "../../../tools/files.ts";
+import { substitution, type SubstitutionArrays, type SubstitutionConfig } from "./substitution.ts";
 import type { Teacher } from "./teacher.ts";
 import { timeCalls } from "../../../tools/timing.ts";
 
@@ -48,6 +51,9 @@ const settingWords: Record<string, (config: BehaviorDistillationConfig) => Pick<
   pairs: ({ pairs }) => ({ label: `${pairs} pairs`, setting: pairs }),
   densityExponent: (config) => ({ label: weightingOf(config), setting: weightingOf(config) }),
 };
+
+/** Shares of the states in which the teacher acts. */
+const substitutedShares = [0.1, 0.2];
 
 /** States on which errors are measured. Ours. */
 const errorSample = 20_000;
@@ -64,7 +70,8 @@ export interface DistillationWork {
   spec: Spec;
   teacher: Teacher | null;
   weights: Float64Array;
-  /** Log densities of the states; null if no density model was trained. */
+  /** The density model of the states, and their log densities; null if none was trained. */
+  flow: Maf<NdArray> | null;
   densities: ArrayLike<number> | null;
   heldOut: DistillationResult["heldOut"];
   distillation: Distillation;
@@ -165,6 +172,7 @@ export async function evaluateDistillation(
       actMs: await timeCalls(() => teacher.agent.act(teacher.state, one, 1, rng), 50, 200),
     });
   }
+  if (config.densityErrors === "reported" && weightingOf(config) === "none") rules.push(...await substitute());
   return {
     environment: {
       physics,
@@ -184,6 +192,48 @@ export async function evaluateDistillation(
     policy: agent.exportPolicy(together),
     acting: { spec, arrays: pairs },
   };
+
+  /** Each student with the teacher in its place in the rarest states, and in as many random ones. */
+  async function substitute(): Promise<RuleResult[]> {
+    const { flow, densities } = work;
+    if (!teacher || !flow || !densities) return [];
+    const sorted = Float64Array.from(densities).filter(Number.isFinite).sort();
+    const found: RuleResult[] = [];
+    for (const share of substitutedShares) {
+      for (const where of ["rare", "random"] as const) {
+        const name = teacher.algorithm.name;
+        const settings: SubstitutionConfig = {
+          ...substitution.defaults,
+          student: config,
+          teacher: { name, config: teacher.config },
+          where,
+          share,
+        };
+        const threshold = ndarray([quantile(sorted, share)], [1]);
+        const label = `distilled pairs, teacher in ${where === "rare" ? "the rarest" : "random"} ${
+          100 * share
+        } % of states`;
+        const parts = [];
+        for (const policy of students) {
+          const arrays: SubstitutionArrays = {
+            student: { policies: [policy] },
+            teacher: teacher.state.arrays,
+            flow,
+            threshold,
+          };
+          const played = substitution as unknown as AnyAlgorithm;
+          parts.push(await play(label, { updates: 0, arrays }, played, settings));
+        }
+        found.push({
+          rule: ruleOf(`${where} ${share}`, label),
+          episodes: parts.flatMap((p) => p.episodes),
+          scores: parts.flatMap((p) => p.scores),
+          actMs: 0, // Nobody would act so.
+        });
+      }
+    }
+    return found;
+  }
 }
 
 /** Mean square error of a policy against the teacher's actions, by tenths of a sample of states, the rarest first. */

@@ -70,8 +70,8 @@ export const distillationStudy: Study<DistillationResult> = {
       ? await importTeacher(config.teacherFile, spec)
       : await trainTeacher(data, config, spec, rng.child("teacher"), stage);
     const isWeighted = config.densityWeights !== "power" || config.densityExponent > 0;
-    const { weights, densities, heldOut } = !isWeighted && config.densityErrors === "left out"
-      ? { weights: new Float64Array(count).fill(1), densities: null, heldOut: null }
+    const { weights, flow, densities, heldOut } = !isWeighted && config.densityErrors === "left out"
+      ? { weights: new Float64Array(count).fill(1), flow: null, densities: null, heldOut: null }
       : await densityWeights(normalized, count, config, rng.child("density"), stage);
     const distillation = createDistillation(config, spec);
     const pairsOf = (rows: Int32Array): Pairs => ({
@@ -118,6 +118,7 @@ export const distillationStudy: Study<DistillationResult> = {
           spec,
           teacher,
           weights,
+          flow,
           densities,
           heldOut,
           distillation,
@@ -139,7 +140,12 @@ async function densityWeights(
   config: BehaviorDistillationConfig,
   rng: Rng,
   stage: Stage,
-): Promise<{ weights: Float64Array; densities: ArrayLike<number>; heldOut: { flow: number; gaussian: number } }> {
+): Promise<{
+  weights: Float64Array;
+  flow: Maf<NdArray>;
+  densities: ArrayLike<number>;
+  heldOut: { flow: number; gaussian: number };
+}> {
   const settings = { ...mafDefaults, epochs: config.densityEpochs };
   const dim = normalized.length / count;
   const kept = await stage("density model", async (said) => {
@@ -153,12 +159,13 @@ async function densityWeights(
     const gaussian = gaussianLogLikelihood(fitGaussian(train, n), test, held);
     return { flow, heldOut: ndarray([mean([...await logDensities(flow, test, held)]), gaussian], [2]) };
   });
-  const [flow, gaussian] = kept.heldOut.data;
-  const densities = await logDensities(kept.flow as Maf<NdArray>, normalized, count);
+  const [held, gaussian] = kept.heldOut.data;
+  const flow = kept.flow as Maf<NdArray>;
+  const densities = await logDensities(flow, normalized, count);
   const weights = {
     power: () => stateDensityWeights(densities, { ...densityWeightDefaults, exponent: config.densityExponent }),
     rank: () => stateRankWeights(densities),
     bounded: () => boundedDensityWeights(densities),
   }[config.densityWeights]();
-  return { weights, densities, heldOut: { flow, gaussian } };
+  return { weights, flow, densities, heldOut: { flow: held, gaussian } };
 }

@@ -1,12 +1,19 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import { join } from "node:path";
 import { bc } from "../../../algorithms/bc.ts";
+import type { Agent } from "../../../algorithms/core/agent.ts";
+import { initMaf, logDensities } from "../../../algorithms/core/maf.ts";
+import { normalizeObservations } from "../../../algorithms/core/normalization.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
+import { ndarray } from "../../../algorithms/engine/array.ts";
+import { iql } from "../../../algorithms/iql.ts";
+import { avPbc } from "../../../algorithms/offline_behavior_distillation/mod.ts";
 import { drawBatch, loadTransitions } from "../../../data/d4rl.ts";
 import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import { substitution } from "../../../results/experiments/distillation/substitution.ts";
 import type { DistillationRun } from "../../../results/experiments/distillation/section.ts";
 import { planCells } from "../../../results/plan.ts";
 import { withFolder } from "../../folder.ts";
@@ -65,3 +72,42 @@ Deno.test("distillationStudy: a cell that was stopped ends as one left alone, an
     }
     assert(losses[199] < losses[0] / 5, `${losses[0]} to ${losses[199]}`);
   }));
+
+Deno.test("substitution: the teacher acts in the rarest states, or in as many random ones, and the student elsewhere", async () => {
+  const spec = {
+    observationDim: 3,
+    actionDim: 2,
+    maxAction: 1,
+    observationStatistics: { mean: [1, 0, 0], standardDeviation: [2, 1, 1] },
+  };
+  const student = { ...avPbc.defaults, hidden: 8 };
+  const teacher = { ...iql.defaults, hidden: 8 };
+  const [one, other] = [avPbc.create(student, spec), iql.create(teacher, spec)];
+  const arrays = {
+    student: one.init(createRng("student")).arrays,
+    teacher: other.init(createRng("teacher")).arrays,
+    flow: initMaf(3, { blocks: 2, hidden: 8 }, createRng("flow")),
+  };
+  const rows = 400;
+  const observation = ndarray(createRng("states").fillNormal(new Float32Array(3 * rows)), [rows, 3]);
+  const actionsOf = async (agent: Agent, arrays: unknown) =>
+    (await agent.act({ updates: 0, arrays }, observation, 1, createRng("act"))).data;
+  const [own, wanted] = [await actionsOf(one, arrays.student), await actionsOf(other, arrays.teacher)];
+  const states = normalizeObservations(observation.data as Float32Array, spec.observationStatistics);
+  const densities = await logDensities(arrays.flow, states, rows);
+  const threshold = densities.toSorted()[rows / 10];
+  const replaced = async (where: "rare" | "random", share: number, limit = threshold) => {
+    const config = { ...substitution.defaults, student, teacher: { name: "iql", config: teacher }, where, share };
+    const data = await actionsOf(substitution.create(config, spec), { ...arrays, threshold: ndarray([limit], [1]) });
+    return Array.from({ length: rows }, (_, row) => {
+      const same = (of: ArrayLike<number>) => [0, 1].every((d) => data[2 * row + d] === of[2 * row + d]);
+      assert(same(own) || same(wanted));
+      return same(wanted);
+    });
+  };
+  assertEquals(await replaced("rare", 0.1), Array.from(densities, (x) => x < threshold));
+  assertEquals((await replaced("rare", 0.1, -1e30)).filter(Boolean).length, 0);
+  assertEquals((await replaced("rare", 0.1, 1e30)).filter(Boolean).length, rows);
+  const random = (await replaced("random", 0.1)).filter(Boolean).length;
+  assert(random > 0.05 * rows && random < 0.15 * rows, `${random}`);
+});
