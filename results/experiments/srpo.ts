@@ -73,7 +73,7 @@ const experiment: Experiment<null> = {
         run(bc, { ...equal, updates: 8000, learningRate: 1e-3 }),
         run(iql, { ...equal, updates: 8000, learningRate: 1e-3 }),
         run(td3Bc, { ...equal, updates: 16_000, learningRate: 1e-3, valueWeight: 1 }),
-        run(rebrac, { ...equal, updates: 10_000 }),
+        run(rebrac, { ...equal, updates: 10_000, policyPenalty: 0.1 }),
         run(srpo, {
           ...equal,
           updates: 40_000,
@@ -88,7 +88,7 @@ const experiment: Experiment<null> = {
       ],
       source: standardSource(
         "BC and IQL 8000, ReBRAC 10,000, TD3+BC 16,000 updates, SRPO 12,000 + 16,000 + 12,000, for millions; TD3+BC's value weight 1 for " +
-          "2.5; SRPO's behaviour model of width 64 without dropout",
+          "2.5; ReBRAC's policy penalty 0.1; SRPO's behaviour model of width 64 without dropout",
       ),
     }],
     full: [{
