@@ -6,7 +6,8 @@
  */
 
 import { join } from "node:path";
-import { currentGpu } from "../algorithms/engine/backend.ts";
+import { type Backend, backends, currentGpu, isOnGpu } from "../algorithms/engine/backend.ts";
+import type { GpuBackend } from "../algorithms/engine/runtime.ts";
 import { runCommand } from "../tools/command.ts";
 import { type Table, toText } from "../data/show/table.ts";
 import { makeFolder, readJson, writeAtomically } from "../tools/files.ts";
@@ -19,7 +20,8 @@ import { type BenchRun, compareRuns, latestRun, type Measurement, parseBenches }
 
 const help = `Measures, and compares with an earlier measurement.
 
-Usage: deno task bench --backend gpu  updates on this machine's GPU, captured and not; a minute
+Usage: deno task bench --backend <gpu or cuda>
+                                    updates on this machine's GPU, captured and not, and of several seeds together; two minutes
        deno task bench              an update, an action, sampling, environments, statistics; five minutes
        deno task bench:full         everything, with PyTorch and JAX beside it where python3 has them
        deno task bench:compare      the last run against bench/baseline.json; fails if something is slower by a quarter in its
@@ -61,8 +63,8 @@ function benchTable(measurements: readonly Measurement[]): Table {
   };
 }
 
-async function measure(files: readonly string[], more?: "peers" | "gpu"): Promise<number> {
-  const measurements: Measurement[] = more === "gpu" ? await measureGpu() : [];
+async function measure(files: readonly string[], more?: "peers" | GpuBackend): Promise<number> {
+  const measurements: Measurement[] = more && more !== "peers" ? await measureGpu(more) : [];
   const take = (what: string, found: readonly Measurement[]) => {
     measurements.push(...found);
     console.log(`\n${toText({ ...benchTable(found), title: what })}`);
@@ -92,7 +94,15 @@ async function compare(): Promise<number> {
 
 const [command = "quick", ...rest] = Deno.args;
 await runCommand(async () => {
-  if (rest.join(" ").replace("=", " ") === "--backend gpu") return await measure([], "gpu");
+  const backend = rest.join(" ").match(/^--backend[ =](\S+)$/)?.[1] as Backend | undefined;
+  if (backend !== undefined) {
+    if (command === "quick" && isOnGpu(backend)) return await measure([], backend);
+    throw new RangeError(
+      `Cannot measure: --backend must be ${
+        backends.filter(isOnGpu).join(" or ")
+      } and given alone, current is "${backend}"`,
+    );
+  }
   if (command === "quick" && rest.length === 0) return await measure(quick);
   if (command === "full") return await measure(full, "peers");
   if (command === "compare") return await compare();

@@ -7,7 +7,7 @@
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gitFolders } from "./machine.ts";
-import { workspaceFolder } from "./paths.ts";
+import { userPath, workspaceFolder } from "./paths.ts";
 
 /** What a process may do beside reading the environment. */
 export interface Rights {
@@ -49,6 +49,9 @@ function dataFolders(): string[] {
 /** The user's own list of sizes and hashes of datasets. */
 const ownCatalog = () => [Deno.env.get("D4RL_DATASET_CATALOG") || []].flat();
 
+/** Where the user has ONNX Runtime's CUDA plugin. */
+const ownPlugin = () => [Deno.env.get("ONESTEP_CUDA") || []].flat().map(userPath);
+
 /** Where Git keeps a worktree's commit, outside of it. */
 const worktreeFolders = () => Object.values(gitFolders()).filter((path) => !path.startsWith(workspaceFolder));
 
@@ -60,7 +63,15 @@ const worktreeFolders = () => Object.values(gitFolders()).filter((path) => !path
 export function permissionFlags(rights: Rights, cwd?: string): string[] {
   const { read = [], write = [], data, temporary, net = [], run = [], native } = rights;
   const written = [...write, ...(data ? dataFolders() : []), ...(temporary ? [tmpdir()] : [])];
-  const readable = [workspaceFolder, ...worktreeFolders(), ...dataFolders(), ...ownCatalog(), ...written, ...read];
+  const readable = [
+    workspaceFolder,
+    ...worktreeFolders(),
+    ...dataFolders(),
+    ...ownCatalog(),
+    ...ownPlugin(),
+    ...written,
+    ...read,
+  ];
   const asked = [...new Set([...system, ...(native === "figures" ? systemOfFigures : [])])];
   return [
     "--no-prompt",

@@ -62,7 +62,8 @@ function backendOf(args: readonly string[]): string | undefined {
 }
 
 async function runScript(task: ScriptTask, args: readonly string[]): Promise<number> {
-  const lock = task.lock ? [`--lock=${join(workspaceFolder, task.lock)}`] : lockFlags(backendOf(args));
+  const own = task.lock?.(args);
+  const lock = own ? [`--lock=${join(workspaceFolder, own)}`] : lockFlags(backendOf(args));
   const flags = ["--quiet", ...lock, ...permissionFlags(rightsOf(task, args))];
   return await runDeno(["run", ...flags, task.script, ...args]);
 }

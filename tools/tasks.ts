@@ -19,8 +19,8 @@ export interface ScriptTask {
   writes?: Readonly<Record<string, "folder" | "beside">>;
   /** Whether it knows arguments, `--help` among them. */
   takes: "arguments" | "nothing";
-  /** Packages beside those of `deno.lock`. */
-  lock?: string;
+  /** The lock file of packages beside those of `deno.lock`, if there is one for these arguments. */
+  lock?: (args: readonly string[]) => string | undefined;
 }
 
 /** Commands of Deno's, one after the other until one fails; the user's arguments go to the last. */
@@ -95,7 +95,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     rights: () => ({ net: ["127.0.0.1"], run: [esbuild()] }),
     writes: { "--static": "folder" },
     takes: "arguments",
-    lock: develop,
+    lock: () => develop,
   },
   dataset: {
     script: "data/cli.ts",
@@ -123,13 +123,17 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     script: "tools/notices.ts",
     rights: { write: ["results/notices"] },
     takes: "nothing",
-    lock: develop,
+    lock: () => develop,
   },
   "setup:gpu": {
     script: "tools/setup_gpu.ts",
-    rights: { write: ["node_modules"], net: ["storage.googleapis.com"], run: ["node", "tar"] },
-    takes: "nothing",
-    lock: "tools/gpu.lock",
+    rights: ([what]) => ({
+      write: ["node_modules"],
+      net: what === "cuda" ? "any" : ["storage.googleapis.com"],
+      run: ["node", "tar", "python3"],
+    }),
+    takes: "arguments",
+    lock: (args) => args.length === 0 ? "tools/gpu.lock" : undefined, // TensorFlow's.
   },
   fmt: { steps: fmt, takes: "arguments" },
   lint: { steps: lint, takes: "arguments" },

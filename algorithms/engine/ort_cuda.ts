@@ -9,13 +9,16 @@
  */
 
 import { join } from "node:path";
-import { workspaceFolder } from "../../tools/paths.ts";
+import { userPath, workspaceFolder } from "../../tools/paths.ts";
 import { addresses, cPath, type OrtApi } from "./ort_api.ts";
 import { type Device, openReached } from "./ort_device.ts";
 import { cString } from "./system_library.ts";
 
 /** Where the plugin lies: what `ONESTEP_CUDA` names, or where `deno task setup:gpu cuda` puts it. */
-export const cudaFolder = (): string => Deno.env.get("ONESTEP_CUDA") || join(workspaceFolder, "node_modules/.cuda");
+export function cudaFolder(): string {
+  const own = Deno.env.get("ONESTEP_CUDA");
+  return own ? userPath(own) : join(workspaceFolder, "node_modules/.cuda");
+}
 
 /** The plugin was called by the second name from 0.2 on. */
 const libraryName = /^(lib)?onnxruntime_providers_cuda(_plugin)?\.(so|dll)$/;

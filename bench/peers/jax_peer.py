@@ -5,7 +5,7 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from timing import times
+from timing import calls_of, times
 
 rng = np.random.default_rng(0)
 normal = lambda *shape: jnp.array(rng.normal(size=shape), jnp.float32)
@@ -139,9 +139,133 @@ diffusion = {
 state = (start(critic), start(diffusion), start(network(S, 256, 256, 256, 2 * A)), critic, jax.random.PRNGKey(0))
 batch = (normal(256, S), jnp.clip(normal(256, A), -1, 1), normal(256, 1), normal(256, S), jnp.zeros((256, 1)))
 policy, one = network(17, 256, 256, 6), np.array(rng.normal(size=(1, 17)), np.float32)
-calls = {
-    "step": (repeated(step, start(network(23, 256, 256, 1)), normal(256, 23), normal(256, 1)), 30, 200),
-    "action": (lambda: np.asarray(act(policy, one)), 200, 2000),
-    "dtql": (repeated(dtql, state, batch), 10, 50),
+
+
+def adam_of(loss):
+    """One update of all parameters by one Adam; `loss(params, fixed, batch, keys)`."""
+    return lambda state, fixed, batch, keys, t: adam(state, jax.grad(loss)(state[0], fixed, batch, keys), t)
+
+
+gelu = jax.nn.gelu
+clip = lambda a: jnp.clip(a, -1, 1)
+square = lambda x, y: jnp.mean((x - y) ** 2)
+follow = lambda average, online, rate: jax.tree.map(lambda old, new: old + rate * (new - old), average, online)
+stop = jax.lax.stop_gradient
+
+
+def gelu_value(p, both):
+    layers, norms = p
+    h = both
+    for (w, b), (gain, offset) in zip(layers, norms):
+        h = gelu(h @ w + b)
+        centred = h - h.mean(1, keepdims=True)
+        h = centred / jnp.sqrt((centred**2).mean(1, keepdims=True) + 1e-6) * gain + offset
+    return h @ layers[-1][0] + layers[-1][1]
+
+
+def gelu_values(p, s, a):
+    both = jnp.concatenate([s, a], 1)
+    return gelu_value(p[0], both), gelu_value(p[1], both)
+
+
+def gelu_critic():
+    value = lambda: (network(S + A, 512, 512, 512, 512, 1), [(jnp.ones(512), jnp.zeros(512)) for _ in range(4)])
+    return [value(), value()]
+
+
+def fql_loss(p, target, batch, keys):
+    """FQL's loss, as in algorithms/fql.ts."""
+    s, a, r, s2, done = batch
+    following, start, z = (jax.random.normal(key, a.shape) for key in keys[:3])
+    t = jax.random.uniform(keys[3], r.shape)
+    flow = lambda x, t: forward(p["flow"], jnp.concatenate([s, x, t], 1), gelu)
+    goal_value = sum(gelu_values(target, s2, clip(forward(p["policy"], jnp.concatenate([s2, following], 1), gelu)))) / 2
+    goal = stop(r + 0.99 * (1 - done) * goal_value)
+    x = z
+    for i in range(10):
+        x = x + flow(x, jnp.full_like(t, i / 10)) / 10
+    q1, q2 = gelu_values(p["critic"], s, a)
+    own = forward(p["policy"], jnp.concatenate([s, z], 1), gelu)
+    value = jnp.mean(sum(gelu_values(stop(p["critic"]), s, clip(own)))) / 2
+    errors = (square(q1, goal) + square(q2, goal)) / 2 + square(flow((1 - t) * start + t * a, t), a - start)
+    return errors + 10 * square(own, stop(clip(x))) - value
+
+
+@jax.jit
+def fql(state, batch, t):
+    trained, target, key = state
+    key, *keys = jax.random.split(key, 5)
+    followed = follow(target, trained[0]["critic"], 0.005)  # The critic before the step.
+    return adam_of(fql_loss)(trained, target, batch, keys, t), followed, key
+
+
+T = 128
+
+
+def step_velocity(p, s, x, t, d):
+    angles = [2 * jnp.pi * c * p["frequencies"] for c in (t, d)]
+    time, step = (jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], 1) for angle in angles)
+    embedded = forward(p["time"], time, mish) + forward(p["step"], step, mish)
+    rows = jnp.broadcast_to(embedded, (x.shape[0], T))
+    return forward(p["trunk"], jnp.concatenate([s, x, rows], 1), mish)
+
+
+def sscp_loss(p, fixed, batch, keys):
+    """SSCP's loss, as in algorithms/sscp.ts."""
+    s, a, r, s2, done = batch
+    target, average = fixed
+    following, start = (jax.random.normal(key, a.shape) for key in keys[:2])
+    t = jax.random.uniform(keys[2], r.shape) ** 2
+    following = clip(following + step_velocity(average, s2, following, jnp.zeros((1, 1)), jnp.ones((1, 1))))
+    goal = stop(r + 0.99 * (1 - done) * jnp.minimum(*gelu_values(target, s2, following)))
+    q1, q2 = gelu_values(p["critic"], s, a)
+    x = (1 - t) * start + t * a
+    flow = square(step_velocity(p["actor"], s, x, t, jnp.zeros_like(t)), a - start)
+    completed = x + (1 - t) * step_velocity(p["actor"], s, x, t, 1 - t)
+    judged = sum(gelu_values(stop(p["critic"]), s, clip(completed))) / 2
+    value = jnp.mean(judged) / stop(jnp.mean(jnp.abs(judged)))
+    return (square(q1, goal) + square(q2, goal)) / 2 + flow + square(completed, a) - value
+
+
+@jax.jit
+def sscp(state, batch, t):
+    trained, target, average, key = state
+    key, *keys = jax.random.split(key, 4)
+    online = trained[0]
+    followed = follow(target, online["critic"], 0.005), follow(average, online["actor"], 0.0005)
+    return adam_of(sscp_loss)(trained, (target, average), batch, keys, t), *followed, key
+
+
+def transitions(rows):
+    return (normal(rows, S), clip(normal(rows, A)), normal(rows, 1), normal(rows, S), jnp.zeros((rows, 1)))
+
+
+def create_fql():
+    parts = {
+        "critic": gelu_critic(),
+        "flow": network(S + A + 1, 512, 512, 512, 512, A),
+        "policy": network(S + A, 512, 512, 512, 512, A),
+    }
+    return repeated(fql, (start(parts), parts["critic"], jax.random.PRNGKey(0)), transitions(256))
+
+
+def create_sscp():
+    actor = {
+        "frequencies": 0.2 * normal(1, T // 2),
+        "time": network(T, T, T),
+        "step": network(T, T, T),
+        "trunk": network(S + A + T, 512, 512, 512, 512, A),
+    }
+    parts = {"critic": gelu_critic(), "actor": actor}
+    state = (start(parts), parts["critic"], actor, jax.random.PRNGKey(0))
+    return repeated(sscp, state, transitions(1024))
+
+
+creators = {
+    "step": lambda: repeated(step, start(network(23, 256, 256, 1)), normal(256, 23), normal(256, 1)),
+    "action": lambda: lambda: np.asarray(act(policy, one)),
+    "dtql": lambda: repeated(dtql, state, batch),
+    "fql": create_fql,
+    "sscp": create_sscp,
 }
-print(json.dumps({name: times(*arguments) for name, arguments in calls.items()}))
+print(json.dumps({name: times(create(), *calls_of(name)) for name, create in creators.items()}))
