@@ -41,7 +41,7 @@ const withReport = async (use: (folder: string, made: Awaited<ReturnType<typeof 
 Deno.test.afterAll(() => Deno.remove(shared, { recursive: true }));
 
 Deno.test("writeReport() keeps experiments apart although both have the same method on the same task", () =>
-  withReport(async (folder, { sections }) => {
+  withReport((_, { sections }) => {
     const rows = (name: string) => sections.find((s) => s.name === name)!.tables[`${name}_scores`].rows;
     const scores = (name: string) => rows(name).filter(([, method]) => method === "DTQL").map((row) => row[3]);
     assert(scores("dtql").every((score) => Math.abs(Number(score) - 60) < 1));
