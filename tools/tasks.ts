@@ -84,6 +84,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     takes: "arguments",
   },
   compare: { script: "results/train/compare_cli.ts", rights: {}, takes: "arguments" },
+  cite: { script: "results/report/cite_cli.ts", rights: {}, takes: "arguments" },
   export: {
     script: "results/policies/export_cli.ts",
     rights: { write: ["results/exports"], native: "runtime" },

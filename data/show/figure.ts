@@ -80,9 +80,10 @@ export interface Figure {
 
 /** The figure's picture as a data URL: its SVG, or its PNG where the SVG is large. */
 export function pictureUrl({ svg, png }: Figure): string {
-  const small = isSmall({ svg });
-  const bytes = small ? new TextEncoder().encode(svg) : png;
-  return `data:image/${small ? "svg+xml" : "png"};base64,${bytes.toBase64()}`;
+  if (!isSmall({ svg })) return `data:image/png;base64,${png.toBase64()}`;
+  const quote = /="[^"]*'/.test(svg) ? "%22" : "'";
+  const text = svg.replaceAll(/["%#<>&\n]/g, (c) => c === '"' ? quote : encodeURIComponent(c)); // Shorter than base64.
+  return `data:image/svg+xml,${text}`;
 }
 
 /** Whether a figure's SVG is small enough to be put into a page or a message. */
@@ -96,12 +97,17 @@ function measureText() {
   textMetrics.width = ({ fontSize = 11 }, text) => textWidth(`${text ?? ""}`, fontSize);
 }
 
+/** Vega's SVG without what a picture does not need: a description of every mark, and thousandths of pixels. */
+const slim = (svg: string) =>
+  svg.replaceAll(/ (?:aria-[a-z]+|role)="[^"]*"/g, "")
+    .replaceAll(/(\.\d\d)\d+/g, "$1");
+
 /** Renders a Vega-Lite specification. */
 export async function renderFigure(spec: FigureSpec): Promise<Figure> {
   const full = { ...spec, config: { ...look, ...spec.config } } as FigureSpec;
   measureText();
   const view = new vega.View(vega.parse(compile(full).spec), { renderer: "none" });
-  const drawn = await view.toSVG();
+  const drawn = slim(await view.toSVG());
   view.finalize();
   const { Resvg } = await import("@resvg/resvg-js"); // Native: loaded when something is drawn.
   const font = { fontDirs: [fontFolder()], loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };

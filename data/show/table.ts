@@ -1,5 +1,5 @@
 /**
- * Tables for the terminal, for Markdown and for CSV.
+ * Tables for the terminal, for Markdown, CSV and LaTeX.
  *
  * @module
  */
@@ -82,4 +82,34 @@ export function toMarkdown({ title, columns, rows, notes }: Table): string {
 export function toCsv(table: Table): string {
   const quote = (cell: string) => /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
   return [columnNames(table), ...table.rows].map((row) => row.map(quote).join(",")).join("\n") + "\n";
+}
+
+/** A table for LaTeX's `booktabs`: numbers to the right, what the reader must know as comments. */
+export function toLatex({ title, columns, rows, notes, numbers = [] }: Table): string {
+  const marks: Record<string, string> = {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+  };
+  const escape = (text: string) =>
+    text.replace(
+      /[\\~^&%$#_{}<>]/g,
+      (mark) => marks[mark] ?? (mark === "<" || mark === ">" ? `$${mark}$` : `\\${mark}`),
+    );
+  const line = (cells: readonly string[]) => `  ${cells.map(escape).join(" & ")} \\\\`;
+  return [
+    ...notes.map((note) => `% ${note.replace(/\s+/g, " ")}`),
+    "\\begin{table}",
+    "  \\centering",
+    `  \\caption{${escape(title)}}`,
+    `  \\begin{tabular}{${columns.map((name) => numbers.includes(name) ? "r" : "l").join("")}}`,
+    "  \\toprule",
+    line(columns),
+    "  \\midrule",
+    ...rows.map(line),
+    "  \\bottomrule",
+    "  \\end{tabular}",
+    "\\end{table}",
+    "",
+  ].join("\n");
 }

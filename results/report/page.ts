@@ -1,157 +1,169 @@
 /**
- * The report as one page that needs no network: tables, pictures, and the same figures live where scripts run.
+ * The report as one page that needs no network: the answer first, then each claim, each experiment, each run.
  *
  * @module
  */
 
+import { relative } from "node:path";
 import { compile } from "vega-lite";
 import { escapeHtml } from "../../data/show/display.ts";
-import { type Figure, pictureUrl } from "../../data/show/figure.ts";
+import { type Figure, type FigureSpec, pictureUrl, titleOf } from "../../data/show/figure.ts";
 import { noticesOf, readLocked } from "../../tools/notices.ts";
-import type { Table } from "../../data/show/table.ts";
-import { papers } from "../experiments/papers.ts";
-import { type Answer, digits, intervalText, shownQuote, type Verdict, wanted } from "./claims.ts";
+import { fromFileUrl, workspaceFolder } from "../../tools/paths.ts";
+import type { Evaluation } from "../cells/record.ts";
+import { experiments } from "../experiments/mod.ts";
+import { groupRules } from "../scores/groups.ts";
+import { bootstrapMean } from "../scores/statistics.ts";
+import { type Answer, digits, intervalText } from "./claims.ts";
+import { answerTitle, forestHtml } from "./forest.ts";
+import { script } from "./page_script.ts";
+import { style } from "./page_style.ts";
+import { type LoggedRun, runHtml, unfolded } from "./runs.ts";
 import type { Section } from "./section.ts";
+import { tableHtml } from "./table_html.ts";
 
 /** Vega for browsers, in one file. */
 const vegaBundle = () => new URL("vega.min.js", import.meta.resolve("vega"));
 
-/** Rows of a table above which it is folded. */
-const longTable = 40;
+/** Characters of a specification above which its picture stays a picture. */
+const liveLimit = 100_000;
 
-const style = `
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #60646c; --line: #d9dce1; --back: #ffffff; --card: #f6f7f9;
-  --yes: #18794e; --no: #b4231f; --open: #946800; --none: #60646c; --link: #0b5fc0; }
-@media (prefers-color-scheme: dark) { :root { --ink: #edeef0; --soft: #b0b4ba; --line: #3a3f45; --back: #15181b;
-  --card: #1f2327; --yes: #4cc38a; --no: #ff8f85; --open: #f0c24b; --none: #b0b4ba; --link: #70b8ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1200px; padding: 1rem; background: var(--back); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-h3 { margin-bottom: .4rem; }
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; } a { color: var(--link); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .87rem; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-th { white-space: nowrap; } td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.note { color: var(--soft); font-size: .87rem; max-width: 75ch; }
-figure { margin: 1rem 0; padding: .6rem; background: #fff; border: 1px solid var(--line); border-radius: 6px;
-  overflow-x: auto; } figure img { max-width: 100%; height: auto; display: block; }
-.claims { list-style: none; padding: 0; display: grid; gap: .5rem; }
-.claims li { background: var(--card); border-left: 4px solid var(--none); border-radius: 4px; padding: .5rem .8rem; }
-.claims .holds { border-color: var(--yes); } .claims .does-not-hold { border-color: var(--no); }
-.claims .undecided { border-color: var(--open); }
-.claims b { font-weight: 600; } .holds b { color: var(--yes); } .does-not-hold b { color: var(--no); }
-.undecided b { color: var(--open); } .claims small { color: var(--soft); display: block; }
-summary { cursor: pointer; } pre { white-space: pre-wrap; font-size: .8rem; } .tooltip { position: fixed; pointer-events: none; background: var(--ink);
-  color: var(--back); font-size: .8rem; padding: .3rem .5rem; border-radius: 4px; display: none; max-width: 60ch; }
-`;
-
-/** Draws each figure live when it comes into view; without scripts its picture stays. */
-const script = `
-const tip = document.querySelector(".tooltip");
-const write = (handler, event, item, value) => {
-  if (value === null || value === undefined || value === "") { tip.style.display = "none"; return; }
-  tip.textContent = typeof value === "object"
-    ? Object.entries(value).map(([k, v]) => k + ": " + (typeof v === "object" ? JSON.stringify(v) : v)).join(", ")
-    : String(value);
-  tip.style.display = "block";
-  tip.style.left = Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 4) + "px";
-  tip.style.top = event.clientY + 14 + "px";
-};
-const draw = async (figure) => {
-  const spec = JSON.parse(figure.querySelector("script").textContent);
-  const box = document.createElement("div");
-  const view = new vega.View(vega.parse(spec), { renderer: "canvas", container: box, hover: true });
-  view.tooltip(write);
-  await view.runAsync();
-  figure.querySelector("img").replaceWith(box);
-  figure.dataset.live = "true";
-};
-const seen = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (!isIntersecting) continue;
-    seen.unobserve(target);
-    draw(target).catch((error) => console.error(error));
-  }
-}, { rootMargin: "200px" });
-document.querySelectorAll("figure").forEach((figure) => seen.observe(figure));
-`;
-
-const isNumber = (text: string) => /^[-+]?[\d.[]/.test(text);
-
-function tableHtml({ title, columns, rows, notes }: Table): string {
-  const right = columns.map((_, i) => rows.every((row) => row[i] === "" || isNumber(row[i])));
-  const cell = (text: string, i: number) => {
-    const inner = columns[i] === "folder" ? `<a href="${escapeHtml(text)}/">${escapeHtml(text)}</a>` : escapeHtml(text);
-    return right[i] ? `<td class="n">${inner}</td>` : `<td>${inner}</td>`;
-  };
-  const head = columns.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join("");
-  const body = rows.map((row) => `<tr>${row.map(cell).join("")}</tr>`).join("\n");
-  const table =
-    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(title)}"><table><thead><tr>${head}</tr>` +
-    `</thead><tbody>\n${body}\n</tbody></table></div>`;
-  const folded = rows.length > longTable ? `<details><summary>${rows.length} rows</summary>${table}</details>` : table;
-  return `<h3>${escapeHtml(title)}</h3>\n${folded}\n` +
-    notes.map((note) => `<p class="note">${escapeHtml(note)}</p>`).join("\n");
+/** What a figure shows, for those who do not see it. */
+function alternative({ title }: FigureSpec, name: string): string {
+  const subtitle = typeof title === "object" && title !== null && "subtitle" in title ? title.subtitle : "";
+  const words = Array.isArray(subtitle) ? subtitle.join(" ") : `${subtitle ?? ""}`;
+  return `${titleOf({ title } as FigureSpec) ?? name}. ${words}`.trim();
 }
 
-/** A figure's picture, and what draws it live. */
+/** A figure's picture, buttons that hand it out, and what draws it live. */
 function figureHtml(name: string, figure: Figure | undefined): string {
   if (!figure) return "";
-  const title = figure.spec.title;
-  const label = typeof title === "object" && title !== null && "text" in title ? String(title.text) : name;
   const withTooltips = { ...figure.spec, config: { ...figure.spec.config, mark: { tooltip: true } } };
-  const live = JSON.stringify(compile(withTooltips).spec).replaceAll("<", "\\u003c");
-  return `<figure id="${name}"><img loading="lazy" src="${pictureUrl(figure)}" alt="${escapeHtml(label)}">` +
-    `<script type="application/json">${live}</script></figure>`;
+  const live = JSON.stringify(compile(withTooltips as FigureSpec).spec).replaceAll("<", "\\u003c");
+  const title = escapeHtml(titleOf(figure.spec) ?? name);
+  const takes = ["SVG", "PNG", "PDF"].map((form) =>
+    `<button type="button" data-take="${form}" aria-label="${form} of ${title}">${form}</button>`
+  ).join("");
+  return `<figure class="picture" id="${name}"><div class="frame" tabindex="0" role="group" aria-label="Figure: ${title}"><img ` +
+    `loading="lazy" src="${pictureUrl(figure)}" alt="${escapeHtml(alternative(figure.spec, name))}"></div>` +
+    `<div class="tools">${takes}</div>` +
+    `${live.length > liveLimit ? "" : `<script type="application/json">${live}</script>`}</figure>`;
 }
 
-const verdicts: readonly Verdict[] = ["holds", "does not hold", "undecided", "seen once", "not run"];
+/** Score, speed and seeds in three numbers; those that were measured. */
+function numbersHtml(answers: readonly Answer[], evaluations: readonly Evaluation[]): string {
+  const cards: [value: string, interval: string, what: string][] = [];
+  const oneStep = groupRules(evaluations).find(({ experiment, algorithm, rule }) =>
+    ["dtql", "srpo"].includes(experiment) && algorithm === experiment && rule.id === "own"
+  );
+  if (oneStep) {
+    const score = bootstrapMean(oneStep.scores);
+    const { method, task, datasetMean } = oneStep;
+    cards.push([
+      digits(score.mean),
+      intervalText(score),
+      `D4RL score of one-step ${method} on ${task}; the data's own mean is ${digits(datasetMean)}`,
+    ]);
+  }
+  const faster = answers.filter(({ claim, ours }) => ours && claim.id.endsWith("faster"));
+  const speed = faster.find(({ claim }) => claim.paper === "srpo") ?? faster[0];
+  if (speed) {
+    const [what] = speed.claim.claim.split(": ");
+    cards.push([`${digits(speed.ours!.mean)} ×`, intervalText(speed.ours!), `time per action: ${what.toLowerCase()}`]);
+  }
+  const counts = [
+    ...Map.groupBy(evaluations, ({ cell }) => [cell.experiment, cell.task, cell.algorithm, cell.hash].join("/")),
+  ]
+    .map(([, runs]) => runs.length);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  cards.push([
+    least === most ? `${most}` : `${least} to ${most}`,
+    "",
+    `seed${most === 1 ? "" : "s"} per method and task, in ${evaluations.length} runs`,
+  ]);
+  return `<dl class="numbers">${
+    cards.map(([value, interval, what]) =>
+      `<div><dt>${escapeHtml(what)}</dt><dd>${escapeHtml(value)} <small>${escapeHtml(interval)}</small></dd></div>`
+    ).join("")
+  }</dl>`;
+}
 
-function claimsHtml(answers: readonly Answer[]): string {
-  const items = answers.map(({ claim, task, ours, verdict, why, protocol }) => {
-    const interval = ours && ours.low !== null ? ` ${intervalText(ours)}, ${ours.n} seeds` : "";
-    const measured = ours ? `${task}: ${digits(ours.mean)}${interval}; wanted ${wanted(claim)}` : `run ${why}`;
-    const quote = shownQuote(claim);
-    return `<li class="${verdict.replaceAll(" ", "-")}"><b>${verdict}${ours && why ? `, ${why}` : ""}</b> ` +
-      `${escapeHtml(claim.claim)}<small>${escapeHtml(measured)}</small>` +
-      `<small>${escapeHtml(papers[claim.paper].source)}, ${escapeHtml(claim.source)}${
-        quote && `: ${escapeHtml(quote)}`
-      }.${protocol && ` Here: ${escapeHtml(protocol)}.`}</small></li>`;
-  });
-  return `<ul class="claims">\n${items.join("\n")}\n</ul>`;
+/** All that the page shows. */
+export interface ReportContent {
+  /** The folder that the page lies in. */
+  root: string;
+  heading: string;
+  description: string;
+  answers: readonly Answer[];
+  sections: readonly Section[];
+  rendered: ReadonlyMap<string, Figure>;
+  evaluations: readonly Evaluation[];
+  runs: readonly LoggedRun[];
+  bibtex: string;
+}
+
+/** Where an experiment's code lies, from the page. */
+function codeHtml(root: string, name: string): string {
+  const study = experiments.find((experiment) => experiment.name === name)?.study;
+  if (!study?.module.startsWith("file:")) return "";
+  const [href, shown] = [root, workspaceFolder].map((from) =>
+    escapeHtml(relative(from, fromFileUrl(new URL(study.module))).replaceAll("\\", "/"))
+  );
+  return `<p class="note">Code: <a href="${href}">${shown}</a></p>`;
 }
 
 /** The page. */
-export async function reportPage(
-  heading: string,
-  description: string,
-  answers: readonly Answer[],
-  sections: readonly Section[],
-  rendered: ReadonlyMap<string, Figure>,
-): Promise<string> {
+export async function reportPage(content: ReportContent): Promise<string> {
+  const { root, heading, description, answers, sections, rendered, evaluations, runs, bibtex } = content;
   const vega = await Deno.readTextFile(vegaBundle());
   const notices = noticesOf(["vega"], readLocked("deno.lock"));
-  const count = (verdict: Verdict) => answers.filter((a) => a.verdict === verdict).length;
-  const summary = verdicts.map((verdict) => `${count(verdict)} ${verdict}`).join(", ");
+  const { title, more } = answerTitle(answers);
+  const [{ madeWith }] = evaluations;
+  const made = `${madeWith.machine.processor}, ${madeWith.machine.cores} cores; commit ${
+    madeWith.versions.commit ?? "unknown"
+  }`;
   const body = sections.map(({ name, title, tables, figures }) => {
+    const own = runs.filter(({ evaluation }) => evaluation.cell.experiment === name);
     const pictures = Object.keys(figures).map((figure) => figureHtml(figure, rendered.get(figure)));
-    const own = name === "claims" ? [claimsHtml(answers)] : [];
-    const shown = Object.entries(tables).filter(([table]) => table !== "claims").map(([, table]) => tableHtml(table));
-    return `<section id="${name}"><h2>${escapeHtml(title)}</h2>\n${
-      [...own, ...pictures, ...shown].join("\n")
+    const shown = Object.entries(tables).filter(([table]) => table !== "claims")
+      .map(([name, table]) => tableHtml(name, table));
+    const folds = own.length === 0 ? [] : [
+      `<details><summary>Runs, one by one: ${own.length}</summary>`,
+      ...own.map(runHtml),
+      ...(evaluations.length > runs.length
+        ? [`<p class="note">The first ${unfolded} runs unfold; the table of cells has the folders of all.</p>`]
+        : []),
+      `</details>`,
+    ];
+    const forest = name === "claims" ? [forestHtml(answers)] : [];
+    return `<section aria-labelledby="${name}"><h2 id="${name}">${escapeHtml(title)}</h2>\n${codeHtml(root, name)}${
+      [...forest, ...pictures, ...shown, ...folds].join("\n")
     }</section>`;
   });
-  const links = sections.map(({ name, title }) => `<a href="#${name}">${escapeHtml(title)}</a>`).join("\n");
+  const links = sections.map(({ name, title }) => `<li><a href="#${name}">${escapeHtml(title)}</a></li>`).join("\n");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(heading)}</title><link rel="icon" href="data:,"><style>${style}</style></head>
-<body><h1>${escapeHtml(heading)}</h1>
-<p class="note">The profile: ${escapeHtml(description)}. Claims: ${summary}.</p>
-<nav aria-label="Sections">${links}</nav>
+<title>Onestep: ${escapeHtml(title)}</title><link rel="icon" href="data:,"><style>${style}</style></head>
+<body><a class="skip" href="#main">To the results</a><div class="page columns">
+<nav aria-label="Contents"><details open><summary>Contents</summary><ul>${links}
+<li><a href="#cite">Cite</a></li></ul></details></nav>
+<main id="main"><header><h1>${escapeHtml(title)}</h1>
+<p class="note">${escapeHtml(more)} ${escapeHtml(heading)}: ${escapeHtml(description)}. Made on ${
+    escapeHtml(made)
+  }.</p></header>
+${numbersHtml(answers, evaluations)}
 ${body.join("\n")}
-<details><summary>Licences of the software in this page</summary><pre>${escapeHtml(notices)}</pre></details>
-<div class="tooltip" role="status"></div>
+<section aria-labelledby="cite"><h2 id="cite">Cite</h2><p class="note">The papers, data and simulator that these runs used.</p>
+<div class="tools"><button type="button" data-copy="BibTeX">Copy BibTeX</button></div>
+<div class="scroll" tabindex="0" role="group" aria-label="BibTeX"><pre id="bibtex">${
+    escapeHtml(bibtex)
+  }</pre></div></section>
+</main></div>
+<footer class="page"><details><summary>Licences of the software in this page</summary><pre>${
+    escapeHtml(notices)
+  }</pre></details>
+<p id="status" role="status" class="note"></p></footer>
+<div class="tooltip" aria-hidden="true"></div>
 <script>${vega}</script><script>${script}</script></body></html>
 `;
 }

@@ -7,19 +7,21 @@
 import { join } from "node:path";
 import type { Figure } from "../../data/show/figure.ts";
 import { toArrow } from "../../data/show/arrow.ts";
-import { toCsv, toMarkdown } from "../../data/show/table.ts";
+import { toCsv, toLatex, toMarkdown } from "../../data/show/table.ts";
 import { writeFigure } from "../../data/show/write_figure.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import type { Failure } from "../cells/failure.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { ProfileName } from "../experiments/experiment.ts";
-import { experiments } from "../experiments/mod.ts";
+import { codeOf, experiments } from "../experiments/mod.ts";
 import { profiles } from "../profiles.ts";
 import { type Answer, answerClaims, claimsTable } from "./claims.ts";
+import { bibliography } from "./cite.ts";
 import { computeSection } from "./compute.ts";
 import { datasetSections } from "./dataset_cards.ts";
 import { reportPage } from "./page.ts";
 import { quotedComparison } from "./quoted.ts";
+import { learningFigure, type LoggedRun, loggedRuns } from "./runs.ts";
 import type { Section } from "./section.ts";
 
 /** What a report is about. */
@@ -42,15 +44,19 @@ export interface Report {
   page: string;
 }
 
-/** Writes what the finished cells say below the results folder: `report.html`, and tables and figures in `<profile>/`. */
+/**
+ * Writes what the finished cells say below the results folder: `report.html`, and in `<profile>/` its tables (as CSV, Arrow, and in
+ * `tables/` as LaTeX) and figures.
+ */
 export async function writeReport(source: ReportSource): Promise<Report> {
   const { root, profile, evaluations, failures, planned } = source;
   const folder = join(root, profile);
-  await makeFolder(folder);
+  await makeFolder(join(folder, "tables"));
+  const runs = await loggedRuns(root, evaluations);
   const answers = answerClaims(evaluations, (experiment) => `deno task reproduce --only ${experiment}`);
   const sections = [
     claimsSection(answers, evaluations),
-    ...experimentSections(evaluations, failures),
+    ...experimentSections(evaluations, failures, runs),
     computeSection(root, evaluations),
     ...await datasetSections(evaluations),
   ];
@@ -59,16 +65,23 @@ export async function writeReport(source: ReportSource): Promise<Report> {
     for (const [name, table] of Object.entries(tables)) {
       await writeAtomically(join(folder, `${name}.csv`), toCsv(table));
       await writeAtomically(join(folder, `${name}.arrow`), toArrow(table));
+      await writeAtomically(join(folder, "tables", `${name}.tex`), toLatex(table));
     }
     for (const [name, spec] of Object.entries(figures)) {
       rendered.set(name, await writeFigure(join(folder, name), spec));
     }
   }
-  const heading = `Onestep: profile ${profile}, ${evaluations.length} of ${planned} cells`;
+  const heading = `Profile ${profile}, ${evaluations.length} of ${planned} cells`;
   const description = profiles[profile];
   await writeAtomically(join(folder, "README.md"), toPage(heading, description, sections));
   const page = join(root, "report.html");
-  await writeAtomically(page, await reportPage(heading, description, answers, sections, rendered));
+  const used = {
+    sources: evaluations.map(({ cell }) => codeOf(cell).algorithm.source),
+    datasets: evaluations.flatMap(({ cell }) => cell.dataset === null ? [] : [cell.task]),
+  };
+  const bibtex = await bibliography(used);
+  const content = { root, heading, description, answers, sections, rendered, evaluations, runs, bibtex };
+  await writeAtomically(page, await reportPage(content));
   return { answers, sections, page };
 }
 
@@ -101,11 +114,18 @@ function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluat
   };
 }
 
-function experimentSections(evaluations: readonly Evaluation[], failures: readonly Failure[]): Section[] {
+function experimentSections(
+  evaluations: readonly Evaluation[],
+  failures: readonly Failure[],
+  runs: readonly LoggedRun[],
+): Section[] {
   return experiments.flatMap((experiment) => {
     const { name, title } = experiment;
     const own = evaluations.filter(({ cell }) => cell.experiment === name);
     const notes = protocol(own, failures.filter(({ cell }) => cell.experiment === name));
-    return own.length === 0 ? [] : [{ name, title, ...experiment.section(own, notes) }];
+    if (own.length === 0) return [];
+    const { tables, figures } = experiment.section(own, notes);
+    const learning = learningFigure(title, runs.filter(({ evaluation }) => evaluation.cell.experiment === name));
+    return [{ name, title, tables, figures: { ...figures, ...(learning ? { [`${name}_learning`]: learning } : {}) } }];
   });
 }

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromArrow } from "arquero";
+import axe from "axe-core";
 import { join } from "node:path";
+import type { Page } from "playwright-core";
 import { escapeHtml } from "../../../data/show/display.ts";
 import { writeReport } from "../../../results/report/report.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
@@ -30,9 +32,16 @@ const evaluations = tasks.flatMap((task) =>
 const report = (root: string, list = evaluations) =>
   writeReport({ root, profile: "quick", evaluations: list, failures: [], planned: 40 });
 
+/** The report that tests read and do not change, written once. */
+let written: ReturnType<typeof report> | null = null;
+const shared = await Deno.makeTempDir();
+const withReport = async (use: (folder: string, made: Awaited<ReturnType<typeof report>>) => unknown) => {
+  await use(shared, await (written ??= report(shared)));
+};
+Deno.test.afterAll(() => Deno.remove(shared, { recursive: true }));
+
 Deno.test("writeReport() keeps experiments apart although both have the same method on the same task", () =>
-  withFolder(async (folder) => {
-    const { sections } = await report(folder);
+  withReport((_, { sections }) => {
     const rows = (name: string) => sections.find((s) => s.name === name)!.tables[`${name}_scores`].rows;
     const scores = (name: string) => rows(name).filter(([, method]) => method === "DTQL").map((row) => row[3]);
     assert(scores("dtql").every((score) => Math.abs(Number(score) - 60) < 1));
@@ -41,8 +50,7 @@ Deno.test("writeReport() keeps experiments apart although both have the same met
   }));
 
 Deno.test("writeReport() writes every table as CSV and Arrow with the same numbers", () =>
-  withFolder(async (folder) => {
-    const { sections } = await report(folder);
+  withReport(async (folder, { sections }) => {
     for (const [name, { columns, rows }] of sections.flatMap(({ tables }) => Object.entries(tables))) {
       const csv = await Deno.readTextFile(join(folder, "quick", `${name}.csv`));
       assertEquals(csv.trim().split("\n").length, rows.length + 1, name);
@@ -54,8 +62,7 @@ Deno.test("writeReport() writes every table as CSV and Arrow with the same numbe
   }));
 
 Deno.test("tables of every section have distinct columns, and numbers where they say so", () =>
-  withFolder(async (folder) => {
-    const { sections } = await report(folder);
+  withReport(async (folder, { sections }) => {
     for (const table of sections.flatMap(({ tables }) => Object.values(tables))) {
       assertEquals(new Set(table.columns).size, table.columns.length, table.title);
       for (const name of table.numbers ?? []) assert(table.columns.includes(name), `${table.title} lacks ${name}`);
@@ -77,15 +84,22 @@ Deno.test("writeReport() aggregates over tasks and never merges what only some t
 Deno.test("escapeHtml() leaves no markup", () =>
   assertEquals(escapeHtml('<a href="x">&</a>'), "&lt;a href=&quot;x&quot;&gt;&amp;&lt;/a&gt;"));
 
-for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone in the dark", 360, "dark"]] as const) {
+for (
+  const [name, width, colorScheme] of [
+    ["a desk", 1200, "light"],
+    ["a phone in the dark", 360, "dark"],
+    ["a tablet", 800, "light"],
+    ["a large screen in the dark", 1600, "dark"],
+  ] as const
+) {
   Deno.test({
-    name: `the report opens on ${name} without a network: figures live, nothing too wide, no errors`,
+    name:
+      `the report opens on ${name} without a network: figures live, nothing too wide, no error, no violation of accessibility`,
     ignore: browserPath === null,
     sanitizeOps: false,
     sanitizeResources: false,
     fn: () =>
-      withFolder(async (folder) => {
-        const { page: path } = await report(folder);
+      withReport(async (_, { page: path }) => {
         const browser = await startBrowser();
         try {
           const page = await browser.newPage({ colorScheme, viewport: { width, height: 800 }, offline: true });
@@ -94,11 +108,11 @@ for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone i
           page.on("pageerror", (error) => problems.push(error.message));
           page.on("request", (request) => /^https?:/.test(request.url()) && problems.push(request.url()));
           await page.goto(`file://${path}`);
-          const figures = await page.locator("figure").count();
-          assert(figures >= 4, `${figures} figures`);
-          for (let i = 0; i < figures; i++) {
-            await page.locator("figure").nth(i).scrollIntoViewIfNeeded();
-            await page.locator("figure").nth(i).locator("canvas").waitFor({ timeout: 10_000 });
+          const figures = page.locator("figure.picture");
+          assert(await figures.count() >= 4, `${await figures.count()} figures`);
+          for (let i = 0; i < await figures.count(); i++) {
+            await figures.nth(i).scrollIntoViewIfNeeded();
+            await figures.nth(i).locator(".frame svg").waitFor({ timeout: 10_000 });
           }
           const page0 = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]") as number[];
           assert(page0[0] <= page0[1], `${page0[0]} wide on ${page0[1]}`);
@@ -107,7 +121,11 @@ for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone i
           ) as string[];
           const lightness = (text: string) => Number(text.match(/\d+/)![0]);
           assertEquals(lightness(colors[0]) < lightness(colors[1]), colorScheme === "light");
-          assertStringIncludes(await page.locator("#claims").innerText(), "holds");
+          assertStringIncludes(await page.getByRole("heading", { level: 1 }).innerText(), "tested claims hold");
+          if (width === 800 || width === 1600) return assertEquals(problems, []); // Axe looks once per colour scheme.
+          await page.addScriptTag({ content: axe.source });
+          const { violations } = await page.evaluate("axe.run()") as axe.AxeResults;
+          assertEquals(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`), []);
           assertEquals(problems, []);
         } finally {
           await browser.close();
@@ -122,18 +140,17 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   fn: () =>
-    withFolder(async (folder) => {
-      const { page: path } = await report(folder);
+    withReport(async (_, { page: path }) => {
       const browser = await startBrowser();
       try {
         const context = await browser.newContext({ javaScriptEnabled: false });
         const page = await context.newPage();
         await page.goto(`file://${path}`);
-        const image = page.locator("figure img").first();
+        const image = page.locator("figure.picture img").first();
         await image.scrollIntoViewIfNeeded();
         const box = await image.boundingBox();
         assert(box !== null && box.width > 300 && box.height > 100);
-        assertEquals(await page.locator("figure canvas").count(), 0);
+        assertEquals(await page.locator("figure .frame svg").count(), 0);
       } finally {
         await browser.close();
       }
@@ -144,10 +161,10 @@ const gym = ["halfcheetah", "hopper", "walker2d"].flatMap((robot) =>
   ["medium", "medium-replay", "medium-expert"].map((level) => `${robot}-${level}-v2`)
 );
 
-Deno.test("writeReport() of 10,080 cells keeps to one row per cell and folds the long table", () =>
+Deno.test("writeReport() of 8,640 cells keeps to one row per cell and folds the long table", () =>
   withFolder(async (folder) => {
     const many = gym.flatMap((task) =>
-      (["srpo", "dtql", "bc", "iql", "td3_bc", "rebrac", "diffusion_ql"] as const).flatMap((algorithm) =>
+      (["srpo", "dtql", "bc", "iql", "td3_bc", "rebrac"] as const).flatMap((algorithm) =>
         Array.from({ length: 160 }, (_, seed) =>
           syntheticEvaluation({ experiment: "srpo", algorithm, task, seed }, [{
             candidates: 1,
@@ -158,6 +175,75 @@ Deno.test("writeReport() of 10,080 cells keeps to one row per cell and folds the
     );
     const { page } = await report(folder, many);
     const html = await Deno.readTextFile(page);
-    assertStringIncludes(html, "<summary>10080 rows</summary>");
+    assertStringIncludes(html, "<summary>8640 rows</summary>");
     assertStringIncludes(html, "160 x 10");
+  }));
+
+/** The page of the two experiments in a browser, with a clipboard. */
+const onPage = (use: (page: Page, folder: string) => Promise<void>) =>
+  withReport(async (folder, { page: path }) => {
+    const browser = await startBrowser();
+    try {
+      const context = await browser.newContext({
+        permissions: ["clipboard-read", "clipboard-write"],
+        acceptDownloads: true,
+      });
+      const page = await context.newPage();
+      await page.goto(`file://${path}`);
+      await use(page, folder);
+    } finally {
+      await browser.close();
+    }
+  });
+
+Deno.test({
+  name: "the report's buttons copy the very CSV and LaTeX that lie beside it, and BibTeX, and hand out figures",
+  ignore: browserPath === null,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: () =>
+    onPage(async (page, folder) => {
+      const clipboard = () => page.evaluate("navigator.clipboard.readText()") as Promise<string>;
+      for (const [form, file] of [["CSV", "dtql_scores.csv"], ["LaTeX", "tables/dtql_scores.tex"]]) {
+        await page.locator(".table:has(#table_dtql_scores)").getByRole("button", { name: form }).click();
+        await page.getByRole("status").filter({ hasText: `${form} copied` }).waitFor();
+        assertEquals(await clipboard(), await Deno.readTextFile(join(folder, "quick", file)));
+      }
+      await page.getByRole("button", { name: "Copy BibTeX" }).click();
+      assertStringIncludes(await clipboard(), "eprint = {2405.19690}");
+      const figure = page.locator(`[id="dtql_${tasks[0]}"]`);
+      for (const [form, start] of [["SVG", "<svg"], ["PNG", "\u2030PNG"]]) {
+        const [download] = await Promise.all([
+          page.waitForEvent("download"),
+          figure.getByRole("button", { name: form }).click(),
+        ]);
+        assertEquals(download.suggestedFilename(), `dtql_${tasks[0]}.${form.toLowerCase()}`);
+        const bytes = await Deno.readFile(await download.path());
+        assertEquals(new TextDecoder("latin1").decode(bytes.slice(0, start.length)), start);
+      }
+    }),
+});
+
+Deno.test("the report's forest draws one row per tested claim, hollow for one seed, on the wanted side of its threshold", () =>
+  withFolder(async (folder) => {
+    const one = evaluations.filter(({ cell }) => cell.seed === 0 && cell.task === tasks[0]);
+    const { page, answers } = await report(folder, one);
+    const html = await Deno.readTextFile(page);
+    const rows = html.match(/<svg viewBox="0 0 240 26".*?<\/svg>/g)!;
+    const tested = answers.filter(({ ours }) => ours !== null);
+    assertEquals(rows.length, tested.length);
+    assert(rows.every((row) => row.includes("hollow") && !row.includes('class="bar"')));
+    const holding = tested.findIndex(({ verdict }) => verdict === "holds");
+    assert(Number(rows[holding].match(/cx="([\d.]+)"/)![1]) > 120);
+    await withReport(async (_, made) => assertStringIncludes(await Deno.readTextFile(made.page), 'class="bar"'));
+  }));
+
+Deno.test("every SVG of a report is under a megabyte and of no fixed colour of ink", () =>
+  withReport(async (folder, { sections }) => {
+    for (const name of sections.flatMap(({ figures }) => Object.keys(figures))) {
+      const svg = await Deno.readTextFile(join(folder, "quick", `${name}.svg`));
+      assert(svg.length < 1e6, `${name}: ${svg.length}`);
+      assert(!/(fill|stroke)="(black|#000)"/.test(svg), name);
+      assertStringIncludes(svg, "prefers-color-scheme: dark");
+    }
   }));
