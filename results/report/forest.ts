@@ -6,7 +6,7 @@
 
 import { escapeHtml } from "../../data/show/display.ts";
 import { papers } from "../experiments/papers.ts";
-import { type Answer, digits, intervalText, shownQuote, wanted } from "./claims.ts";
+import { type Answer, digits, intervalText, shownQuote, type Verdict, wanted } from "./claims.ts";
 import { tableHtml } from "./table_html.ts";
 import { claimsTable } from "./claims.ts";
 
@@ -35,8 +35,10 @@ function rowPicture({ claim, ours, verdict }: Answer): string {
   const [x, from, to] = away.map(at);
   const [y, hollow] = [height / 2, n === 1 ? " hollow" : ""];
   const center = Number(x);
-  const shapes: Record<string, string> = {
-    "holds": `<circle cx="${x}" cy="${y}" r="${radius}"/>`,
+  const circle = `<circle cx="${x}" cy="${y}" r="${radius}"/>`;
+  const shapes: Partial<Record<Verdict, string>> = {
+    "holds": circle,
+    "seen once": circle,
     "does not hold": `<path d="M${center - radius},${y - radius}h${2 * radius}v${2 * radius}h${-2 * radius}z"/>`,
   };
   const other = `<path d="M${center},${y - radius - 1}l${radius + 1},${radius + 1}l${-radius - 1},${radius + 1}l${
@@ -52,17 +54,16 @@ function rowPicture({ claim, ours, verdict }: Answer): string {
 }
 
 function rowHtml(answer: Answer, notes: readonly string[]): string {
-  const { claim, task, ours, verdict, why, protocol } = answer;
+  const { claim, task, ours, verdict, why, how, over, protocol } = answer;
   const quote = shownQuote(claim);
   const note = notes.length > 1 && protocol ? `<sup>${notes.indexOf(protocol) + 1}</sup>` : "";
-  const seeds = ours!.n === 1 ? "one seed" : `${ours!.n} seeds`;
-  return `<li class="${className(verdict)}"><div class="said"><strong>${escapeHtml(verdict)}</strong>${
-    why && why !== "one seed" ? ` (${escapeHtml(why)})` : ""
-  } ${escapeHtml(claim.claim)}${note}<small>${escapeHtml(task ?? "")}; ${escapeHtml(claim.source)}${
-    quote && `: ${escapeHtml(quote)}`
-  }</small></div>${rowPicture(answer)}<div class="number"><b>${digits(ours!.mean)}</b> ${intervalText(ours!)}<small>${
-    escapeHtml(wanted(claim))
-  }; ${seeds}</small></div></li>`;
+  return `<li class="${className(verdict)}${over === "tasks" ? " over" : ""}"><div class="said"><strong>${
+    escapeHtml(verdict)
+  }</strong>${why && ` (${escapeHtml(why)})`} ${escapeHtml(claim.claim)}${note}<small>${escapeHtml(task ?? "")}; ${
+    escapeHtml(claim.source)
+  }${quote && `: ${escapeHtml(quote)}`}</small></div>${rowPicture(answer)}<div class="number"><b>${
+    digits(ours!.mean)
+  }</b> ${intervalText(ours!)}<small>${escapeHtml(wanted(claim))}; ${escapeHtml(how)}</small></div></li>`;
 }
 
 /** A paper's claims: those that were run as a forest, the others in one line, the protocol once. */
@@ -102,21 +103,23 @@ function paperHtml(paper: keyof typeof papers, answers: readonly Answer[]): stri
 export function forestHtml(answers: readonly Answer[]): string {
   const names = [...new Set(answers.map(({ claim }) => claim.paper))];
   return `<p class="note">Each row has its own scale: the line in the middle is the threshold, the shaded side what the claim wants,
-the bar the 95 % interval over seeds. Filled marks: several seeds; hollow: one seed, which has no interval. Circles hold,
-squares do not, diamonds are undecided.</p>` +
+the bar the 95 % interval over seeds. Filled marks: several seeds; hollow: one seed, which has no interval and decides nothing. Circles
+hold or were seen once, squares do not hold, diamonds are undecided.</p>` +
     names.map((paper) => paperHtml(paper, answers.filter(({ claim }) => claim.paper === paper))).join("\n");
 }
 
-/** What the claims come to, in a line. */
-export function answerTitle(answers: readonly Answer[]): { title: string; more: string } {
+/** What the claims come to, in a line; of several tasks what they come to together. */
+export function answerTitle(all: readonly Answer[]): { title: string; more: string } {
+  const answers = all.filter(({ claim }, i) => claim !== all[i - 1]?.claim);
   const run = answers.filter(({ ours }) => ours !== null);
-  const of = (verdict: string) => run.filter((answer) => answer.verdict === verdict);
+  const of = (verdict: Verdict) => run.filter((answer) => answer.verdict === verdict);
   const others = [...new Set(run.map(({ verdict }) => verdict))].filter((verdict) => verdict !== "holds");
-  const words: Record<string, string> = { "does not hold": "do not hold" };
-  const once = of("holds").filter(({ ours }) => ours!.n === 1).length;
+  const words: Partial<Record<Verdict, string>> = {
+    "does not hold": "do not hold",
+    "seen once": "were seen on one seed alone",
+  };
   const parts = [
     ...others.map((verdict) => `${of(verdict).length} ${words[verdict] ?? verdict}`),
-    ...(once > 0 ? [`${once} of those that hold were seen on one seed alone`] : []),
     ...(run.length < answers.length ? [`${answers.length - run.length} were not run`] : []),
   ];
   return {

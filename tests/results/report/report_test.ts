@@ -233,7 +233,7 @@ Deno.test("the report's forest draws one row per tested claim, hollow for one se
     const tested = answers.filter(({ ours }) => ours !== null);
     assertEquals(rows.length, tested.length);
     assert(rows.every((row) => row.includes("hollow") && !row.includes('class="bar"')));
-    const holding = tested.findIndex(({ verdict }) => verdict === "holds");
+    const holding = tested.findIndex(({ verdict }) => verdict === "seen once");
     assert(Number(rows[holding].match(/cx="([\d.]+)"/)![1]) > 120);
     await withReport(async (_, made) => assertStringIncludes(await Deno.readTextFile(made.page), 'class="bar"'));
   }));
