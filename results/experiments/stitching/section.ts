@@ -28,7 +28,7 @@ const sets = {
 /** Sizes and times of planner and policy, and returns of what was generated and stitched. */
 export function stitchingTable(evaluations: readonly StitchingRun[], notes: string[]): Table {
   const rows = evaluations.flatMap(({ cell, environment, result }) => {
-    const { parameters, returns, kept, trueReturns, publishedSize } = result;
+    const { parameters, returns, kept, trueReturns, publishedSize, actorMs } = result;
     const [planner, ...policies] = environment!.rules.map(({ actMs }) => actMs);
     const policy = mean(policies);
     const average = (xs: number[]) => xs.length === 0 ? "" : mean(xs).toFixed(0);
@@ -39,6 +39,8 @@ export function stitchingTable(evaluations: readonly StitchingRun[], notes: stri
       ms.toFixed(1),
       policy.toFixed(3),
       thousands(Math.round(ms / policy)),
+      actorMs.toFixed(4),
+      thousands(Math.round(ms / actorMs)),
     ];
     const published = publishedSize
       ? [[
@@ -71,6 +73,7 @@ export function stitchingTable(evaluations: readonly StitchingRun[], notes: stri
       "times smaller",
       "planner, ms per action",
       "policy",
+      "its actor",
       "return of the data",
       "generated, by the model",
       "by the environment",
@@ -86,6 +89,8 @@ export function stitchingTable(evaluations: readonly StitchingRun[], notes: stri
       "planner, ms per action",
       "policy",
       "times faster",
+      "its actor",
+      "times faster than the planner",
       "return of the data",
       "generated, by the model",
       "by the environment",

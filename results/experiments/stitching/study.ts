@@ -75,6 +75,8 @@ interface Played {
 /** What a stitching cell says beside its scores. */
 export interface StitchingResult {
   parameters: { planner: number; policy: number };
+  /** Milliseconds per action of the policy as a plain function, `createActor()`. */
+  actorMs: number;
   /** Passes over the data alone, and over the data with what was generated. */
   passes: { stitched: PassReport[]; both: PassReport[] };
   /** Returns of trajectories in each set, by the data's rewards or the models'. */
@@ -102,6 +104,7 @@ export const stitching: Study<StitchingResult> = {
   data: "dataset",
   result: {
     parameters: { planner: "number", policy: "number" },
+    actorMs: "number",
     passes: { stitched: [passShape], both: [passShape] },
     returns: { data: ["number"], generated: ["number"], stitched: ["number"], both: ["number"] },
     kept: "number",
@@ -276,6 +279,16 @@ async function evaluateStitching(work: Work): ReturnType<StudyTraining<Stitching
     ? (await stage("planner of the published size", () => timePublished(work))).times.data
     : null;
   const [last] = students[2].policies;
+  const actor = agent.createActor!({ updates: 0, arrays: last }, rng);
+  const calls = 1000; // Of a microsecond or a few each.
+  const actorMs = await timeCalls(
+    () => {
+      for (let i = 0; i < calls; i++) actor(one.data);
+      return Promise.resolve();
+    },
+    5,
+    20,
+  ) / calls;
   return {
     environment: {
       physics,
@@ -288,6 +301,7 @@ async function evaluateStitching(work: Work): ReturnType<StudyTraining<Stitching
         planner: sizeOf(used.acting(state.arrays)),
         policy: sizeOf((last as { policy: { params: unknown } }).policy.params),
       },
+      actorMs,
       passes: { stitched: stitched.passes, both: both.passes },
       returns: {
         data: rounded(trajectoryReturns(offline.data)),
