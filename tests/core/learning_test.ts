@@ -1,5 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { decodeCheckpoint, encodeCheckpoint, nestTensors, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import {
+  decodeCheckpoint,
+  decodeSafetensors,
+  encodeCheckpoint,
+  nestTensors,
+  restoreTree,
+} from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray, scalar } from "../../algorithms/engine/array.ts";
 import { compile } from "../../algorithms/engine/compile.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
@@ -256,13 +262,13 @@ function safetensors(header: unknown, body: number): Uint8Array {
   return bytes;
 }
 
-Deno.test("decodeCheckpoint() refuses tensors that overlap, leave gaps, or have other bytes than their shape", () => {
+Deno.test("decodeSafetensors() refuses tensors that overlap, leave gaps, or have other bytes than their shape", () => {
   const tensor = (from: number, to: number, shape = [(to - from) / 4]) => ({
     dtype: "F32",
     shape,
     data_offsets: [from, to],
   });
-  assertEquals(decodeCheckpoint(safetensors({ b: tensor(8, 16), a: tensor(0, 8) }, 16)).tensors.size, 2);
+  assertEquals(decodeSafetensors(safetensors({ b: tensor(8, 16), a: tensor(0, 8) }, 16)).tensors.size, 2);
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`t${i}`, tensor(0, 1_000_000)]));
   const wrong: [unknown, number, string][] = [
     [many, 1_000_000, "must begin where the one before it ends"],
@@ -280,7 +286,9 @@ Deno.test("decodeCheckpoint() refuses tensors that overlap, leave gaps, or have 
     ["null", 0, "its header must be an object"],
   ];
   for (const [header, body, said] of wrong) {
-    assertThrows(() => decodeCheckpoint(safetensors(header, body)), Error, said);
+    assertThrows(() => decodeSafetensors(safetensors(header, body)), Error, `Cannot read safetensors: `);
+    assertThrows(() => decodeSafetensors(safetensors(header, body)), Error, said);
+    assertThrows(() => decodeCheckpoint(safetensors(header, body)), Error, "delete the file to start over");
   }
 });
 

@@ -8,7 +8,7 @@ import { bc } from "../../../algorithms/bc.ts";
 import { iql } from "../../../algorithms/iql.ts";
 import type { CommonConfig } from "../../../algorithms/core/config.ts";
 import type { Agent, AgentState, AnyAlgorithm, Spec } from "../../../algorithms/core/agent.ts";
-import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { type Checkpoint, decodeSafetensors } from "../../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray, scalar } from "../../../algorithms/engine/array.ts";
 import { drawNormals } from "../../../algorithms/core/acting.ts";
 import { compile } from "../../../algorithms/engine/compile.ts";
@@ -149,7 +149,12 @@ export async function importTeacher(path: string, spec: Spec): Promise<Teacher> 
   } catch {
     throw failed("the file must be readable");
   }
-  const { tensors } = decodeCheckpoint(bytes);
+  let tensors: Checkpoint["tensors"];
+  try {
+    ({ tensors } = decodeSafetensors(bytes));
+  } catch (cause) {
+    throw failed((cause as Error).message);
+  }
   const { observationDim: s, actionDim: a } = spec;
   const vector = (name: string, otherwise: number) => {
     const found = tensors.get(name);
