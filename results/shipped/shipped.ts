@@ -36,9 +36,10 @@ export interface ShippedRecord {
   metrics: ({ update: number } & Record<string, number>)[];
   /** Where the settings are from. */
   preset: string;
-  /** Hashes of its code and of its data. */
+  /** Hash of its code. */
   code: string;
-  data: string | null;
+  /** SHA-256 of its dataset's file. */
+  datasetSha256: string | null;
 }
 
 /** A shipped run that is as its manifest says. */
@@ -107,7 +108,7 @@ async function readVerified(folder: string, path: string, files: Manifest["files
   );
 }
 
-const runShape: Shape = { code: "string", data: ["or null", "string"], preset: "string" };
+const runShape: Shape = { code: "string", datasetSha256: ["or null", "string"], preset: "string" };
 
 /**
  * Ships the finished ones of `cells`: each in the place of an older run with the same settings.
@@ -129,7 +130,7 @@ export async function shipRuns(
     if (problem) throw new Error(problem);
     if (!evaluation) continue;
     const from = cellFolder(root, cell);
-    const { code, data, preset } = (await readRecord<ShippedRecord>(join(from, recordName), runShape))!;
+    const { code, datasetSha256, preset } = (await readRecord<ShippedRecord>(join(from, recordName), runShape))!;
     const metrics = await readMetrics(from);
     const every = Math.max(1, Math.floor(metrics.length / keptMetrics));
     const { checkpointMs: _, logs: __, ...kept } = cell;
@@ -138,7 +139,7 @@ export async function shipRuns(
       metrics: metrics.filter((_, i) => (i + 1) % every === 0),
       preset,
       code,
-      data,
+      datasetSha256,
     };
     for (const { evaluation: { cell: other }, path } of old.filter((run) => sameRun(run.evaluation.cell, cell))) {
       if (other.hash === cell.hash) continue;
