@@ -5,8 +5,7 @@
  */
 
 import { type Browser, chromium } from "playwright-core";
-
-const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+import { browsers } from "../tools/browsers.ts";
 
 const exists = (path: string) => {
   try {
@@ -17,7 +16,7 @@ const exists = (path: string) => {
 };
 
 /** Path of the browser; null if there is none, and then its tests are ignored. */
-export const browserPath: string | null = places.find(exists) ?? null;
+export const browserPath: string | null = browsers.find(exists) ?? null;
 
 /** Starts the browser; only `file:` and `http://127.0.0.1` are ever opened, so that it needs no sandbox. */
 export async function startBrowser(): Promise<Browser> {

@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { browsers } from "./browsers.ts";
 import type { Rights } from "./flags.ts";
 import { exists, userPath, workspaceFolder } from "./paths.ts";
 
@@ -97,6 +98,19 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     writes: { "--static": "folder" },
     takes: "arguments",
     lock: () => develop,
+  },
+  video: {
+    script: "results/policies/video/video.ts",
+    rights: () => ({
+      write: ["results/videos"],
+      temporary: true,
+      net: ["127.0.0.1"],
+      run: [...browsers, esbuild()],
+      native: "runtime",
+    }),
+    writes: { "--out": "folder" },
+    takes: "arguments",
+    lock: develop,
   },
   dataset: {
     script: "data/cli.ts",

@@ -28,6 +28,8 @@ export type Command =
   | { type: "policy"; policy: PlayPolicy; calls: number }
   | { type: "calls"; calls: number }
   | { type: "run"; running: boolean }
+  | { type: "speed"; speed: number }
+  | { type: "push" }
   | { type: "restart"; seed: number };
 
 /** How a side is doing. */
@@ -46,11 +48,14 @@ export interface Stats {
   /** Control steps per second, and how many make real time. */
   stepsPerSecond: number;
   realTime: number;
+  /** Metres along x since the start, all episodes one after the other, and seconds of running. */
+  distance: number;
+  seconds: number;
 }
 
 /** From a worker to the page. */
 export type Report =
   | { type: "scene"; shapes: readonly Shape[]; goal: boolean }
-  | { type: "frame"; position: Float32Array; rotation: Float32Array; goal: readonly number[] | null }
+  | { type: "frame"; position: Float32Array; rotation: Float32Array; goal: readonly number[] | null; distance: number }
   | { type: "stats"; stats: Stats }
   | { type: "failed"; message: string };

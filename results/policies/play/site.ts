@@ -52,9 +52,7 @@ export function offers(id: string, card: PolicyCard): PlayPolicy[] {
     ? [{
       ...common,
       id: `${id}/iterative`,
-      title: chain > 1
-        ? `${card.algorithm}, iterative`
-        : `Diffusion model of the data (${card.algorithm}'s run), iterative`,
+      title: chain > 1 ? `${card.algorithm}, step by step` : `${card.algorithm}'s diffusion model`,
       kind: "iterative",
       calls: card.denoiser.calls,
       score: null,
@@ -95,6 +93,7 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
     fileOf("@mujoco/mujoco", "mujoco.wasm"),
   ]);
   site.set("index.html", await Deno.readFile(here("page.html")));
+  site.set("compared.html", await Deno.readFile(here("compared.html")));
   site.set("page.js", page);
   site.set("worker.js", worker);
   site.set("ort-wasm-simd-threaded.wasm", ort);
@@ -113,10 +112,22 @@ const types: Record<string, string> = {
   ".wasm": "application/wasm",
 };
 
-/** Serves a site on this machine alone. */
-export function serveSite(site: Site, port: number): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {
+/**
+ * Serves a site on this machine alone.
+ *
+ * @param take What to do with what the page hands over, by POST to `taken/<name>`. @default it is refused
+ */
+export function serveSite(
+  site: Site,
+  port: number,
+  take?: (name: string, request: Request) => Promise<void>,
+): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
     const path = decodeURIComponent(new URL(request.url).pathname.slice(1)) || "index.html";
+    if (take && request.method === "POST" && path.startsWith("taken/")) {
+      await take(path.slice("taken/".length), request);
+      return new Response(null, { status: 204 });
+    }
     const body = site.get(path);
     if (!body) return new Response("not found", { status: 404 });
     return new Response(body, {

@@ -6,25 +6,19 @@
 
 /// <reference lib="webworker" />
 
-import * as ort from "onnxruntime-web/wasm";
-import { type NoiseLevel, sampleActionChain } from "../../../algorithms/core/denoiser.ts";
-import { createRng } from "../../../algorithms/core/rng.ts";
 import { createEnvironment, type Environment } from "../../../environments/environment.ts";
 import { normalizedScore } from "../../../environments/scores.ts";
 import { findTask } from "../../../environments/tasks.ts";
-import type { Command, PlayPolicy, Report } from "./messages.ts";
+import { type Act, openPolicy } from "./acts.ts";
+import type { Command, Report } from "./messages.ts";
 
 declare const self: DedicatedWorkerGlobalScope;
-
-ort.env.wasm.numThreads = 1;
-ort.env.wasm.wasmPaths = { wasm: new URL("ort-wasm-simd-threaded.wasm", import.meta.url).href };
-
-type Act = (observation: Float32Array) => Promise<Float32Array>;
 
 const frameMs = 33;
 const statsMs = 250;
 const mostBehindMs = 250; // Steps that come late are made up for, up to here.
 const meanOver = 50; // Actions.
+const pushMetresPerSecond = 1; // Backwards, of the root.
 
 let env: Environment | null = null;
 let task = "";
@@ -39,56 +33,23 @@ let episodeReturn = 0;
 let scores: number[] = [];
 let times: number[] = [];
 let recent: number[] = []; // When the last control steps ended.
+let speed = 1;
+let walked = 0; // Metres of finished episodes: the next one goes on where the last one ended.
+let startX = 0;
+let runningMs = 0;
 
 const report = (message: Report) => self.postMessage(message);
-const rng = createRng("play");
-
-async function fetchBytes(url: string): Promise<Uint8Array> {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`Cannot load ${url}: status ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-const tensor = (data: Float32Array, shape: readonly number[]) => new ort.Tensor("float32", data, shape);
-
-async function openOneStep({ folder }: PlayPolicy): Promise<Act> {
-  const session = await ort.InferenceSession.create(await fetchBytes(`${folder}/policy.onnx`));
-  const noise = session.inputMetadata.find(({ name }) => name === "noise");
-  const shape = noise?.isTensor ? noise.shape.map(Number) : null;
-  return async (observation) => {
-    const feeds: Record<string, ort.Tensor> = { observation: tensor(observation, [1, observation.length]) };
-    if (shape) feeds.noise = tensor(rng.fillNormal(new Float32Array(shape.reduce((a, b) => a * b))), shape);
-    return (await session.run(feeds)).action.data as Float32Array;
-  };
-}
-
-async function openIterative({ folder }: PlayPolicy, actionDim: number): Promise<Act> {
-  const [bytes, table] = await Promise.all([
-    fetchBytes(`${folder}/denoiser.onnx`),
-    fetchBytes(`${folder}/denoiser.json`),
-  ]);
-  const session = await ort.InferenceSession.create(bytes);
-  const levels = JSON.parse(new TextDecoder().decode(table)) as Record<string, NoiseLevel[]>;
-  return (observation) => {
-    const clean = async (sample: Float32Array, { time, alpha, sigma }: NoiseLevel) => {
-      const results = await session.run({
-        observation: tensor(observation, [1, observation.length]),
-        sample: tensor(sample, [1, actionDim]),
-        level: tensor(Float32Array.of(time, alpha, sigma), [1, 3]),
-      });
-      return results.clean.data as Float32Array;
-    };
-    return sampleActionChain(clean, rng.fillNormal(new Float32Array(actionDim)), levels[calls]);
-  };
-}
-
 function startEpisode() {
   observation = env!.reset(seed++);
+  startX = env!.qpos[0];
   [episodeSteps, episodeReturn] = [0, 0];
 }
 
+/** A maze stays where it is. */
+const distance = () => env!.goal ? 0 : walked + env!.qpos[0] - startX;
+
 function forget() {
-  [scores, times, recent, steps] = [[], [], [], 0];
+  [scores, times, recent, steps, walked, runningMs] = [[], [], [], 0, 0, 0];
 }
 
 async function step(robot: Environment, policy: Act) {
@@ -105,15 +66,18 @@ async function step(robot: Environment, policy: Act) {
   recent.push(performance.now());
   if (result.terminated || result.truncated) {
     scores.push(normalizedScore(task, episodeReturn));
+    walked = distance();
     startEpisode();
   }
 }
 
 function sendFrame() {
   const { position, rotation } = env!.scene;
+  const shift = env!.goal ? 0 : walked - startX;
   report({
     type: "frame",
-    position: Float32Array.from(position),
+    position: Float32Array.from(position, (x, i) => i % 3 === 0 ? x + shift : x),
+    distance: distance(),
     rotation: Float32Array.from(rotation),
     goal: env!.goal && [...env!.goal],
   });
@@ -133,6 +97,8 @@ function sendStats() {
       calls,
       stepsPerSecond: recent.length,
       realTime: 1 / env!.controlTimestep,
+      distance: distance(),
+      seconds: runningMs / 1000,
     },
   });
 }
@@ -147,15 +113,17 @@ const pause = (ms: number) =>
 
 /** Steps at the pace of real time, or as fast as the policy allows. */
 async function loop() {
-  let [due, frameAt, statsAt] = [performance.now(), 0, 0];
+  let [due, frameAt, statsAt, last] = [performance.now(), 0, 0, performance.now()];
   for (;;) {
     const now = performance.now();
+    if (env && act && running) runningMs += now - last;
+    last = now;
     if (!env || !act || !running) {
       due = now;
       await pause(20);
       continue;
     }
-    const period = 1000 * env.controlTimestep;
+    const period = 1000 * env.controlTimestep / speed;
     if (now < due) await pause(due - now);
     else {
       try {
@@ -165,7 +133,7 @@ async function loop() {
         report({ type: "failed", message: `${error}` });
         continue;
       }
-      due = Math.max(due + period, performance.now() - mostBehindMs);
+      due = Math.max(due + (times.at(-1) ?? 0) + period, performance.now() - mostBehindMs); // The world waits for a thought.
       if (performance.now() < due) await pause(0);
     }
     if (env && now - frameAt > frameMs) {
@@ -196,9 +164,8 @@ async function obey(command: Command) {
       break;
     }
     case "policy": {
-      const open = command.policy.kind === "one-step" ? openOneStep : openIterative;
       act = null;
-      const opened = await open(command.policy, env!.actionSpace.shape[0]);
+      const opened = await openPolicy(command.policy, env!.actionSpace.shape[0], () => calls);
       [act, calls] = [opened, command.calls];
       forget();
       startEpisode();
@@ -212,6 +179,12 @@ async function obey(command: Command) {
       break;
     case "run":
       running = command.running;
+      break;
+    case "speed":
+      speed = command.speed;
+      break;
+    case "push":
+      env!.qvel[0] -= pushMetresPerSecond;
       break;
     case "restart":
       seed = command.seed;

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import axe from "axe-core";
 import { dirname, extname, join } from "node:path";
 import type { Page } from "playwright-core";
 import type { PolicyCard } from "../../../results/policies/card.ts";
@@ -106,10 +107,12 @@ Deno.test({
       for (const { stats } of ended) {
         for (const x of [...stats!.scores, stats!.episodeReturn, stats!.msPerAction]) assert(Number.isFinite(x));
       }
-      assertEquals(ended.map(({ stats }) => stats!.calls), [1, 15]);
+      assertEquals(ended.map(({ stats }) => stats!.calls), [1, 100]);
+      const [fast, slow0] = ended.map(({ stats }) => stats!.stepsPerSecond);
+      assert(fast > 2 * slow0, `the usual pair differs in pace by 2 at least, current are ${fast} and ${slow0}`);
 
-      const slider = page.getByRole("region", { name: "Side B" }).getByRole("slider", { name: /Denoising steps/ });
-      assertEquals(await slider.getAttribute("aria-valuetext"), "15 network calls per action");
+      const slider = page.getByRole("region", { name: /^B: SRPO/ }).getByRole("slider", { name: /Denoising steps/ });
+      assertEquals(await slider.getAttribute("aria-valuetext"), "100 network calls per action");
       await slider.focus();
       await page.keyboard.press("Home");
       await until(page, "one step of denoising", ([, b]) => b.stats?.calls === 1);
@@ -128,7 +131,7 @@ Deno.test({
 
       await tasks.selectOption("halfcheetah-medium-replay-local");
       await until(page, "another robot", both(({ steps, realTime }) => steps > 5 && realTime === 20));
-      await page.getByRole("button", { name: "Start both anew" }).click();
+      await page.getByRole("button", { name: "Start both again" }).click();
       await until(page, "anew", both(({ steps }) => steps > 0));
       assertEquals(await page.getByRole("alert").allTextContents(), ["", "", ""]);
       assertEquals(problems, []);
@@ -137,6 +140,71 @@ Deno.test({
     }
   },
 });
+
+for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone in the dark", 360, "dark"]] as const) {
+  Deno.test({
+    name:
+      `the playground on ${name}: both canvases on one screen, a race, a push, a camera, a film, its state in the address`,
+    ...onlyWithBrowser,
+    fn: async () => {
+      const server = serveSite(await site(), 0);
+      const url = `http://127.0.0.1:${server.addr.port}/`;
+      try {
+        await using opened = await openPage(url);
+        const { page, problems } = opened;
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 760 });
+        await page.goto(`${url}#task=hopper-medium-replay-local&a=hopper-dtql%2Fone-step&stepsB=20&race=1`);
+        await page.reload();
+        const ran = await until(page, "both run", (sides) => sides.every(({ stats }) => (stats?.steps ?? 0) > 60));
+        assertEquals(ran.map(({ stats }) => stats!.calls), [1, 20]);
+        assert(ran.every(({ stats }) => stats!.distance !== 0 && stats!.seconds > 0));
+        await page.getByRole("heading", { name: "A: DTQL, one step" }).waitFor();
+        assert(await page.getByRole("checkbox", { name: "Race" }).isChecked());
+        await page.getByRole("img", { name: /along the track/ }).waitFor();
+        const { bottoms, wide } = await page.evaluate(
+          `({ bottoms: sides.map(({ canvas }) => canvas.getBoundingClientRect().bottom), wide: document.documentElement.scrollWidth })`,
+        ) as { bottoms: number[]; wide: number };
+        assert(bottoms.every((bottom) => bottom <= 760), `canvases end at ${bottoms}`);
+        assert(wide <= width);
+
+        await page.getByRole("heading", { level: 1 }).click();
+        await page.keyboard.press("p");
+        await page.getByRole("status").filter({ hasText: "pushed" }).waitFor();
+        await page.getByRole("combobox", { name: "Speed" }).selectOption("0.25");
+        await page.waitForTimeout(2500);
+        const slow = await look(page);
+        assert(slow[0].stats!.stepsPerSecond < 50, `a quarter of 125, current is ${slow[0].stats!.stepsPerSecond}`);
+        assertStringIncludes(await page.evaluate("location.hash") as string, "race=1&speed=0.25");
+
+        await page.getByRole("button", { name: "Pause" }).click();
+        await page.waitForTimeout(500);
+        const picture = () => page.evaluate("sides[0].canvas.toDataURL()");
+        const before = await picture();
+        await page.getByRole("img", { name: /driven by DTQL/ }).press("ArrowRight");
+        await page.waitForTimeout(500);
+        assert(before !== await picture(), "the camera turns");
+
+        await page.getByRole("button", { name: "Record" }).click();
+        await page.waitForTimeout(1500);
+        const [download] = await Promise.all([
+          page.waitForEvent("download"),
+          page.getByRole("button", { name: "Stop and save" }).click(),
+        ]);
+        assertEquals([...(await Deno.readFile(await download.path())).slice(0, 4)], [0x1a, 0x45, 0xdf, 0xa3]); // WebM.
+        await page.addScriptTag({ content: axe.source });
+        const { violations } = await page.evaluate("axe.run()") as axe.AxeResults;
+        assertEquals(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`), []);
+        await page.goto(`${url}compared.html`);
+        await page.addScriptTag({ content: axe.source });
+        assertEquals((await page.evaluate("axe.run()") as axe.AxeResults).violations, []);
+        assertEquals(problems, []);
+      } finally {
+        await server.shutdown();
+      }
+    },
+  });
+}
 
 Deno.test({
   name: "the playground as a folder: runs below any path of a plain web server",
@@ -171,9 +239,8 @@ Deno.test({
   ...onlyWithBrowser,
   fn: async () => {
     const files = new Map(await site());
-    const policies = JSON.parse(new TextDecoder().decode(files.get("policies.json"))) as PlayPolicy[];
-    files.set(`${policies[0].folder}/policy.onnx`, new Uint8Array(100));
-    files.delete(`${policies.find(({ kind }) => kind === "iterative")!.folder}/denoiser.onnx`);
+    files.set("policies/hopper-srpo/policy.onnx", new Uint8Array(100)); // Both of the pair that it starts with.
+    files.delete("policies/hopper-srpo/denoiser.onnx");
     const server = serveSite(files, 0);
     try {
       await using opened = await openPage(`http://127.0.0.1:${server.addr.port}/`);
