@@ -10,6 +10,7 @@ import type { Estimate } from "./experiment.ts";
 /** The local datasets of the experiments. */
 export const hopperReplay = "hopper-medium-replay-local";
 export const cheetahReplay = "halfcheetah-medium-replay-local";
+export const cheetahMedium = "halfcheetah-medium-local";
 
 const levels = ["medium", "medium-replay", "medium-expert"];
 
@@ -30,6 +31,9 @@ export const antMazes: readonly string[] = [
 
 /** The papers' number of training seeds. */
 export const fiveSeeds: readonly number[] = [0, 1, 2, 3, 4];
+
+/** The seed on which settings are chosen, and no result rests. */
+export const tuningSeed = 100;
 
 /** Memory of a cell without its data. */
 export const baseMiB = 350;

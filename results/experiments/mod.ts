@@ -13,6 +13,7 @@ export const experiments: readonly AnyExperiment[] = (await Promise.all([
   import("./speed/mod.ts"),
   import("./bandits/mod.ts"),
   import("./toy/mod.ts"),
+  import("./bridges/mod.ts"),
   import("./dtql.ts"),
   import("./srpo.ts"),
   import("./stitching/mod.ts"),

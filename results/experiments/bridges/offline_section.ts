@@ -1,0 +1,232 @@
+/**
+ * The grid on datasets: scores, what students keep of their teachers' score, and how far their actions are from the data's.
+ *
+ * @module
+ */
+
+import type { TopLevelSpec } from "vega-lite";
+import { bridges } from "../../../algorithms/bridges/mod.ts";
+import type { Table } from "../../../data/show/table.ts";
+import type { Evaluation } from "../../cells/record.ts";
+import { differencesOf, groupRules } from "../../scores/groups.ts";
+import { mean } from "../../scores/mean.ts";
+import { type Measured, measured } from "../../scores/measures.ts";
+import { bootstrapMean } from "../../scores/statistics.ts";
+import { range, speedFigure } from "../../scores/tables.ts";
+import type { Claim, Exhibits } from "../experiment.ts";
+import { scoredSection } from "../scored_section.ts";
+import { bridgeOverTeacher, configOf, isStudent } from "./claims.ts";
+import { type BridgeDistances, bridgeLabel } from "./offline.ts";
+import { teacherTitles } from "./titles.ts";
+
+/** A finished cell on a dataset. */
+export type BridgeOfflineRun = Evaluation<BridgeDistances>;
+
+/** The mean score of a cell's own rule. */
+const scoreOf = ({ environment }: BridgeOfflineRun): number =>
+  mean(environment!.rules.find(({ rule }) => rule.id === "own")!.scores);
+
+/** Every student's scores beside those of its teacher, whose candidates the same critic judged. */
+function besideTeachers(runs: readonly BridgeOfflineRun[]) {
+  const groups = groupRules(runs);
+  const of = (run: BridgeOfflineRun, id: string) =>
+    groups.find(({ task, algorithm, rule }) =>
+      task === run.cell.task && algorithm === run.cell.algorithm && rule.id === id &&
+      rule.label.startsWith(bridgeLabel(run.cell))
+    );
+  const students = [...Map.groupBy(runs.filter(isStudent), ({ cell }) => `${cell.task} ${bridgeLabel(cell)}`).values()];
+  return students.flatMap((cells) => {
+    const teacher = runs.find((run) =>
+      !isStudent(run) && run.cell.task === cells[0].cell.task && configOf(run).teacher === configOf(cells[0]).teacher
+    );
+    const [own, other] = [of(cells[0], "own")!, teacher && of(teacher, "softmax")];
+    return [{ cells, own, differences: other ? differencesOf(own, other) : null }];
+  });
+}
+
+const retention = ({ differences }: { differences: number[][] | null }) => differences && bootstrapMean(differences);
+
+/** A row per student: score, score less the teacher's, distance, times. */
+export function bridgeScores(runs: readonly BridgeOfflineRun[], notes: string[]): Table {
+  const rows = besideTeachers(runs).map((row) => {
+    const { cells, own } = row;
+    const [score, kept] = [bootstrapMean(own.scores), retention(row)];
+    const { teacher, bridge, bridgeWeight } = configOf(cells[0]);
+    const diverged = cells.flatMap(({ cell, result }) =>
+      result.diverged ? [`seed ${cell.seed}: ${result.diverged}`] : []
+    );
+    return [
+      own.task,
+      teacherTitles[teacher],
+      bridges[bridge].title,
+      `${bridgeWeight}`,
+      score.mean.toFixed(1),
+      range(score),
+      kept ? kept.mean.toFixed(1) : "",
+      kept ? range(kept) : "",
+      mean(cells.map(({ result }) => result.distance)).toFixed(3),
+      mean(cells.map(({ result }) => result.data)).toFixed(3),
+      mean(cells.map(({ trainingMs }) => trainingMs / 1000)).toFixed(0),
+      mean(own.actMs).toFixed(3),
+      `${score.n}`,
+      diverged.join("; "),
+    ];
+  });
+  const numbers = [
+    "weight",
+    "score",
+    "less the teacher's",
+    "distance",
+    "the data's",
+    "training, s",
+    "ms per action",
+    "seeds",
+  ];
+  return {
+    title: "Teachers and bridges on datasets",
+    columns: [
+      "dataset",
+      "teacher",
+      "bridge",
+      "weight",
+      "score",
+      "95 %",
+      "less the teacher's",
+      "its 95 %",
+      ...numbers.slice(3),
+      "remark",
+    ],
+    numbers,
+    rows,
+    notes: [
+      "Less the teacher's: paired by seed and start state with the teacher's own samples, one of 16 drawn by softmax of the same critic. " +
+      "Distance: root mean square per dimension from the action to the nearest of those that the data took in the 16 nearest of 20,000 states, " +
+      "in 500 states; the data's: of their own actions. Training: the student's alone; teacher and critic are the same for a row.",
+      ...notes,
+    ],
+  };
+}
+
+/** Score against distance to the data, by bridge. */
+function distanceFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
+  const tasks = [...new Set(runs.map(({ cell }) => cell.task))];
+  const panels = tasks.map((task) => {
+    const own = runs.filter((run) => isStudent(run) && run.cell.task === task);
+    const values = own.map((run) => ({
+      bridge: bridges[configOf(run).bridge].title,
+      teacher: teacherTitles[configOf(run).teacher],
+      score: scoreOf(run),
+      distance: run.result.distance,
+    }));
+    const scale = { zero: false };
+    return {
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: 380,
+      height: 280,
+      layer: [
+        {
+          data: { values: [{ distance: mean(own.map(({ result }) => result.data)) }] },
+          mark: { type: "rule", strokeDash: [5, 4], color: "#d94801" },
+          encoding: { x: { field: "distance", type: "quantitative" } },
+        },
+        {
+          data: { values },
+          mark: { type: "point", filled: true, size: 60, opacity: 0.85 },
+          encoding: {
+            x: { field: "distance", type: "quantitative", title: "distance of actions to the data's", scale },
+            y: { field: "score", type: "quantitative", title: "D4RL normalized score", scale },
+            color: { field: "bridge", type: "nominal", title: null },
+            shape: { field: "teacher", type: "nominal", title: null },
+          },
+        },
+      ],
+    };
+  });
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Teachers and bridges: score against distance to the data",
+      subtitle: "A point per student and seed; dashed: the data's own actions. Local data.",
+    },
+    hconcat: panels,
+  } as TopLevelSpec;
+}
+
+/** The part of the report. */
+export function bridgeOfflineSection(runs: readonly BridgeOfflineRun[], notes: string[]): Exhibits {
+  const { tables, figures } = scoredSection("bridges_offline", runs, notes);
+  const students = runs.filter(isStudent);
+  return {
+    tables: { ...tables, ...(students.length > 0 ? { bridges_offline: bridgeScores(runs, notes) } : {}) },
+    figures: {
+      ...figures,
+      bridges_offline_speed: speedFigure(runs),
+      ...(students.length > 0 ? { bridges_offline_distance: distanceFigure(runs) } : {}),
+    },
+  };
+}
+
+/** Scores of every weight that was tried, the best one marked, by dataset and bridge. */
+export function weightsTable(runs: readonly BridgeOfflineRun[], notes: string[]): Table {
+  const tried = [...Map.groupBy(runs, (run) => `${run.cell.task} ${configOf(run).bridge}`).values()];
+  return {
+    title: "Weights of bridges",
+    columns: ["dataset", "bridge", "teacher", "weight", "score", "distance", "chosen"],
+    numbers: ["weight", "score", "distance"],
+    rows: tried.flatMap((own) => {
+      const weights = [...Map.groupBy(own, (run) => configOf(run).bridgeWeight)]
+        .map(([weight, seeds]) => ({ weight, score: mean(seeds.map(scoreOf)), seeds }));
+      const best = Math.max(...weights.map(({ score }) => score));
+      return weights.map(({ weight, score, seeds }) => [
+        own[0].cell.task,
+        bridges[configOf(own[0]).bridge].title,
+        teacherTitles[configOf(own[0]).teacher],
+        `${weight}`,
+        score.toFixed(1),
+        mean(seeds.map(({ result }) => result.distance)).toFixed(3),
+        score === best ? "yes" : "",
+      ]);
+    }),
+    notes: ["As many trials for each bridge, with the teacher of its paper, on a seed of its own.", ...notes],
+  };
+}
+
+/** Mean over students of a dataset of their score less their teacher's, seed by seed. */
+function kept(runs: readonly BridgeOfflineRun[]): Measured[] {
+  const rows = besideTeachers(runs).filter(({ differences }) => differences !== null);
+  return [...Map.groupBy(rows, ({ own }) => own.task)].map(([task, students]) => {
+    const seeds = Math.min(...students.map(({ differences }) => differences!.length));
+    return measured(
+      task,
+      Array.from({ length: seeds }, (_, i) => [mean(students.map(({ differences }) => mean(differences![i])))]),
+    );
+  });
+}
+
+const common = {
+  paper: "dtql",
+  source: "our question, of the grid of teachers and bridges",
+  mark: "ours",
+  quoted: "no number",
+} as const;
+
+/** The claims of the datasets; thresholds are ours, from before any run. */
+export const bridgeOfflineClaims: readonly Claim<BridgeDistances>[] = [
+  {
+    ...common,
+    id: "bridges-retention",
+    claim: "One-step students keep their teacher's score: mean of the students' scores minus their teachers'",
+    protocol: "teachers: one of 16 samples by softmax of the same critic; at most 5 points lost, a threshold of ours",
+    atLeast: -5,
+    measure: kept,
+  },
+  {
+    ...common,
+    id: "bridges-over-teachers-offline",
+    claim:
+      "The bridge matters more than the teacher on datasets: its share of the scores' variance minus the teacher's",
+    protocol: "four teachers by seven bridges",
+    atLeast: 0,
+    measure: (runs) => bridgeOverTeacher(runs, scoreOf),
+  },
+];
