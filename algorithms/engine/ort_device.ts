@@ -44,6 +44,8 @@ export interface Device {
   upload(arrays: readonly NdArray[], tensors: readonly DeviceTensor[]): void;
   /** Copies tensors to arrays of their sizes, once all that was started before is done. */
   download(tensors: readonly DeviceTensor[], arrays: readonly NdArray[]): void;
+  /** Waits until all that was started is done. */
+  finish(): void;
   /**
    * Loads a model of which every operation runs on the device.
    *
@@ -168,7 +170,7 @@ export function openReached(api: OrtApi, reach: Reach): Device {
     call.ReleaseRunOptions(options);
   };
 
-  return {
+  const device: Device = {
     name: reach.name,
     tensor(shape, dtype) {
       const [lengths, rank] = [BigInt64Array.from(shape, BigInt), BigInt(shape.length)];
@@ -224,5 +226,8 @@ export function openReached(api: OrtApi, reach: Reach): Device {
       sessions.register(owner, { session, bindings: known });
       return owner;
     },
+    finish: () => device.download([anything], [{ shape: [1], data: new Float32Array(1) }]),
   };
+  const anything = device.tensor([1], "float32");
+  return device;
 }

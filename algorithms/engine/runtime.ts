@@ -230,7 +230,15 @@ export function openDevice(backend: GpuBackend): Promise<Device> {
       loading ??= start("library");
       const { ort } = await loading;
       if (!ort) throw new Error("ONNX Runtime's package for Node reaches no GPU");
-      return gpus[backend](ort.api);
+      const device = gpus[backend](ort.api);
+      globalThis.addEventListener("unload", () => { // A driver may crash in a process that ends under it.
+        try {
+          device.finish();
+        } catch {
+          // It was lost, which whoever used it has heard.
+        }
+      });
+      return device;
     } catch (error) {
       devices.delete(backend);
       if (own) loading = undefined;

@@ -154,10 +154,10 @@ async function loseDevice(folder: string) {
   await useBackend("gpu");
   const onMetrics = ({ update }: { update: number }) => {
     const path = Deno.env.get("LOST");
-    if (path !== undefined && update === 22) Deno.writeTextFileSync(path, "");
+    if (path !== undefined && update === 5) Deno.writeTextFileSync(path, "");
   };
   const overrides = { hidden: 16, batchSize: 32 };
-  const options = { updates: 60, evaluateEvery: 20, episodes: 1, overrides, onMetrics, log: [] } as const;
+  const options = { updates: 9, evaluateEvery: 3, episodes: 1, overrides, onMetrics, log: [] } as const;
   const lost = await trainRun(bc, data, { ...options, folder: `${folder}/run` }).catch((error) => error.message);
   if (typeof lost === "string") return { message: lost };
   const whole = await trainRun(bc, data, options);
@@ -182,9 +182,9 @@ async function trainSeedsInFolder(folder: string) {
   const data = await loadTransitions(await makeHopperFile(folder));
   await useBackend("gpu");
   const overrides = { hidden: 16, batchSize: 32 };
-  const options = { updates: 60, evaluateEvery: 30, episodes: 2, overrides, log: [] } as const;
+  const options = { updates: 20, evaluateEvery: 10, episodes: 2, overrides, log: [] } as const;
   const stop = new AbortController();
-  const onMetrics = ({ seed, update }: { seed: number; update: number }) => seed === 2 && update === 40 && stop.abort();
+  const onMetrics = ({ seed, update }: { seed: number; update: number }) => seed === 2 && update === 13 && stop.abort();
   const parts = { ...options, seeds: [0, 1, 2], folder: `${folder}/parts` };
   const stopped = await trainRun(bc, data, { ...parts, signal: stop.signal, onMetrics }).catch((error) => error);
   if (!(stopped instanceof Error)) throw new Error("Cannot test: the training was to be stopped");

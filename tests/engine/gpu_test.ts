@@ -60,6 +60,6 @@ Deno.test({
       assert(same, "seeds that went on from their folders differ from those that did not stop");
       assert(weights <= 1e-3, `a weight differs by ${weights} from that of the seed alone`); // As from the CPU's.
       assert(apart > 1e-3, "all seeds are the same");
-      assertEquals(points, [30, 60, 30, 60, 30, 60]);
+      assertEquals(points, [10, 20, 10, 20, 10, 20]);
     }),
 });
