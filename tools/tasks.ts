@@ -110,7 +110,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     }),
     writes: { "--out": "folder" },
     takes: "arguments",
-    lock: develop,
+    lock: () => develop,
   },
   dataset: {
     script: "data/cli.ts",
