@@ -120,7 +120,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   ship: {
     script: "results/ship.ts",
-    rights: { write: ["results/shipped"], native: "runtime" },
+    rights: { write: ["results/shipped", "results/gallery", "results/RESULTS.md", "README.md"], native: "figures" },
     takes: "arguments",
   },
   settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },

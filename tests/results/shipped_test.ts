@@ -1,9 +1,10 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { trainCell } from "../../results/cells/train.ts";
 import { codeOf } from "../../results/experiments/mod.ts";
 import { planCells } from "../../results/plan.ts";
 import { playShipped } from "../../results/shipped/replay.ts";
+import { fillPage, shippedBlocks, shippedPages } from "../../results/shipped/pages.ts";
 import { readShipped, replayCell, shipRuns } from "../../results/shipped/shipped.ts";
 import { withFolder } from "../folder.ts";
 import { ensureDataset } from "../../results/executors/datasets.ts";
@@ -92,4 +93,19 @@ Deno.test("a return that is not the recorded one makes all episodes be played, a
 
 Deno.test("the shipped runs of this checkout are as their manifest says", async () => {
   assertEquals((await readShipped()).problems, []);
+});
+
+Deno.test("README.md and RESULTS.md have the numbers of the shipped runs, and none that was edited", async () => {
+  const { runs } = await readShipped();
+  const blocks = shippedBlocks(runs.map(({ evaluation }) => evaluation));
+  for (const page of shippedPages) {
+    const text = await Deno.readTextFile(page);
+    assertStringIncludes(text, "<!-- shipped: ");
+    assertEquals(fillPage(text, blocks), text, `${page} is not as \`deno task ship\` writes it`);
+  }
+  assertThrows(
+    () => fillPage("<!-- shipped: nothing -->\n<!-- end of shipped -->", blocks),
+    RangeError,
+    'block "nothing"',
+  );
 });

@@ -1,0 +1,156 @@
+/**
+ * Numbers and pictures of pages, from the shipped runs alone: the two cannot differ.
+ *
+ * A page names a block between `<!-- shipped: name -->` and `<!-- end of shipped -->`; what stands between is written here.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { TopLevelSpec } from "vega-lite";
+import { resultsFolder, workspaceFolder } from "../../tools/paths.ts";
+import type { Evaluation } from "../cells/record.ts";
+import { exampleFigure, returnsFigure, type StitchingRun } from "../experiments/stitching/section.ts";
+import { banditFigure, type BanditRun } from "../experiments/bandits/section.ts";
+import { toyFigure, type ToyRun } from "../experiments/toy/section.ts";
+import { latencies, type SpeedRun } from "../experiments/speed/section.ts";
+import { answerClaims, digits, intervalText, wanted } from "../report/claims.ts";
+import { papers } from "../experiments/papers.ts";
+import { curvesFigure } from "../scores/curves.ts";
+import { groupRules, type RuleScores } from "../scores/groups.ts";
+import { mean } from "../scores/mean.ts";
+import { bootstrapMean } from "../scores/statistics.ts";
+import { environmentFigure, speedFigure } from "../scores/tables.ts";
+
+/** A Markdown table as `deno fmt` leaves it. */
+function markdown(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((name, i) => Math.max(3, name.length, ...rows.map((row) => row[i].length)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
+  return [line(columns), `| ${widths.map((n) => "-".repeat(n)).join(" | ")} |`, ...rows.map(line)].join("\n");
+}
+
+const robots: Readonly<Record<string, string>> = { hopper: "Hopper", halfcheetah: "HalfCheetah", walker2d: "Walker2d" };
+
+/** `Hopper, medium-replay` for `hopper-medium-replay-local`. */
+function taskTitle(task: string): string {
+  const [robot, ...kind] = task.replace(/-local$/, "").split("-");
+  return `${robots[robot] ?? robot}, ${kind.join("-")}`;
+}
+
+const scoreText = (group: RuleScores) => {
+  const { mean, low, high } = bootstrapMean(group.scores);
+  return `${mean.toFixed(1)}${low === null ? "" : ` [${low.toFixed(1)}, ${high!.toFixed(1)}]`}`;
+};
+
+/** A row per way to act, a column per task. */
+function scoresOf(groups: readonly RuleScores[], label: (group: RuleScores) => string): string {
+  const tasks = [...new Set(groups.map(({ task }) => task))].sort();
+  const labels = [...new Set(groups.map(label))];
+  const found = (name: string, task: string) => groups.find((group) => group.task === task && label(group) === name);
+  const average = (name: string) => mean(tasks.flatMap((task) => found(name, task)?.scores.map(mean) ?? []));
+  const data = tasks.map((task) => groups.find((group) => group.task === task)!.datasetMean.toFixed(1));
+  const rows = labels.sort((a, b) => average(b) - average(a)).map((name) => [
+    name,
+    ...tasks.map((task) => {
+      const group = found(name, task);
+      return group ? scoreText(group) : "";
+    }),
+  ]);
+  return markdown(["score", ...tasks.map(taskTitle)], [["the data's own mean", ...data], ...rows]);
+}
+
+const labelOf = ({ method, acting }: RuleScores) => `${method}, ${acting}`;
+const isMethod = ({ cell }: Evaluation) => cell.experiment === "dtql" || cell.experiment === "srpo";
+
+/** The claims of some papers, over tasks where there are several. */
+function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) => boolean): string {
+  const answers = answerClaims(evaluations, () => "").filter(({ claim, ours }) => ours && chosen(claim.paper));
+  return markdown(
+    ["claim", "dataset", "here", "wanted", "verdict"],
+    answers.map(({ claim, task, over, ours, verdict, why }) => [
+      claim.claim,
+      over === "tasks" || !task!.endsWith("-local") ? task! : taskTitle(task!),
+      `${digits(ours!.mean)} ${intervalText(ours!)}`.trim(),
+      wanted(claim),
+      why ? `${verdict}: ${why}` : verdict,
+    ]),
+  );
+}
+
+/** Ways to act that the README's table has. */
+const leading = ["SRPO, one pass", "DTQL, one sample", "IQL, one pass", "TD3+BC, one pass", "BC, one pass"];
+
+/** What the blocks say, by their names. */
+export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string, string> {
+  const methods = groupRules(evaluations.filter(isMethod));
+  const of = (experiment: string) => groupRules(evaluations.filter(({ cell }) => cell.experiment === experiment));
+  const times = latencies(evaluations.filter(({ cell }) => cell.experiment === "speed") as SpeedRun[]);
+  const isLeading = (group: RuleScores) =>
+    leading.includes(labelOf(group)) ||
+    /^(Behaviour|Diffusion-QL).*(15 calls, dpmpp2|of 16|of 50)$/.test(labelOf(group));
+  const blocks: Record<string, string> = {
+    methods: scoresOf(methods, labelOf),
+    leading: scoresOf(methods.filter(isLeading), labelOf),
+    stitching: scoresOf(of("stitching"), ({ acting }) => acting),
+    distillation: scoresOf(of("distillation"), labelOf),
+    weights: scoresOf(of("exponents"), labelOf),
+    times: markdown(
+      ["method", "acting", "ms per action", "times SRPO's"],
+      times.map(({ method, acting, actMs }) => [
+        method,
+        acting,
+        mean(actMs).toFixed(3),
+        (mean(actMs) / mean(times[0].actMs)).toFixed(1),
+      ]),
+    ),
+  };
+  for (const paper of Object.keys(papers)) {
+    blocks[`claims of ${paper}`] = claimsOf(evaluations, (name) => name === paper);
+  }
+  return blocks;
+}
+
+/** Pictures of the gallery, by their names. */
+export function shippedFigures(evaluations: readonly Evaluation[]): Record<string, TopLevelSpec> {
+  const of = <R extends Evaluation>(experiment: string) =>
+    evaluations.filter(({ cell }) => cell.experiment === experiment) as R[];
+  const methods = evaluations.filter(isMethod);
+  const first = <R extends Evaluation>(runs: readonly R[]) => {
+    const least = Math.min(...runs.map(({ cell }) => cell.seed));
+    return runs.filter(({ cell }) => cell.seed === least);
+  };
+  const figures: Record<string, TopLevelSpec> = {};
+  const add = (name: string, runs: readonly Evaluation[], make: () => TopLevelSpec) => {
+    if (runs.length > 0) figures[name] = make();
+  };
+  const hopper = methods.filter(({ cell }) => cell.task === "hopper-medium-replay-local");
+  add("hopper", hopper, () => environmentFigure(hopper));
+  add("speed", methods, () => speedFigure(methods));
+  add("curves", methods, () => curvesFigure(methods));
+  add("stitching_returns", of("stitching"), () => returnsFigure(of<StitchingRun>("stitching")));
+  add("stitching_example", of("stitching"), () => exampleFigure(of<StitchingRun>("stitching")));
+  add("bandits", of("bandits"), () => banditFigure(first(of<BanditRun>("bandits"))));
+  add("toy", of("toy"), () => toyFigure(first(of<ToyRun>("toy"))));
+  return figures;
+}
+
+/** Pages that have blocks. */
+export const shippedPages: readonly string[] = [
+  join(workspaceFolder, "README.md"),
+  join(resultsFolder, "RESULTS.md"),
+];
+
+const block = /(<!-- shipped: (.*?) -->\n)[^]*?(<!-- end of shipped -->)/g;
+
+/**
+ * A page with its blocks written anew.
+ *
+ * @throws {RangeError} If it names a block that there is not.
+ */
+export const fillPage = (page: string, blocks: Readonly<Record<string, string>>): string =>
+  page.replaceAll(block, (_, start: string, name: string, end: string) => {
+    if (!Object.hasOwn(blocks, name)) {
+      throw new RangeError(`Cannot fill a page: it names block "${name}", known are ${Object.keys(blocks).join(", ")}`);
+    }
+    return `${start}\n${blocks[name]}\n\n${end}`;
+  });
