@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "node:path";
+import { converter, runNotebook, trimNotebook } from "../results/pages/notebooks.ts";
 import { fromFileUrl } from "../tools/paths.ts";
 
 const folder = fromFileUrl(new URL("../notebooks/", import.meta.url));
@@ -20,7 +21,6 @@ const errorsOf = ({ cells }: Notebook) =>
     outputs.filter(({ output_type }) => output_type === "error").map((o) => o.evalue)
   );
 
-const converter = "/usr/bin/jupyter-nbconvert";
 const converts = await Deno.stat(converter).then(() => true, () => false);
 
 for (const name of names) {
@@ -54,23 +54,7 @@ for (const name of names) {
     fn: async () => {
       const out = await Deno.makeTempDir();
       try {
-        const kernel = join(out, "kernels", "deno");
-        await Deno.mkdir(kernel, { recursive: true });
-        const argv = [Deno.execPath(), "jupyter", "--kernel", "--conn", "{connection_file}"];
-        await Deno.writeTextFile(
-          join(kernel, "kernel.json"),
-          JSON.stringify({ argv, display_name: "Deno", language: "typescript" }),
-        );
-        const { code, stderr } = await new Deno.Command(converter, {
-          args: [
-            ...["--to", "notebook", "--execute", "--ExecutePreprocessor.timeout=300"],
-            ...["--ExecutePreprocessor.kernel_name=deno", "--output-dir", out, join(folder, name)],
-          ],
-          env: { JUPYTER_PATH: out },
-          stdout: "piped",
-          stderr: "piped",
-        }).output();
-        assertEquals(code, 0, new TextDecoder().decode(stderr));
+        await runNotebook(join(folder, name), out);
         assertEquals(errorsOf(await read(join(out, name))), []);
       } finally {
         await Deno.remove(out, { recursive: true });
@@ -78,3 +62,13 @@ for (const name of names) {
     },
   });
 }
+
+Deno.test("the notebooks' committed outputs are as trimNotebook() leaves them: one picture each, 1.3 MB in all", async () => {
+  let bytes = 0;
+  for (const name of names) {
+    const text = await Deno.readTextFile(join(folder, name));
+    bytes += text.length;
+    assertEquals(`${JSON.stringify(await trimNotebook(JSON.parse(text)), null, 1)}\n`, text, name);
+  }
+  assert(bytes < 1_300_000, `${bytes} bytes`);
+});

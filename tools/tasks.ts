@@ -112,6 +112,18 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     takes: "arguments",
     lock: () => develop,
   },
+  notebooks: {
+    script: "results/pages/notebooks_cli.ts",
+    rights: { write: ["notebooks"], temporary: true, run: ["/usr/bin/jupyter-nbconvert"], native: "figures" },
+    takes: "arguments",
+  },
+  site: {
+    script: "results/pages/site_cli.ts",
+    rights: () => ({ write: ["results/site", "node_modules"], run: [deno, esbuild()], net: ["jsr.io"] }),
+    writes: { "--out": "folder" },
+    takes: "arguments",
+    lock: develop,
+  },
   dataset: {
     script: "data/cli.ts",
     rights: (args) => ({ data: "write", native: "figures", net: args.includes("fetch") ? "any" : [] }),

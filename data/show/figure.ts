@@ -102,6 +102,14 @@ const slim = (svg: string) =>
   svg.replaceAll(/ (?:aria-[a-z]+|role)="[^"]*"/g, "")
     .replaceAll(/(\.\d\d)\d+/g, "$1");
 
+/** What draws an SVG as a PNG, with so many pixels per unit. */
+export async function drawing(): Promise<(svg: string, zoom: number, background?: string) => Uint8Array> {
+  const { Resvg } = await import("@resvg/resvg-js"); // Native: loaded when something is drawn.
+  const font = { fontDirs: [fontFolder()], loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
+  return (svg, value, background) =>
+    new Resvg(svg, { font, fitTo: { mode: "zoom", value }, background }).render().asPng();
+}
+
 /** Renders a Vega-Lite specification. */
 export async function renderFigure(spec: FigureSpec): Promise<Figure> {
   const full = { ...spec, config: { ...look, ...spec.config } } as FigureSpec;
@@ -109,10 +117,7 @@ export async function renderFigure(spec: FigureSpec): Promise<Figure> {
   const view = new vega.View(vega.parse(compile(full).spec), { renderer: "none" });
   const drawn = slim(await view.toSVG());
   view.finalize();
-  const { Resvg } = await import("@resvg/resvg-js"); // Native: loaded when something is drawn.
-  const font = { fontDirs: [fontFolder()], loadSystemFonts: false, defaultFontFamily: "DejaVu Sans" };
-  const draw = (text: string, value: number, background?: string) =>
-    new Resvg(text, { font, fitTo: { mode: "zoom", value }, background }).render().asPng();
+  const draw = await drawing();
   const svg = rasterizePoints(drawn, draw).replace(/<svg [^>]*>/, (open) => `${open}<style>${darkRules}</style>`);
   return { spec: full, svg, png: draw(svg, 2, paper) };
 }
