@@ -13,7 +13,7 @@ import { runCommand } from "../tools/command.ts";
 import { writeAtomically } from "../tools/files.ts";
 import { resultsFolder, userPath } from "../tools/paths.ts";
 import { planCells } from "./plan.ts";
-import { fillPage, shippedBlocks, shippedFigures, shippedPages } from "./shipped/pages.ts";
+import { fillPage, shippedBlocks, shippedFigures, shippedPages } from "./pages/shipped.ts";
 import { readShipped, shippedProfile, shipRuns } from "./shipped/shipped.ts";
 
 const help =

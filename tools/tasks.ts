@@ -122,7 +122,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     rights: () => ({ write: ["results/site", "node_modules"], run: [deno, esbuild()], net: ["jsr.io"] }),
     writes: { "--out": "folder" },
     takes: "arguments",
-    lock: develop,
+    lock: () => develop,
   },
   dataset: {
     script: "data/cli.ts",

@@ -4,7 +4,7 @@ import { trainCell } from "../../results/cells/train.ts";
 import { codeOf } from "../../results/experiments/mod.ts";
 import { planCells } from "../../results/plan.ts";
 import { playShipped } from "../../results/shipped/replay.ts";
-import { fillPage, shippedBlocks, shippedPages } from "../../results/shipped/pages.ts";
+import { fillPage, shippedBlocks, shippedPages } from "../../results/pages/shipped.ts";
 import { readShipped, replayCell, shipRuns } from "../../results/shipped/shipped.ts";
 import { withFolder } from "../folder.ts";
 import { ensureDataset } from "../../results/executors/datasets.ts";
