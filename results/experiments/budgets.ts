@@ -61,6 +61,11 @@ const offlineCosts: Readonly<Record<string, readonly [updateMs: number, evaluati
   iql: [2.2, 5],
   bc: [0.6, 5],
   td3_bc: [2.5, 5],
+  fql: [4, 5],
+  sscp: [4, 5],
+  consistency_ac: [5, 30],
+  cpql: [5, 30],
+  bfq: [5, 30],
 };
 
 /** Of a cell of {@linkcode offlineStudy}; an algorithm that was not measured counts as the middle of the others. */

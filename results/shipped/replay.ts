@@ -98,6 +98,8 @@ const students: Replays = async ({ cell, algorithm, spec, acting, onProgress }) 
 const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   dtql: { rule: "own", policies: ownPolicy },
   srpo: { rule: "own", policies: ownPolicy },
+  family: { rule: "own", policies: ownPolicy },
+  bridges_offline: { rule: "own", policies: ownPolicy },
   stitching: { rule: "both", policies: clones },
   distillation: { rule: "distilled", policies: students },
   exponents: { rule: "distilled", policies: students },

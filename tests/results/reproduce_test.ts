@@ -130,6 +130,17 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
         table: "Paired differences",
         files: ["srpo_differences.csv", "srpo_hopper-medium-replay-local.png", "speed.svg"],
       },
+      {
+        only: "bridges_offline",
+        table: "Teachers and bridges on datasets",
+        files: ["bridges_offline.csv", "bridges_offline_distance.png", "bridges_offline_speed.svg"],
+      },
+      {
+        only: "family",
+        table: "CPQL",
+        files: ["family_scores.csv", "family_speed.svg"],
+        more: ["--algorithm", "cpql"],
+      },
       { only: "toy", table: "SRPO's toy study", files: ["toy.csv", "toy.png"], more: ["--task", "moons"] },
       {
         only: "stitching",

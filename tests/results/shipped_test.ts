@@ -24,10 +24,17 @@ async function trainSmoke(root: string, only: string, algorithm?: string) {
 }
 
 for (
-  const [only, algorithm] of [["dtql", "dtql"], ["srpo", "srpo"], ["stitching", "stitching"], [
-    "distillation",
-    "av_pbc",
-  ]]
+  const [only, algorithm] of [
+    ["dtql", "dtql"],
+    ["srpo", "srpo"],
+    ["stitching", "stitching"],
+    [
+      "distillation",
+      "av_pbc",
+    ],
+    ["family", "fql"],
+    ["bridges_offline", "bridged"],
+  ]
 ) {
   Deno.test(`${only}: a shipped run of ${algorithm} played again gives the recorded returns to the last digit`, async () => {
     await withFolder(async (root) => {

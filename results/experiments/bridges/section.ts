@@ -124,7 +124,7 @@ export function bridgeSummary(runs: readonly BridgeRun[]): Table {
     numbers: ["reward", "modes, %", "at the best, %"],
     rows,
     notes: [
-      "Means over four teachers, a diverged cell counting as 0; intervals: bootstrap over seeds. Variance: sums of squares between bridges and " +
+      "Means over teachers, a diverged cell counting as 0; intervals: bootstrap over seeds. Variance: sums of squares between bridges and " +
       "between teachers over the total one; the rest is what both do together.",
     ],
   };

@@ -104,14 +104,20 @@ export function leftBecause(samples: ArrayLike<number>, maxAction: number): stri
   return outside / rows > mostAtBound ? `${Math.round(100 * outside / rows)} % of samples at the bound` : null;
 }
 
-/** The data of a task, and what students are created for. */
+/**
+ * The data of a task, and what students are created for. The reward of `east` is how far an action is from the westernmost: one best mode
+ * where others have several. [Ours]
+ */
 export function bridgeBandit(task: string) {
-  const [set, rule] = task.split("-") as [BanditSet, BanditReward];
-  const bandit = makeBandit(set, rule, 10_000, createRng(`bandit/${task}`));
+  const [set, rule] = task.split("-") as [BanditSet, BanditReward | "east"];
+  const made = makeBandit(set, rule === "east" ? "far" : rule, 10_000, createRng(`bandit/${task}`));
+  const easts = made.rewards.map((_, i) => made.actions[2 * i]);
+  const west = easts.reduce((a, b) => Math.min(a, b));
+  const bandit = rule === "east" ? { ...made, task, rewards: easts.map((x) => x - west) } : made;
   return { bandit, mixture: modesOf(set), spec: { observationDim: 1, actionDim: 2, maxAction: bandit.maxAction } };
 }
 
-/** The study; tasks are `<set>-<reward>` of sets whose modes are known. */
+/** The study; tasks are `<set>-<reward>`, as {@linkcode bridgeBandit} knows them. */
 export const bridgeStudy: Study<BridgeResult> = {
   module: import.meta.url,
   data: "none",

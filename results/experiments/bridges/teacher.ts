@@ -43,13 +43,14 @@ export const bridgeTeacher: Algorithm<BridgedConfig> = {
     const teacher = createTeacher(config.teacher, config);
     if (!teacher) throw new RangeError("Cannot create a teacher: teacher must be one, current value is none");
     const agent = createBridged({ ...config, updates: config.updates + 1, normalizeObservations: false }, spec);
-    const levels = teacher.path(teacher.top, config.nfe).map((level): Levels => asConstants(levelColumns([level])));
+    const path = teacher.path(teacher.top, config.nfe);
     return {
       init: agent.init,
       update: agent.update,
       ...stochasticPolicy<TimedNetwork, TwinCritic>("bridge_teacher", spec, {
         paramsOf: (arrays) => (arrays as Arrays).teacherModel.params,
         sample(params, s, [z]) {
+          const levels = path.map((level): Levels => asConstants(levelColumns([level])));
           const network = teacherNetwork(teacher, params, s, config.timeDim);
           return tf.mul(teacherEnd(teacher, network, tf.mul(z, teacher.top.sigma), levels), spec.maxAction);
         },

@@ -1,0 +1,200 @@
+import { assert, assertAlmostEquals, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { join } from "node:path";
+import { type BridgedConfig, type BridgeName, bridges, definedCells } from "../../../algorithms/bridges/mod.ts";
+import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { renderFigure } from "../../../data/show/figure.ts";
+import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import type { Evaluation } from "../../../results/cells/record.ts";
+import { bridgeClaims, type BridgeRun, varianceShares } from "../../../results/experiments/bridges/claims.ts";
+import { distancesToData } from "../../../results/experiments/bridges/offline.ts";
+import { bridgeFigures, bridgeSummary, bridgeTable } from "../../../results/experiments/bridges/section.ts";
+import {
+  bridgeBandit,
+  bridgeMetrics,
+  type BridgeResult,
+  leftBecause,
+  nearestModes,
+} from "../../../results/experiments/bridges/study.ts";
+import { bridgeTeacher } from "../../../results/experiments/bridges/teacher.ts";
+import { planCells } from "../../../results/plan.ts";
+import { withFolder } from "../../folder.ts";
+import { changeCell, train } from "../cells.ts";
+
+const task = "8gaussians-east";
+
+Deno.test("varianceShares() gives an additive grid wholly to rows and columns, and none of what they do together", () => {
+  const [rows, columns] = [[0, 1, 2], [0, 10]];
+  const { teacher, bridge } = varianceShares(rows.map((r) => columns.map((c) => r + c)));
+  assertAlmostEquals(teacher + bridge, 1, 1e-12);
+  assertAlmostEquals(teacher, (2 / 3) / (2 / 3 + 25), 1e-12);
+  assertEquals(varianceShares([[1, -1], [-1, 1]]), { teacher: 0, bridge: 0 });
+  assertEquals(varianceShares([[3, 3], [3, 3]]), { teacher: 0, bridge: 0 });
+});
+
+for (
+  const [name, modes, best] of [[task, 8, 1 / 8], ["25gaussians-far", 25, 4 / 25], [
+    "25gaussians-near",
+    25,
+    1 / 25,
+  ]] as const
+) {
+  Deno.test(`bridgeMetrics() of ${name}: its own data cover all modes, and one mode's data cover one`, () => {
+    const { bandit, mixture } = bridgeBandit(name);
+    const tenth = bandit.actions.filter((_, i) => (i >> 1) % 10 === 0);
+    const own = bridgeMetrics(bandit, mixture, tenth);
+    assertEquals([own.covered, own.nearestMax], [1, 0]);
+    assertAlmostEquals(own.best, best, 0.03);
+    const of = nearestModes(mixture, bandit.actions);
+    const one = bandit.actions.filter((_, i) => (i >> 1) % 10 === 0 && of[i >> 1] === modes - 1);
+    const { covered } = bridgeMetrics(bandit, mixture, one);
+    assertAlmostEquals(covered, 1 / modes, 1e-12);
+  });
+}
+
+Deno.test("bridgeBandit() of east pays for how far east an action is, and one mode is best", () => {
+  const { bandit, mixture } = bridgeBandit(task);
+  assertEquals(bridgeMetrics(bandit, mixture, [2.8, 0]).best, 1);
+  assertEquals(bridgeMetrics(bandit, mixture, [2, 2]).best, 0);
+  assertEquals(Math.min(...bandit.rewards), 0);
+});
+
+Deno.test("leftBecause() says how many samples are at the bound, from half of them", () => {
+  assertEquals(leftBecause([4, 0, -1, 4, 0, 0], 4), "67 % of samples at the bound");
+  assertEquals(leftBecause([4, 0, -1, 3, 0, 0], 4), null);
+});
+
+Deno.test("distancesToData() looks for the nearest action among those of the nearest states alone", () => {
+  const [others, taken] = [Float32Array.of(0, 1, 9), Float32Array.of(0, 0, 0, 2, 5, 5)]; // The last state is far.
+  const of = (action: number[], count: number) =>
+    distancesToData(Float32Array.of(0.4), action, others, taken, [1, 2], count);
+  assertEquals(of([5, 5], 2), [(25 + 9) / 2]);
+  assertEquals(of([5, 5], 1), [25]);
+  assertEquals(of([5, 5], 3), [0]);
+});
+
+/** A grid of runs of three seeds whose numbers are known: bridges earn 0 to 6, teachers a hundredth of their place. */
+function runs(): BridgeRun[] {
+  const cells = planCells("standard", { only: "bridges" }, "onnx", "");
+  const names = Object.keys(bridges);
+  return cells.map((cell) => {
+    const { teacher, bridge, valueWeight } = cell.config as unknown as {
+      teacher: string;
+      bridge: BridgeName;
+      valueWeight: number;
+    };
+    const place = names.indexOf(bridge);
+    const metrics = {
+      nearestMean: 0.1,
+      nearestMax: 1,
+      reward: place + 0.01 * ["ddpm", "edm", "vp", "flow", "none"].indexOf(teacher) + 0.001 * cell.seed,
+      covered: valueWeight > 0 ? 0.5 : place < 2 ? 0.25 : 1,
+      best: place < 2 ? 0.9 : 0.2,
+    };
+    return { cell, trainingMs: 1000, result: { diverged: null, samples: [0, 0, 1, 1], metrics } } as BridgeRun;
+  });
+}
+
+const answer = (id: string, of: readonly BridgeRun[]) => bridgeClaims.find((claim) => claim.id === id)!.measure(of);
+
+Deno.test("the claims of bridges measure coverage, the best mode and shares of variance, seed by seed", () => {
+  const all = runs();
+  const seeds = (id: string, of = all) => answer(id, of)[0].seeds.map((x) => Number(x.toFixed(6)));
+  assertEquals(seeds("bridges-trust-region-seeks"), [0.25, 0.25, 0.25]);
+  assertEquals(seeds("bridges-others-cover"), [1, 1, 1]);
+  assertEquals(seeds("bridges-seeking-finds-the-best"), [0.7, 0.7, 0.7]);
+  assert(answer("bridges-over-teachers", all)[0].ours.mean > 0.999);
+});
+
+Deno.test("the claims of bridges say nothing of a grid that is not whole, and a diverged cell counts as nothing", () => {
+  const all = runs();
+  const isOne = ({ cell: { config, algorithm, seed } }: BridgeRun) =>
+    algorithm === "bridged" && seed === 0 && JSON.stringify(config).includes('"teacher":"edm","bridge":"trust region"');
+  assertEquals(answer("bridges-trust-region-seeks", all.filter((run) => !isOne(run)))[0].seeds, [0.25, 0.25]);
+  const diverged = all.map((run): BridgeRun =>
+    isOne(run)
+      ? { ...run, result: { diverged: "a loss was no finite number at update 7", samples: [], metrics: null } }
+      : run
+  );
+  assertEquals(answer("bridges-trust-region-seeks", diverged)[0].seeds, [0.1875, 0.25, 0.25]);
+  const { rows } = bridgeTable(diverged, []);
+  const [row] = rows.filter(([, student, teacher, bridge]) =>
+    student === "Without a value" && teacher === "EDM" && bridge === "Trust region"
+  );
+  assertEquals(row.at(-1), "seed 0 diverged: a loss was no finite number at update 7");
+});
+
+Deno.test("the plan of bridges has each defined cell with a value and without, students of as many updates, and the teachers", () => {
+  const cells = planCells("quick", { only: "bridges" }, "onnx", "");
+  assertEquals(cells.length, 2 * definedCells().length + 4);
+  const student = cells.filter(({ algorithm }) => algorithm === "bridged").map(({ config }) => {
+    const { teacherUpdates, criticUpdates } = config as typeof config & Record<string, number>;
+    return config.updates - teacherUpdates - criticUpdates;
+  });
+  assertEquals(new Set(student).size, 1);
+});
+
+Deno.test("the section of bridges draws the whole grid as one picture for each condition, and sums it up", async () => {
+  const all = runs();
+  const figures = bridgeFigures(all);
+  assertEquals(Object.keys(figures), [`bridges_${task}_imitation`, `bridges_${task}_value`]);
+  const { svg } = await renderFigure(figures[`bridges_${task}_value`]);
+  assertEquals(svg.match(/Trust region</g)!.length, 5);
+  assertEquals(svg.match(/>undefined</g)!.length, 5); // Four bridges and the sampler without a teacher.
+  assertEquals(bridgeSummary(all).rows.length, 2 * (7 + 2));
+});
+
+/** A cell of the grid, tiny. */
+const tiny = (change: object, more: Partial<Cell> = {}): Cell =>
+  changeCell(planCells("smoke", { only: "bridges" }, "onnx", "")[0], change, more);
+const readTensors = async (path: string) => decodeCheckpoint(await Deno.readFile(path)).tensors;
+
+Deno.test("cells of a row train on one teacher, and all cells on one critic, which are made once", async () => {
+  await withFolder(async (root) => {
+    const shared = join(root, "runs", "smoke", "bridges", task, "shared");
+    const made = async () => {
+      const files: string[] = [];
+      for await (const { name } of Deno.readDir(shared)) {
+        for await (const file of Deno.readDir(join(shared, name, "seed_0"))) files.push(`${name} ${file.name}`);
+      }
+      return files.sort();
+    };
+    const teacherOf = async (cell: Cell) => {
+      const tensors = await readTensors(join(cellFolder(root, cell), "checkpoint.safetensors"));
+      return [...tensors].filter(([path]) => /^(teacherModel|criticTarget)/.test(path)).map((
+        [path, { data }],
+      ) => [path, `${data}`]);
+    };
+    const first = tiny({ bridge: "score" });
+    await train(first, root);
+    const files = await made();
+    assertEquals(files.map((name) => name.split(" ")[1]).sort(), ["critic.safetensors", "teacher.safetensors"]);
+    const second = tiny({ bridge: "kl", bridgeWeight: 3 });
+    await train(second, root);
+    assertEquals(await made(), files);
+    assertEquals(await teacherOf(second), await teacherOf(first));
+    await train(tiny({ teacher: "flow", bridge: "paired" }), root);
+    assertEquals((await made()).length, 3); // A further teacher, no further critic.
+  });
+});
+
+Deno.test("a student whose loss is no finite number ends its cell, which says at which update", async () => {
+  await withFolder(async (root) => {
+    const { result } = await train(tiny({ bridgeWeight: 3e38 }), root) as Evaluation<BridgeResult>;
+    assertMatch(result.diverged!, /^a loss was no finite number at update \d+$/);
+    assertEquals([result.samples, result.metrics], [[], null]);
+  });
+});
+
+Deno.test("bridge_teacher acts within bounds by its sampler, and refuses no teacher", async () => {
+  const [cell] = planCells("quick", { only: "bridges", algorithm: "bridge_teacher" }, "onnx", "");
+  await withFolder(async (root) => {
+    const short = changeCell(cell, { teacherUpdates: 20, criticUpdates: 20, updates: 40, hidden: 16 }, {
+      evaluation: { episodes: 50, candidates: 1 },
+    });
+    const { result } = await train(short, root) as Evaluation<BridgeResult>;
+    const { spec } = bridgeBandit(task);
+    assert(result.samples.length === 100 && result.samples.every((x) => Math.abs(x) <= spec.maxAction + 0.01));
+    const none = { ...short.config, teacher: "none" } as unknown as BridgedConfig;
+    assertThrows(() => bridgeTeacher.create(none, spec), RangeError, "teacher must be one, current value is none");
+  });
+});
