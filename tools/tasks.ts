@@ -130,6 +130,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     writes: { "--folder": "folder", "--figure": "beside" },
     takes: "arguments",
   },
+  help: { script: "tools/help.ts", rights: {}, takes: "nothing" },
   settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },
   bench: { ...bench, before: ["quick"] },
   "bench:full": { ...bench, before: ["full"] },
