@@ -10,13 +10,13 @@ import { runCommand } from "../tools/command.ts";
 import { datasetFolder } from "../data/catalog.ts";
 import { toText } from "../data/show/table.ts";
 import { makeFolder } from "../tools/files.ts";
-import { type Cell, cellFolder, cellLabel } from "./cells/cell.ts";
+import type { Cell } from "./cells/cell.ts";
 import { type Failure, readFailure } from "./cells/failure.ts";
 import { putAside } from "./cells/put_aside.ts";
 import { type Evaluation, findEvaluation } from "./cells/record.ts";
 import { ensureDataset } from "./executors/datasets.ts";
 import { runCells } from "./executors/local.ts";
-import { formatSeconds } from "../tools/progress.ts";
+import { formatSeconds, sayDuration } from "../tools/progress.ts";
 import { showProgress } from "./executors/progress.ts";
 import { cancelSubmissions, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
 import { experimentOf } from "./experiments/mod.ts";
@@ -54,22 +54,18 @@ const listed = 300;
 const jobsAtOnce = ({ jobs, threads }: Options) =>
   jobs ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / threads));
 
-function showPlan(cells: readonly Cell[], root: string, jobs: number) {
+function showPlan(cells: readonly Cell[], jobs: number) {
   const estimates = cells.map(estimateCell);
   const total = estimates.reduce((sum, { seconds }) => sum + seconds, 0);
-  for (const [i, cell] of cells.slice(0, listed).entries()) {
+  const rows = cells.slice(0, listed).map(({ experiment, task, algorithm, seed }, i) => {
     const { seconds, memoryMiB } = estimates[i];
-    console.log(
-      `${cell.experiment}: ${cellLabel(cell)}  about ${formatSeconds(seconds)}, ${memoryMiB} MiB  ${
-        cellFolder(root, cell)
-      }`,
-    );
-  }
-  if (cells.length > listed) console.log(`... and ${cells.length - listed} more`);
+    return [experiment, task, algorithm, `${seed}`, sayDuration(seconds), `${memoryMiB}`];
+  });
+  const columns = ["experiment", "task", "method", "seed", "time, about", "MiB"];
+  const notes = cells.length > listed ? [`... and ${cells.length - listed} more`] : [];
+  console.log(toText({ title: "Cells", columns, rows, notes }));
   console.log(
-    `${cells.length} cells, about ${formatSeconds(total)} on one core, ${
-      formatSeconds(total / jobs)
-    } with ${jobs} at once`,
+    `${cells.length} cells: about ${sayDuration(total)} on one core, ${sayDuration(total / jobs)} with ${jobs} at once`,
   );
 }
 
@@ -198,7 +194,7 @@ async function main(): Promise<number> {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }
   if (flags.dryRun) {
-    showPlan(cells, flags.out, jobsAtOnce(flags));
+    showPlan(cells, jobsAtOnce(flags));
     return 0;
   }
   const start = performance.now();

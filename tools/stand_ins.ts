@@ -63,12 +63,25 @@ async function writeMap(): Promise<string> {
   }
 }
 
+/** Says what was not said in the last 24 hours; where nothing can be written down, it is said each time. */
+async function sayOnceADay(text: string): Promise<void> {
+  const said = new URL("node_modules/.onestep/said.txt", root);
+  const [before, at] = await Promise.all([
+    Deno.readTextFile(said).catch(() => null),
+    Deno.stat(said).then(({ mtime }) => mtime?.getTime() ?? 0, () => 0),
+  ]);
+  if (before === text && Date.now() - at < 24 * 3600 * 1000) return;
+  console.error(text);
+  await Deno.writeTextFile(said, text).catch(() => {});
+}
+
 /** Flags that make the two packages resolve: none where Deno has them or gets them. */
 export async function standInFlags(): Promise<string[]> {
   if (await loads("cache")) return [];
   const answers = await registryAnswers();
   if (answers && await loads("registry")) return [];
   const why = answers ? "does not give what deno.lock names" : "is out of reach";
-  console.error(`onestep: ${registry} ${why}; using the stand-ins in tools/std for @std/cli and @std/assert`);
-  return [`--import-map=${await writeMap()}`];
+  const map = await writeMap(); // Which makes the folder.
+  await sayOnceADay(`onestep: ${registry} ${why}; using the stand-ins in tools/std for @std/cli and @std/assert`);
+  return [`--import-map=${map}`];
 }

@@ -135,6 +135,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
     rights: { write: ["results/shipped", "results/gallery", "results/RESULTS.md", "README.md"], native: "figures" },
     takes: "arguments",
   },
+  help: { script: "tools/help.ts", rights: {}, takes: "nothing" },
   settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },
   bench: { ...bench, before: ["quick"] },
   "bench:full": { ...bench, before: ["full"] },

@@ -78,6 +78,11 @@ for (const [what, handler] of answers) {
       const { code, stderr } = await launch(workspace.folder, url);
       assertStringIncludes(stderr, `${url} is out of reach; using the stand-ins`);
       assertEquals(code, 0, stderr);
+      const again = await launch(workspace.folder, url);
+      assertEquals([again.code, again.stderr], [0, ""], "what was said is not said again within a day");
+      const said = join(workspace.folder, "node_modules/.onestep/said.txt");
+      await Deno.utime(said, 0, Date.now() / 1000 - 25 * 3600);
+      assertStringIncludes((await launch(workspace.folder, url)).stderr, "using the stand-ins");
     }));
 }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname, join } from "node:path";
 import { permissionFlags } from "../../tools/flags.ts";
+import { groups, helpText } from "../../tools/help.ts";
 import { currentCommit } from "../../tools/machine.ts";
 import { workspaceFolder } from "../../tools/paths.ts";
 import { checkVersion, leastDeno, rightsOf } from "../../tools/task.ts";
@@ -41,6 +42,11 @@ Deno.test("every task of deno.json is in the list of tools/tasks.ts, and no othe
   for (const [name, { command }] of Object.entries<{ command: string }>(described)) {
     assertEquals(command, `DENO_NO_UPDATE_CHECK=1 deno run --quiet -P=launch tools/task.ts ${name}`);
   }
+});
+
+Deno.test("deno task help has every task once, in lines of a terminal", () => {
+  assertEquals([...Object.values(groups).flat(), "help"].sort(), Object.keys(tasks).sort());
+  for (const line of helpText(described).split("\n")) assert(line.length <= 120, line);
 });
 
 for (const name of Object.keys(tasks)) {

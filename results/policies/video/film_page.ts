@@ -29,12 +29,12 @@ async function play({ policy, calls }: FilmPart, { task, seed, seconds }: FilmOr
   const act = await openPolicy(policy, env.actionSpace.shape[0], () => calls);
   let observation = env.reset(seed);
   const times: number[] = [];
-  for (let i = 0; i < 30; i++) {
+  for (let i = 0; i < 50; i++) {
     const before = performance.now();
     await act(Float32Array.from(observation));
     times.push(performance.now() - before);
   }
-  const thinkingMs = times.toSorted((a, b) => a - b)[15]; // The median: a busy machine has outliers.
+  const thinkingMs = Math.min(...times); // What else the machine does only adds.
   const period = env.controlTimestep + thinkingMs / 1000;
   const [shapes, hasGoal] = [env.scene.shapes, env.goal !== null];
   const moments: Moment[] = [];

@@ -22,7 +22,7 @@ Usage: deno task video <run> [<run>] [--calls <n>] [--seconds <n>] [--seed <n>] 
   --out <folder>   where to write (default: results/videos/<name of the run>)
   -h, --help       this text
 
-The film's clock is a real one: thinking takes what it took in the browser on this machine.`;
+The film's clock is a real one: thinking takes what it took in the browser on this machine, the least of 50 tries.`;
 
 const line = { verb: "film", texts: ["calls", "seconds", "seed", "out"], positional: ["run..."] } as const;
 
