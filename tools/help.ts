@@ -10,7 +10,7 @@ import { workspaceFolder } from "./paths.ts";
 /** Tasks by what they are for. */
 export const groups: Readonly<Record<string, readonly string[]>> = {
   "Run and learn": ["reproduce", "train", "compare", "dataset"],
-  "Show and deploy": ["play", "video", "export", "cite", "site", "notebooks"],
+  "Show and deploy": ["play", "video", "export", "cite", "site", "notebooks", "ship"],
   "Measure": ["bench", "bench:full", "bench:compare", "bench:profile", "bench:scaling"],
   "Develop": ["ok", "test", "check", "lint", "fmt", "settings", "lock", "notices", "setup:gpu"],
 };
