@@ -55,12 +55,12 @@ export function updateSeconds({ config }: Cell, updateMs: number, rows?: number)
 
 /** Milliseconds of an update as in {@linkcode updateSeconds}, and seconds of ten episodes. */
 const offlineCosts: Readonly<Record<string, readonly [updateMs: number, evaluationSeconds: number]>> = {
-  dtql: [9, 12],
-  diffusion_ql: [9, 12],
-  srpo: [2.5, 150],
-  iql: [2.2, 5],
-  bc: [0.6, 5],
-  td3_bc: [2.5, 5],
+  dtql: [6, 12],
+  diffusion_ql: [7, 12],
+  srpo: [2.5, 80],
+  iql: [1.8, 5],
+  bc: [0.5, 5],
+  td3_bc: [1.4, 5],
   fql: [4, 5],
   sscp: [4, 5],
   consistency_ac: [5, 30],
@@ -71,7 +71,9 @@ const offlineCosts: Readonly<Record<string, readonly [updateMs: number, evaluati
 /** Of a cell of {@linkcode offlineStudy}; an algorithm that was not measured counts as the middle of the others. */
 export function estimateOffline(cell: Cell): Estimate {
   const [updateMs, evaluationSeconds] = offlineCosts[cell.algorithm] ?? [4, 5];
-  const seconds = updateSeconds(cell, updateMs) + evaluationSeconds * cell.evaluation.episodes / 10;
+  const { episodes, curve } = cell.evaluation;
+  const onTheWay = curve ? Math.floor(cell.config.updates / curve.every) * curve.episodes : 0;
+  const seconds = updateSeconds(cell, updateMs) + (evaluationSeconds * episodes + 5 * onTheWay) / 10;
   return { seconds, memoryMiB: baseMiB + dataMiB };
 }
 
