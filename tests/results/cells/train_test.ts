@@ -1,6 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
+import { makeLocalDataset } from "../../../data/local.ts";
+import { localRecipes } from "../../../data/recipes.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { readMetrics } from "../../../results/cells/metrics.ts";
 import { planCells } from "../../../results/plan.ts";
@@ -72,6 +74,29 @@ Deno.test("trainCell() leaves a folder whose policy loadPolicy() reads", () =>
     const policy = await loadPolicy(folder);
     assertEquals([policy.algorithm.name, policy.state.updates], [tinyCell.algorithm, tinyCell.config.updates]);
     assertEquals(policy.exportPolicy(), await Deno.readFile(join(folder, "policy.onnx")));
+  }));
+
+Deno.test("trainCell() with a curve scores on the way, and alike if it was stopped between", () =>
+  withFolder(async (folder) => {
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    await makeLocalDataset({ ...recipe, transitions: 2000 }, join(folder, `${recipe.id}.hdf5`));
+    const [planned] = planCells("smoke", { only: "srpo", algorithm: "bc" }, "onnx", folder);
+    const curve = { every: 10, episodes: 2 };
+    const cell = changeCell(planned, { updates: 40 }, {
+      evaluation: { ...planned.evaluation, curve },
+      checkpointMs: 0,
+    });
+    const [alone, stopped] = ["alone", "stopped"].map((name) => join(folder, name));
+    const whole = await train(cell, alone);
+    assertEquals(whole.curve!.map(({ update, scores }) => [update, scores.length]), [[10, 2], [20, 2], [30, 2]]);
+    const own = cellFolder(stopped, cell);
+    await Deno.mkdir(own, { recursive: true });
+    for (const [from, to] of [["checkpoint.previous", "checkpoint"], ["metrics", ""], ["scores", ""]]) {
+      const extension = from === "metrics" ? ".jsonl" : from === "scores" ? ".json" : ".safetensors";
+      await Deno.copyFile(join(cellFolder(alone, cell), from + extension), join(own, (to || from) + extension));
+    }
+    assertEquals((await train(cell, stopped)).curve, whole.curve);
+    assertEquals(await outcome(stopped, cell), await outcome(alone, cell));
   }));
 
 Deno.test("trainCell() logs each metric's mean over the updates that gave it, at a phase's edge too", () =>
