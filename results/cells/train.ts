@@ -12,7 +12,7 @@ import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/back
 import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
-import { type Cell, cellFolder, cellLabel } from "./cell.ts";
+import { type Cell, cellFolder, cellLabel, cellRecord } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
@@ -84,7 +84,7 @@ export async function trainCell(
   const identity = cellIdentity(cell);
   const { spec } = training;
   const record = {
-    cell,
+    cell: cellRecord(cell),
     ...(spec ? { policy: policyRecord({ algorithm, config, spec, task, seed }, identity) } : {}),
     preset,
     source,
@@ -111,7 +111,7 @@ export async function trainCell(
   const { policy, environment, result } = await training.evaluate(state, evaluationStream(rng), note);
   await writeAtomically(at("policy.onnx"), policy);
   const evaluation: Evaluation = { cell, trainingMs, updates: state.updates, madeWith, environment, result };
-  await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
+  await writeAtomically(at("evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
   return evaluation;
 }
 
