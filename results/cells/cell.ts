@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Backend } from "../../algorithms/engine/backend.ts";
 
@@ -65,6 +65,9 @@ export interface Cell {
 /** The cell's folder. */
 export const cellFolder = (root: string, { profile, experiment, task, algorithm, hash, seed }: Cell): string =>
   join(root, "runs", profile, experiment, task, algorithm, hash, `seed_${seed}`);
+
+/** A cell as its files say it, which may be shown to others: of the dataset the file's name, not where it lies. */
+export const cellRecord = (cell: Cell): Cell => ({ ...cell, dataset: cell.dataset && basename(cell.dataset) });
 
 /** A cell in words. */
 export const cellLabel = ({ task, algorithm, seed }: Pick<Cell, "task" | "algorithm" | "seed">): string =>

@@ -14,7 +14,7 @@ import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { readRecord } from "../../tools/records.ts";
-import { type Cell, cellFolder, cellLabel } from "./cell.ts";
+import { type Cell, cellFolder, cellLabel, cellRecord } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { openMetrics } from "./metrics.ts";
@@ -95,7 +95,7 @@ export async function trainCell(
   const identity = cellIdentity(cell);
   const { spec } = training;
   const record = {
-    cell,
+    cell: cellRecord(cell),
     ...(spec ? { policy: policyRecord({ algorithm, config, spec, task, seed }, identity) } : {}),
     preset,
     source,
@@ -148,7 +148,7 @@ export async function trainCell(
     ...(curve ? { curve: points } : {}),
     result,
   };
-  await writeAtomically(at("evaluation.json"), JSON.stringify(evaluation));
+  await writeAtomically(at("evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
   return evaluation;
 }
 

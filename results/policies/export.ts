@@ -9,7 +9,7 @@ import { createRng } from "../../algorithms/core/rng.ts";
 import type { Spec } from "../../algorithms/core/agent.ts";
 import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
 import { openPolicy } from "../../algorithms/engine/runtime.ts";
-import { catalog } from "../../data/catalog.ts";
+import { catalog, datasetPath } from "../../data/catalog.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { createEnvironment } from "../../environments/environment.ts";
@@ -106,7 +106,7 @@ async function tryPolicy(policy: Policy, cell: Cell, dim: number, failed: (why: 
   const rng = createRng("export");
   let rows = rng.fillNormal(new Float32Array(trials * dim));
   try {
-    const data = await loadTransitions(cell.dataset!, { id: cell.task });
+    const data = await loadTransitions(datasetPath(cell.task), { id: cell.task });
     rows = Float32Array.from(
       { length: trials * dim },
       (_, i) => data.observation[Math.floor(Math.floor(i / dim) * data.count / trials) * dim + i % dim],

@@ -21,7 +21,7 @@ import type { Episode } from "../../environments/episodes.ts";
 import { createPlayers, type Players } from "../../environments/play.ts";
 import { normalizedScore } from "../../environments/scores.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
-import { type Cell, cellFolder } from "../cells/cell.ts";
+import { type Cell, cellFolder, cellRecord } from "../cells/cell.ts";
 import { type CellCode, partHashes } from "../cells/fingerprint.ts";
 import { type Evaluation, findEvaluation, type RuleResult } from "../cells/record.ts";
 import { evaluationStream } from "../cells/study.ts";
@@ -144,7 +144,7 @@ export async function playShipped(
   const how = replays[cell.experiment];
   const rule = recorded.environment?.rules.find(({ rule }) => rule.id === how?.rule);
   const evaluation: Evaluation = rule ? { ...recorded, ...await playAgain(rule), cell } : { ...recorded, replay, cell };
-  await writeAtomically(join(folder, "evaluation.json"), JSON.stringify(evaluation));
+  await writeAtomically(join(folder, "evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
   return evaluation;
 
   async function playAgain(rule: RuleResult): Promise<Pick<Evaluation, "environment" | "replay">> {

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 import { readRecord, type Shape } from "../../tools/records.ts";
-import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
+import { type Cell, cellFolder, cellLabel, cellRecord } from "../cells/cell.ts";
 import { readMetrics } from "../cells/metrics.ts";
 import { type Evaluation, findEvaluation } from "../cells/record.ts";
 import { actingName } from "../cells/train.ts";
@@ -133,9 +133,8 @@ export async function shipRuns(
     const { code, datasetSha256, preset } = (await readRecord<ShippedRecord>(join(from, recordName), runShape))!;
     const metrics = await readMetrics(from);
     const every = Math.max(1, Math.floor(metrics.length / keptMetrics));
-    const { checkpointMs: _, logs: __, ...kept } = cell;
     const record: ShippedRecord = {
-      evaluation: { ...evaluation, cell: { ...kept, checkpointMs: 10_000, dataset: cell.dataset && cell.task } },
+      evaluation: { ...evaluation, cell: { ...cellRecord(cell), checkpointMs: 10_000, logs: undefined } },
       metrics: metrics.filter((_, i) => (i + 1) % every === 0),
       preset,
       code,

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { makeLocalDataset } from "../../data/local.ts";
 import { localRecipes } from "../../data/recipes.ts";
@@ -7,7 +8,7 @@ import { type Cell, cellFolder } from "../../results/cells/cell.ts";
 import { dataHash } from "../../results/cells/fingerprint.ts";
 import { parseOptions } from "../../results/options.ts";
 import { planCells } from "../../results/plan.ts";
-import { workspaceFolder } from "../../tools/paths.ts";
+import { fromFileUrl, workspaceFolder } from "../../tools/paths.ts";
 import { withFolder } from "../folder.ts";
 import { lastLine, reproduce, textOf } from "./reproduce.ts";
 
@@ -86,16 +87,15 @@ Deno.test("parseOptions() reads seeds as lists and ranges, and paths from where 
   }
 });
 
-/** What the cells of `smoke` say of themselves, whatever came of them. */
+const filesBelow = (folder: string): string[] =>
+  [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = join(folder, name);
+    return isDirectory ? filesBelow(path) : [path];
+  });
+
+/** What the cells of `smoke` say of themselves. */
 async function runsOf(folder: string): Promise<{ cell: Cell; datasetSha256: string | null }[]> {
-  const paths: string[] = [];
-  const visit = (path: string) => {
-    for (const { name, isDirectory } of Deno.readDirSync(path)) {
-      if (isDirectory) visit(join(path, name));
-      else if (name === "run.json") paths.push(join(path, name));
-    }
-  };
-  visit(join(folder, "runs", "smoke"));
+  const paths = filesBelow(join(folder, "runs", "smoke")).filter((path) => path.endsWith("run.json"));
   return await Promise.all(paths.map(async (path) => JSON.parse(await Deno.readTextFile(path))));
 }
 
@@ -164,6 +164,12 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
       assertEquals(code, 0, textOf(stderr));
       assertStringIncludes(textOf(stdout), table);
       for (const name of files) assert((await Deno.stat(join(folder, "smoke", name))).size > 100, name);
+    }
+    const named = [folder, fromFileUrl(new URL("../../", import.meta.url)), homedir(), hostname()];
+    const places = named.filter((place) => place.length >= 5); // Shorter ones are in other words.
+    for (const file of filesBelow(folder).filter((file) => !file.includes(`${folder}/datasets`))) {
+      const text = new TextDecoder("latin1").decode(await Deno.readFile(file));
+      for (const place of places) assert(!text.includes(place), `${file} says ${place}`);
     }
     const sha256 = await sha256Of(path);
     const found = new Map((await runsOf(folder)).map(({ cell, datasetSha256 }) => [cell.experiment, datasetSha256]));

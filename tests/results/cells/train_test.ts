@@ -5,53 +5,15 @@ import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { readMetrics } from "../../../results/cells/metrics.ts";
-import { planCells } from "../../../results/plan.ts";
 import { loadPolicy } from "../../../results/train/policy_folder.ts";
-import { fromFileUrl } from "../../../tools/paths.ts";
 import { withFolder } from "../../folder.ts";
 import { changeCell, outcome, tinyCell, train } from "../cells.ts";
+import { killAgain, kinds } from "./kills.ts";
 
-const launch = (cell: Cell, root: string) =>
-  new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--quiet", "-A", "results/executors/run_cell.ts", root, JSON.stringify(cell)],
-    cwd: fromFileUrl(new URL("../../../", import.meta.url)),
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-
-for (const algorithm of ["dtql", "dql_kl"] as const) {
-  Deno.test(`trainCell() of ${algorithm} killed with SIGKILL again and again ends in the same bytes as left alone`, () =>
+for (const kind of Object.keys(kinds)) {
+  Deno.test(`trainCell() of ${kind} killed with SIGKILL again and again ends in the same bytes as left alone`, () =>
     withFolder(async (folder) => {
-      const [planned] = planCells("smoke", { task: "25gaussians-far", algorithm }, "onnx", "");
-      const cell = changeCell(planned, tinyCell.config, { evaluation: tinyCell.evaluation, checkpointMs: 0 });
-      const [alone, killed] = ["alone", "killed"].map((name) => join(folder, name));
-      await train(cell, alone);
-      const path = join(cellFolder(killed, cell), "checkpoint.safetensors");
-      let kills = 0;
-      for (let attempt = 0; attempt < 3; attempt++) {
-        const child = launch(cell, killed);
-        const before = await Deno.readFile(path).catch(() => null);
-        // Wait for progress past the last kill, then for a random moment more.
-        for (let i = 0; i < 2400; i++) { // A minute, on a machine that does other things too.
-          const now = await Deno.readFile(path).catch(() => null);
-          if (now && (!before || now.length !== before.length || now.some((x, k) => x !== before[k]))) break;
-          await new Promise((done) => setTimeout(done, 25));
-        }
-        await new Promise((done) => setTimeout(done, 40 * Math.random()));
-        try {
-          child.kill("SIGKILL");
-        } catch {
-          // It finished first.
-        }
-        const { signal } = await child.output();
-        if (signal === "SIGKILL") kills++;
-      }
-      assert(kills > 0, "no process was killed in time");
-      const previous = path.replace("checkpoint", "checkpoint.previous"); // Alone for a moment while the next one takes its place.
-      const left = await Deno.readFile(path).catch(() => Deno.readFile(previous));
-      assert(Number(decodeCheckpoint(left).metadata.updates) > 0);
-      await train(cell, killed);
-      assertEquals(await outcome(killed, cell), await outcome(alone, cell));
+      assertEquals((await killAgain(kind, folder, 2)).kills, 2);
     }));
 }
 
