@@ -8,19 +8,22 @@
 
 const framesPerSecond = 30;
 
-/** Draws canvases beside each other, each with its lines of text. */
+/** Height of lines of text below a picture. */
+export const bandOf = (lines: number): number => 8 + 19 * lines;
+
+/** Draws canvases beside each other, each with its lines of text below. */
 export function paint(onto: HTMLCanvasElement, canvases: readonly HTMLCanvasElement[], lines: readonly string[][]) {
   const context = onto.getContext("2d")!;
   const width = onto.width / canvases.length;
+  const height = onto.height - bandOf(Math.max(...lines.map(({ length }) => length)));
+  context.fillStyle = "#ffffff";
+  context.fillRect(0, height, onto.width, onto.height - height);
+  context.fillStyle = "#1b1f24";
   canvases.forEach((canvas, i) => {
-    context.drawImage(canvas, i * width, 0, width, onto.height);
-    const top = onto.height - 6 - 19 * lines[i].length;
-    context.fillStyle = "rgba(255, 255, 255, 0.82)";
-    context.fillRect(i * width, top, width, onto.height - top);
-    context.fillStyle = "#1b1f24";
+    context.drawImage(canvas, i * width, 0, width, height);
     lines[i].forEach((line, k) => {
       context.font = `${k === 0 ? "bold " : ""}14px system-ui, "DejaVu Sans", sans-serif`;
-      context.fillText(line, i * width + 8, top + 17 + 19 * k, width - 16);
+      context.fillText(line, i * width + 8, height + 17 + 19 * k, width - 16);
     });
   });
 }
@@ -33,7 +36,7 @@ export function paint(onto: HTMLCanvasElement, canvases: readonly HTMLCanvasElem
 export function recordCanvases(canvases: readonly HTMLCanvasElement[], lines: () => string[][]): () => Promise<Blob> {
   const film = document.createElement("canvas");
   film.width = canvases.reduce((sum, { width }) => sum + width, 0);
-  film.height = Math.max(...canvases.map(({ height }) => height));
+  film.height = Math.max(...canvases.map(({ height }) => height)) + bandOf(lines()[0].length);
   const timer = setInterval(() => paint(film, canvases, lines()), 1000 / framesPerSecond);
   paint(film, canvases, lines());
   const recorder = new MediaRecorder(film.captureStream(framesPerSecond), { mimeType: "video/webm" });

@@ -10,7 +10,7 @@ import { applyPalette, GIFEncoder, quantize } from "gifenc";
 import { createEnvironment } from "../../../environments/environment.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { openPolicy } from "../play/acts.ts";
-import { paint } from "../play/recorder.ts";
+import { bandOf, paint } from "../play/recorder.ts";
 import { createView } from "../play/scene.ts";
 import type { FilmOrder, FilmPart } from "./order.ts";
 
@@ -94,7 +94,7 @@ async function film() {
     })
   );
   views.forEach((view, i) => view.build(sides[i].shapes, sides[i].hasGoal));
-  const whole = sized(width * sides.length, height);
+  const whole = sized(width * sides.length, height + bandOf(sides[0].words.length));
   const context = whole.getContext("2d", { willReadFrequently: true })!;
   const drawAt = (at: number) => {
     views.forEach((view, i) => {
