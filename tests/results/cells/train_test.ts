@@ -5,6 +5,7 @@ import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { readMetrics } from "../../../results/cells/metrics.ts";
+import { planCells } from "../../../results/plan.ts";
 import { loadPolicy } from "../../../results/train/policy_folder.ts";
 import { withFolder } from "../../folder.ts";
 import { changeCell, outcome, tinyCell, train } from "../cells.ts";
