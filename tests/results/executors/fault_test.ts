@@ -1,6 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
+import { makeLocalDataset } from "../../../data/local.ts";
+import { localRecipes } from "../../../data/recipes.ts";
 import { cellFolder } from "../../../results/cells/cell.ts";
+import { dataHash } from "../../../results/cells/fingerprint.ts";
 import { planCells } from "../../../results/plan.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { withFolder } from "../../folder.ts";
@@ -110,6 +113,25 @@ Deno.test("two parents on one results folder both end well, and no cell is train
       const lines = (await Deno.readTextFile(join(cellFolder(root, cell), "metrics.jsonl"))).trim().split("\n");
       assertEquals(new Set(lines).size, lines.length);
     }
+  }));
+
+Deno.test("two parents on two results folders read one dataset that nobody has decoded, and end alike", () =>
+  withFolder(async (folder) => {
+    const recipe = localRecipes["hopper-medium-replay-local"];
+    const path = join(folder, `${recipe.id}.hdf5`);
+    await makeLocalDataset({ ...recipe, transitions: 1000 }, path);
+    await Deno.writeTextFile(`${path}.made`, dataHash(recipe.id));
+    const [cell] = planCells("smoke", { only: "srpo", algorithm: "bc" }, "onnx", folder);
+    const roots = ["one", "other"].map((name) => join(folder, name));
+    const selected = ["--profile", "smoke", "--only", "srpo", "--algorithm", "bc"];
+    const ended = await Promise.all(
+      roots.map((root) => command([...selected, "--out", root], { D4RL_DATASET_DIR: folder }).output()),
+    );
+    for (const { code, stderr } of ended) assertEquals(code, 0, textOf(stderr));
+    const [one, other] = await Promise.all(roots.map((root) => outcome(root, cell)));
+    assertEquals(one, other);
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.startsWith(recipe.id));
+    assertEquals(names.sort(), ["", ".arrays", ".made"].map((end) => `${recipe.id}.hdf5${end}`));
   }));
 
 Deno.test("a cell whose evaluation is cut short is evaluated again from its checkpoint, not reported", () =>
