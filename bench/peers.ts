@@ -43,7 +43,7 @@ const peers = {
 /** Milliseconds of every call of a round. */
 type Times = Record<Kind, number[]>;
 
-type Calls = Record<Kind, readonly [before: number, timed: number]>;
+const rounds = 5;
 
 async function createUpdate(algorithm: AnyAlgorithm): Promise<() => Promise<unknown>> {
   await useBackend("onnx");
@@ -64,7 +64,7 @@ const creators: Record<Exclude<Kind, "action">, () => Promise<() => Promise<unkn
   sscp: () => createUpdate(sscp as unknown as AnyAlgorithm),
 };
 
-async function ownRound(calls: Calls): Promise<Times> {
+async function ownRound(): Promise<Times> {
   await useBackend("onnx");
   const times: Times = { step: [], action: [], dtql: [], fql: [], sscp: [] };
   for (
@@ -74,7 +74,7 @@ async function ownRound(calls: Calls): Promise<Times> {
     ][]
   ) {
     const update = await create();
-    const [before, timed] = calls[kind];
+    const [before, timed] = kinds[kind].calls;
     for (let k = 0; k < before + timed; k++) {
       const start = performance.now();
       await update();
@@ -84,7 +84,7 @@ async function ownRound(calls: Calls): Promise<Times> {
   const act = createMlpActor(initMlp([17, 256, 256, 6], createRng("policy")), 1);
   const observation = createRng("observation").fillNormal(new Float32Array(17));
   const each = 100; // The clock ticks in microseconds.
-  const [before, timed] = calls.action;
+  const [before, timed] = kinds.action.calls;
   for (let k = 0; k < (before + timed) / each; k++) {
     const start = performance.now();
     for (let i = 0; i < each; i++) act(observation);
@@ -103,7 +103,7 @@ function reason(stderr: string): string {
 }
 
 /** A peer's round, or why there is none. */
-async function peerRound([name, ...args]: readonly string[], calls: Calls): Promise<Times | string> {
+async function peerRound([name, ...args]: readonly string[]): Promise<Times | string> {
   const script = fromFileUrl(new URL(`peers/${name}_peer.py`, import.meta.url));
   const env = {
     OMP_NUM_THREADS: "1",
@@ -112,6 +112,7 @@ async function peerRound([name, ...args]: readonly string[], calls: Calls): Prom
     JAX_PLATFORMS: "cpu",
     PYTHONDONTWRITEBYTECODE: "1",
   };
+  const calls = Object.fromEntries(kindNames.map((kind) => [kind, kinds[kind].calls]));
   try {
     const { success, stdout, stderr } = await new Deno.Command("python3", {
       args: [script, ...args, JSON.stringify(calls)],
@@ -127,23 +128,15 @@ async function peerRound([name, ...args]: readonly string[], calls: Calls): Prom
   }
 }
 
-/**
- * Measures all that are there, in turns, and says of each that is missing why.
- *
- * @param rounds Of each.
- * @param share Of the calls of a round; less than 1 tries whether all run.
- */
-export async function measurePeers(rounds = 5, share = 1): Promise<Measurement[]> {
-  const calls = Object.fromEntries(
-    kindNames.map((kind) => [kind, kinds[kind].calls.map((n) => Math.max(Math.ceil(share * n), 1))]),
-  ) as unknown as Calls;
-  const all = new Map<string, Times>([["onestep", await ownRound(calls)]]);
+/** Measures all that are there, in turns, and says of each that is missing why. */
+export async function measurePeers(): Promise<Measurement[]> {
+  const all = new Map<string, Times>([["onestep", await ownRound()]]);
   const missing = new Set<string>();
   for (let round = 0; round < rounds; round++) {
-    if (round > 0) add(all, "onestep", await ownRound(calls));
+    if (round > 0) add(all, "onestep", await ownRound());
     for (const [name, peer] of Object.entries(peers)) {
       if (missing.has(name)) continue;
-      const times = await peerRound(peer, calls);
+      const times = await peerRound(peer);
       if (typeof times !== "string") add(all, name, times);
       else {
         missing.add(name);
