@@ -14,7 +14,7 @@ import { localRecipes } from "../../../data/recipes.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { planCells } from "../../../results/plan.ts";
 import { workspaceFolder } from "../../../tools/paths.ts";
-import { outcome, train } from "../cells.ts";
+import { changeCell, outcome, tinyCell, train } from "../cells.ts";
 
 /** Kinds of training: minibatches of a bandit and of a dataset in phases, a toy's sweep, stages, and pairs by gradients through training. */
 export const kinds: Readonly<Record<string, { only: string; algorithm: string; task?: string }>> = {
@@ -37,6 +37,21 @@ async function remains(root: string, cell: Cell) {
   return { ...said, ...timeless, policy: await Deno.readFile(join(cellFolder(root, cell), "policy.onnx")) };
 }
 
+const wait = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+/** Checkpoints and stages below a folder, and when they were written. */
+function kept(folder: string): string {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name, isDirectory }) => {
+      const path = join(folder, name);
+      if (isDirectory) return kept(path);
+      return name.endsWith(".safetensors") ? `${path} ${Deno.statSync(path).mtime!.getTime()}\n` : "";
+    }).sort().join("");
+  } catch {
+    return ""; // It is not there yet, or just being renamed.
+  }
+}
+
 const launch = (cell: Cell, root: string) =>
   new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", "--quiet", "-A", "results/executors/run_cell.ts", root, JSON.stringify(cell)],
@@ -49,7 +64,7 @@ const launch = (cell: Cell, root: string) =>
  * Kills a kind's cell at random moments, up to ten times a run, until it was killed often enough; every run is then left to end, and
  * has to end in the bytes of one that nothing disturbed.
  *
- * @returns Kills, kills that came after a first checkpoint or stage, and runs.
+ * @returns Kills, those that came after the process had kept something, and runs.
  */
 export async function killAgain(
   kind: string,
@@ -58,38 +73,39 @@ export async function killAgain(
 ): Promise<{ kills: number; later: number; runs: number }> {
   const recipe = localRecipes["hopper-medium-replay-local"];
   const path = join(folder, `${recipe.id}.hdf5`);
-  if (!await Deno.stat(path).catch(() => null)) await makeLocalDataset({ ...recipe, transitions: 1000 }, path);
+  if (!await Deno.stat(path).catch(() => null)) await makeLocalDataset({ ...recipe, transitions: 2000 }, path);
   const { only, ...which } = kinds[kind];
   const [planned] = planCells("smoke", { only, ...which }, "onnx", folder);
-  const cell: Cell = { ...planned, checkpointMs: 0 };
+  const cell = changeCell(planned, kind === "a bandit" ? tinyCell.config : {}, { checkpointMs: 0 });
   const alone = join(folder, `${kind} alone`);
   await train(cell, alone);
   const whole = await remains(alone, cell);
-  const start = performance.now();
-  const { success, stderr } = await launch(cell, join(folder, `${kind} timed`)).output();
-  assert(success, new TextDecoder().decode(stderr));
-  const durationMs = performance.now() - start;
-
   const rng = createRng(`kills of ${kind}`);
   const counts = { kills: 0, later: 0, runs: 0 };
   while (counts.kills < wanted) {
     const root = join(folder, `${kind} ${counts.runs++}`);
-    const has = (name: string) => Deno.stat(join(cellFolder(root, cell), name)).then(() => true, () => false);
     for (let kill = 0; kill < Math.min(mostKills, wanted - counts.kills); kill++) {
+      const before = kept(root);
       const child = launch(cell, root);
-      const timer = setTimeout(() => {
-        try {
-          child.kill("SIGKILL");
-        } catch {
-          // It ended first.
-        }
-      }, durationMs * (0.2 + 0.8 * rng.uniform()));
-      const { signal, success } = await child.output();
-      clearTimeout(timer);
+      const ended = child.output();
+      let [running, progressed] = [true, false];
+      ended.then(() => running = false);
+      const early = rng.uniform() < 0.25; // Before anything is kept.
+      while (running && !early && !progressed) {
+        await wait(20);
+        progressed = kept(root) !== before;
+      }
+      await wait(early ? 2000 * rng.uniform() : 300 * rng.uniform());
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It ended first.
+      }
+      const { signal, success } = await ended;
       if (success) break;
       assertEquals(signal, "SIGKILL");
       counts.kills++;
-      if (await has("checkpoint.safetensors") || await has("stages")) counts.later++;
+      if (progressed) counts.later++;
     }
     const { success, stderr, stdout } = await launch(cell, root).output();
     assert(success, new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr));
