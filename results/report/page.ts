@@ -44,7 +44,7 @@ function figureHtml(name: string, figure: Figure | undefined): string {
   const takes = ["SVG", "PNG", "PDF"].map((form) =>
     `<button type="button" data-take="${form}" aria-label="${form} of ${title}">${form}</button>`
   ).join("");
-  return `<figure class="picture" id="${name}"><div class="frame" tabindex="0" role="group" aria-label="Figure: ${title}"><img ` +
+  return `<figure class="picture" id="figure_${name}" data-name="${name}"><div class="frame" tabindex="0" role="group" aria-label="Figure: ${title}"><img ` +
     `loading="lazy" src="${pictureUrl(figure)}" alt="${escapeHtml(alternative(figure.spec, name))}"></div>` +
     `<div class="tools">${takes}</div>` +
     `${live.length > liveLimit ? "" : `<script type="application/json">${live}</script>`}</figure>`;

@@ -81,7 +81,7 @@ const save = (url, name) => {
 };
 const take = async (figure, form) => {
   const image = figure.querySelector("img");
-  if (form === "SVG") return save(image.src, figure.id + ".svg");
+  if (form === "SVG") return save(image.src, figure.dataset.name + ".svg");
   if (form === "PDF") {
     const sheet = document.createElement("div");
     sheet.className = "sheet";
@@ -95,7 +95,7 @@ const take = async (figure, form) => {
     document.body.append(sheet);
     document.body.classList.add("alone");
     const title = document.title;
-    document.title = figure.id;
+    document.title = figure.dataset.name;
     print();
     document.title = title;
     document.body.classList.remove("alone");
@@ -109,7 +109,7 @@ const take = async (figure, form) => {
   canvas.width = 3 * whole.naturalWidth;
   canvas.height = 3 * whole.naturalHeight;
   canvas.getContext("2d").drawImage(whole, 0, 0, canvas.width, canvas.height);
-  save(canvas.toDataURL("image/png"), figure.id + ".png");
+  save(canvas.toDataURL("image/png"), figure.dataset.name + ".png");
 };
 document.addEventListener("click", ({ target }) => {
   const { copy: form, take: picture } = target.dataset ?? {};

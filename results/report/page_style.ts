@@ -45,7 +45,7 @@ td { overflow-wrap: break-word; min-width: 4rem; max-width: 26rem; }
 th { position: sticky; top: 0; background: var(--card); white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .picture { margin: 1.2rem 0; } .picture .frame { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px;
-  padding: .6rem; background: var(--back); } .picture img { display: block; max-width: max(100%, 560px); height: auto; }
+  padding: .6rem; background: var(--back); } .picture img { display: block; max-width: 100%; height: auto; }
 .picture svg { display: block; background: none !important; }
 .forest { list-style: none; padding: 0; margin: .4rem 0; }
 .forest li { display: grid; grid-template-columns: minmax(0, 1fr) 240px 9.5rem; gap: .8rem; align-items: center;

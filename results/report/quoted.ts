@@ -6,7 +6,7 @@
 
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
-import type { Mark, Paper } from "../experiments/papers.ts";
+import { type Mark, type Paper, papers } from "../experiments/papers.ts";
 import { groupRules } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { digits, intervalText } from "./claims.ts";
@@ -31,12 +31,12 @@ export interface QuotedTable {
 /** All quoted tables. */
 export const quotedTables = tables as unknown as readonly QuotedTable[];
 
-/** Our scores beside the quoted ones, on the papers' own datasets; unverified numbers are left out. */
-export function quotedComparison(evaluations: readonly Evaluation[]): Table {
+/** Our scores beside those that a paper prints, on its own datasets; unverified numbers are left out. */
+export function quotedComparison(evaluations: readonly Evaluation[], of: Paper): Table {
   const groups = groupRules(evaluations.filter(({ cell }) => !cell.evaluation.setting && !cell.task.endsWith("-local")))
     .filter(({ rule }) => !rule.sampling);
-  const rows = quotedTables.filter(({ mark }) => mark !== "unverified").flatMap((
-    { columns, rows, rule, errors, deviation, paper, source },
+  const rows = quotedTables.filter(({ mark, paper }) => mark !== "unverified" && paper === of).flatMap((
+    { columns, rows, rule, errors, deviation, source },
   ) =>
     columns.flatMap((column, i) =>
       Object.entries(rows).flatMap(([task, values]) => {
@@ -55,16 +55,17 @@ export function quotedComparison(evaluations: readonly Evaluation[]): Table {
             intervalText(ours),
             `${ours.n}`,
             `${quoted}${error === undefined || error === null ? "" : ` ± ${error}`}`,
-            `${paper}: ${source}${error === undefined || error === null ? "" : `; ±: ${deviation}`}`,
+            digits(ours.mean - quoted),
+            `${source}${error === undefined || error === null ? "" : `; ±: ${deviation}`}`,
           ];
         });
       })
     )
   );
   return {
-    title: "Beside the papers' numbers",
-    numbers: ["ours", "seeds"],
-    columns: ["dataset", "method", "ours", "95 %", "seeds", "quoted", "source"],
+    title: `Beside the paper's numbers: ${papers[of].title}`,
+    numbers: ["ours", "seeds", "difference"],
+    columns: ["dataset", "method", "ours", "95 %", "seeds", "quoted", "difference", "source"],
     rows,
     notes: [
       "Ours: last checkpoint, all seeds. Quoted numbers are as printed; their plus-minus is the papers' own, each of another kind.",

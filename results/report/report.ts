@@ -14,6 +14,7 @@ import type { Failure } from "../cells/failure.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { ProfileName } from "../experiments/experiment.ts";
 import { codeOf, experiments } from "../experiments/mod.ts";
+import { type Paper, papers } from "../experiments/papers.ts";
 import { profiles } from "../profiles.ts";
 import { type Answer, answerClaims, claimsTable } from "./claims.ts";
 import { bibliography } from "./cite.ts";
@@ -105,11 +106,13 @@ function protocol(evaluations: readonly Evaluation[], failures: readonly Failure
 }
 
 function claimsSection(answers: readonly Answer[], evaluations: readonly Evaluation[]): Section {
-  const comparison = quotedComparison(evaluations);
+  const quoted = (Object.keys(papers) as Paper[]).map((paper) =>
+    [`quoted_${paper}`, quotedComparison(evaluations, paper)] as const
+  ).filter(([, { rows }]) => rows.length > 0);
   return {
     name: "claims",
     title: "Claims",
-    tables: { claims: claimsTable(answers), ...(comparison.rows.length > 0 ? { quoted: comparison } : {}) },
+    tables: { claims: claimsTable(answers), ...Object.fromEntries(quoted) },
     figures: {},
   };
 }

@@ -118,7 +118,7 @@ export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelS
   });
   const seeds = groups.flatMap((g) => g.scores.map((s) => ({ row: label(g), method: g.method, score: mean(s) })));
   const { task, datasetMean } = groups[0];
-  const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 250, grid: true } };
+  const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 330, grid: true } };
   const most = Math.max(datasetMean, ...summary.map(({ high }) => high), ...seeds.map(({ score }) => score));
   const least = Math.min(0, datasetMean, ...summary.map(({ low }) => low), ...seeds.map(({ score }) => score));
   const scale = { domain: [least, least + (most - least) * 1.14 || 1], nice: false };

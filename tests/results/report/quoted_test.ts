@@ -60,8 +60,12 @@ Deno.test("quotedComparison() sets ours beside the paper's on D4RL's data, and n
     ...own("antmaze-umaze-v2", "srpo"),
     ...own("hopper-medium-replay-local", "dtql"),
   ];
-  const { rows } = quotedComparison(evaluations);
-  const cells = rows.map(([dataset, method, , , , quoted]) => [dataset, method, quoted]);
+  const cells = (["dtql", "srpo"] as const).flatMap((paper) =>
+    quotedComparison(evaluations, paper).rows.map(([dataset, method, ours, , , quoted, difference]) => {
+      assertAlmostEquals(Number(ours) - Number(quoted), Number(difference), 0.11);
+      return [dataset, method, quoted];
+    })
+  );
   assertEquals(cells, [
     ["hopper-medium-v2", "DTQL, one sample", "99.6"],
     ["antmaze-umaze-v2", "SRPO, one pass", "97"],

@@ -116,6 +116,12 @@ for (
           }
           const page0 = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]") as number[];
           assert(page0[0] <= page0[1], `${page0[0]} wide on ${page0[1]}`);
+          const ids = await page.evaluate("[...document.querySelectorAll('[id]')].map(({ id }) => id)") as string[];
+          assertEquals(new Set(ids).size, ids.length, "every anchor is one place");
+          const clipped = await page.evaluate(
+            "[...document.querySelectorAll('.frame')].filter((f) => f.scrollWidth > f.clientWidth + 1).map((f) => f.parentElement.id)",
+          );
+          assertEquals(clipped, [], "figures that are wider than their frame");
           const colors = await page.evaluate(
             "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]",
           ) as string[];
@@ -211,7 +217,7 @@ Deno.test({
       }
       await page.getByRole("button", { name: "Copy BibTeX" }).click();
       assertStringIncludes(await clipboard(), "eprint = {2405.19690}");
-      const figure = page.locator(`[id="dtql_${tasks[0]}"]`);
+      const figure = page.locator(`[id="figure_dtql_${tasks[0]}"]`);
       for (const [form, start] of [["SVG", "<svg"], ["PNG", "\u2030PNG"]]) {
         const [download] = await Promise.all([
           page.waitForEvent("download"),
