@@ -6,7 +6,13 @@ import { renderFigure } from "../../../data/show/figure.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { Evaluation } from "../../../results/cells/record.ts";
 import { bridgeClaims, type BridgeRun, varianceShares } from "../../../results/experiments/bridges/claims.ts";
-import { distancesToData } from "../../../results/experiments/bridges/offline.ts";
+import { bridgeLabel, distancesToData } from "../../../results/experiments/bridges/offline.ts";
+import {
+  bridgeOfflineClaims,
+  type BridgeOfflineRun,
+  bridgeOfflineSection,
+  weightsTable,
+} from "../../../results/experiments/bridges/offline_section.ts";
 import { bridgeFigures, bridgeSummary, bridgeTable } from "../../../results/experiments/bridges/section.ts";
 import {
   bridgeBandit,
@@ -19,6 +25,7 @@ import { bridgeTeacher } from "../../../results/experiments/bridges/teacher.ts";
 import { planCells } from "../../../results/plan.ts";
 import { withFolder } from "../../folder.ts";
 import { changeCell, train } from "../cells.ts";
+import { syntheticEvaluation } from "../synthetic.ts";
 
 const task = "8gaussians-east";
 
@@ -197,4 +204,48 @@ Deno.test("bridge_teacher acts within bounds by its sampler, and refuses no teac
     const none = { ...short.config, teacher: "none" } as unknown as BridgedConfig;
     assertThrows(() => bridgeTeacher.create(none, spec), RangeError, "teacher must be one, current value is none");
   });
+});
+
+/** The grid on datasets, three seeds: teachers score 40 alone and 50 of several, students 47 less their bridge's place. */
+function offlineRuns(only: string): BridgeOfflineRun[] {
+  return planCells("standard", { only }, "onnx", "").map((cell): BridgeOfflineRun => {
+    const { bridge, bridgeWeight } = cell.config as unknown as BridgedConfig;
+    const label = bridgeLabel(cell);
+    const { environment, ...rest } = syntheticEvaluation({ ...cell, algorithm: "bridged" }, [
+      cell.algorithm === "bridged"
+        ? { score: 47 - Object.keys(bridges).indexOf(bridge) - 0.01 * bridgeWeight, actMs: 0.1 }
+        : { score: 40, actMs: 2 },
+      ...(cell.algorithm === "bridged" ? [] : [{ candidates: 16, score: 50, actMs: 9 }]),
+    ]);
+    const rules = environment!.rules.map((played) => ({
+      ...played,
+      rule: { ...played.rule, label: played.rule.id === "own" ? label : `${label}, ${played.rule.label}` },
+    }));
+    const result = { diverged: null, distance: 0.2, data: 0.1 };
+    return { ...rest, cell, environment: { ...environment!, rules }, result };
+  });
+}
+
+Deno.test("the section of bridges_offline pairs each student with its teacher of 16 candidates", async () => {
+  const all = offlineRuns("bridges_offline");
+  const { tables, figures } = bridgeOfflineSection(all, []);
+  const { rows, columns } = tables.bridges_offline;
+  assertEquals(rows.length, 2 * definedCells().length);
+  const of = (teacher: string, bridge: string, column: string) =>
+    rows.find((row) => row[1] === teacher && row[2] === bridge)![columns.indexOf(column)];
+  assertEquals(of("Flow", "Paired regression", "less the teacher's"), "-6.1"); // 47 - 3 - 0.1 - 50
+  assertEquals(of("None (data)", "Completion", "less the teacher's"), "");
+  assertEquals(of("EDM", "KL", "seeds"), "3");
+  const { svg } = await renderFigure(figures.bridges_offline_distance);
+  assert(Object.keys(bridges).every((name) => svg.includes(bridges[name as BridgeName].title)));
+  const kept = bridgeOfflineClaims[0].measure(all);
+  assertEquals(kept.map(({ task }) => task), ["hopper-medium-replay-local", "halfcheetah-medium-local"]);
+  assertAlmostEquals(kept[0].ours.mean, 47 - 3 - (2 * 0.01 + 5 * 0.1) / 7 - 50, 1e-9);
+  assert(bridgeOfflineClaims[1].measure(all)[0].ours.mean > 0.99);
+});
+
+Deno.test("bridge_weights tries as many weights of each bridge and marks the best one", () => {
+  const { rows } = weightsTable(offlineRuns("bridge_weights"), []);
+  assertEquals(rows.length, 2 * 7 * 3);
+  assertEquals(rows.filter((row) => row.at(-1) === "yes").map((row) => row[3]), Array(14).fill("1"));
 });
