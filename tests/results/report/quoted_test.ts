@@ -78,17 +78,17 @@ Deno.test("quotedComparison() sets CORL's last scores beside our BC, TD3+BC, IQL
       { score: 70, actMs: 0.1 },
     ])
   );
-  const quotes = quotedComparison(own).rows.filter(([, , , , , , source]) => `${source}`.startsWith("corl: "));
+  const quotes = quotedComparison(own, "corl").rows;
   assertEquals(quotes.map(([, , , , , quoted]) => quoted), [
     "29.81 ± 2.07",
     "64.42 ± 21.52",
     "97.43 ± 6.39",
     "94.98 ± 6.53",
   ]);
-  for (const [, , , , , , source] of quotes) {
+  for (const [, , , , , , , source] of quotes) {
     assertEquals(
       source,
-      "corl: its README, last scores, Gym-MuJoCo, at commit 2ed69e3; ±: standard deviation over the seeds",
+      "its README, last scores, Gym-MuJoCo, at commit 2ed69e3; ±: standard deviation over the seeds",
     );
   }
 });
