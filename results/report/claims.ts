@@ -90,7 +90,7 @@ function provenance(runs: readonly Evaluation[], tasks: readonly string[]): stri
   const used = runs.filter(({ cell }) => tasks.includes(cell.task));
   const seedsOf = (evaluations: readonly Evaluation[]) => new Set(evaluations.map(({ cell }) => cell.seed)).size;
   const [shipped, trained] = [used.filter(({ replay }) => replay), used.filter(({ replay }) => !replay)];
-  const older = shipped.some(({ replay }) => replay!.code === "older") ? " (of older code)" : "";
+  const older = shipped.some(({ replay }) => replay!.code === "older") ? ", by older code" : "";
   return [
     shipped.length > 0 ? `replayed from shipped runs${older}, ${seedsText(seedsOf(shipped))}` : "",
     trained.length > 0 ? `trained here, ${seedsText(seedsOf(trained))}` : "",
