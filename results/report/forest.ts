@@ -53,17 +53,23 @@ function rowPicture({ claim, ours, verdict }: Answer): string {
     }</g></svg>`;
 }
 
-function rowHtml(answer: Answer, notes: readonly string[]): string {
+/** @param isPart Whether the row above has the claim, over several tasks, of which this is one. */
+function rowHtml(answer: Answer, notes: readonly string[], isPart: boolean): string {
   const { claim, task, ours, verdict, why, how, over, protocol } = answer;
   const quote = shownQuote(claim);
   const note = notes.length > 1 && protocol ? `<sup>${notes.indexOf(protocol) + 1}</sup>` : "";
-  return `<li class="${className(verdict)}${over === "tasks" ? " over" : ""}"><div class="said"><strong>${
-    escapeHtml(verdict)
-  }</strong>${why && ` (${escapeHtml(why)})`} ${escapeHtml(claim.claim)}${note}<small>${escapeHtml(task ?? "")}; ${
-    escapeHtml(claim.source)
-  }${quote && `: ${escapeHtml(quote)}`}</small></div>${rowPicture(answer)}<div class="number"><b>${
-    digits(ours!.mean)
-  }</b> ${intervalText(ours!)}<small>${escapeHtml(wanted(claim))}; ${escapeHtml(how)}</small></div></li>`;
+  const said = `<strong>${escapeHtml(verdict)}</strong>${why && ` (${escapeHtml(why)})`}`;
+  const words = isPart
+    ? `${said} ${escapeHtml(task!)}`
+    : `${said} ${escapeHtml(claim.claim)}${note}<small>${escapeHtml(task ?? "")}; ${escapeHtml(claim.source)}${
+      quote && `: ${escapeHtml(quote)}`
+    }</small>`;
+  const kind = isPart ? " part" : over === "tasks" ? " over" : "";
+  return `<li class="${className(verdict)}${kind}"><div class="said">${words}</div>${
+    rowPicture(answer)
+  }<div class="number"><b>${digits(ours!.mean)}</b> ${intervalText(ours!)}<small>${escapeHtml(wanted(claim))}; ${
+    escapeHtml(how)
+  }</small></div></li>`;
 }
 
 /** A paper's claims: those that were run as a forest, the others in one line, the protocol once. */
@@ -95,7 +101,11 @@ function paperHtml(paper: keyof typeof papers, answers: readonly Answer[]): stri
       tableHtml(`claims_${paper}`, { ...claimsTable(answers), title: `Claims: ${title}` })
     }</details>`;
   return `<section class="paper"><h3 id="paper_${paper}">${escapeHtml(title)}</h3><p class="note">${cited}</p>${
-    run.length === 0 ? "" : `<ul class="forest">${run.map((answer) => rowHtml(answer, notes)).join("\n")}</ul>`
+    run.length === 0
+      ? ""
+      : `<ul class="forest">${
+        run.map((answer, i) => rowHtml(answer, notes, answer.claim === run[i - 1]?.claim)).join("\n")
+      }</ul>`
   }${protocols}${table}${left}</section>`;
 }
 

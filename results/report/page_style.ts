@@ -50,6 +50,7 @@ th { position: sticky; top: 0; background: var(--card); white-space: nowrap; }
 .forest { list-style: none; padding: 0; margin: .4rem 0; }
 .forest li { display: grid; grid-template-columns: minmax(0, 1fr) 240px 9.5rem; gap: .8rem; align-items: center;
   padding: .45rem 0; border-bottom: 1px solid var(--line); }
+.forest .part { font-size: .87rem; padding: .15rem 0 .15rem 1.5rem; } .forest .over { border-bottom: none; }
 .forest small { display: block; color: var(--soft); font-size: .82rem; } .forest .number { font-variant-numeric: tabular-nums; }
 @media (max-width: 760px) { .forest li { grid-template-columns: minmax(0, 1fr); gap: .25rem; } }
 .forest svg { max-width: 100%; --mark: var(--open); } .forest svg.holds { --mark: var(--yes); }
