@@ -24,6 +24,7 @@ import { environmentFigure, speedFigure } from "../scores/tables.ts";
 
 /** A Markdown table as `deno fmt` leaves it. */
 function markdown(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "No such run is shipped yet.";
   const widths = columns.map((name, i) => Math.max(3, name.length, ...rows.map((row) => row[i].length)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
   return [line(columns), `| ${widths.map((n) => "-".repeat(n)).join(" | ")} |`, ...rows.map(line)].join("\n");
@@ -44,6 +45,7 @@ const scoreText = (group: RuleScores) => {
 
 /** A row per way to act, a column per task. */
 function scoresOf(groups: readonly RuleScores[], label: (group: RuleScores) => string): string {
+  if (groups.length === 0) return markdown([], []);
   const tasks = [...new Set(groups.map(({ task }) => task))].sort();
   const labels = [...new Set(groups.map(label))];
   const found = (name: string, task: string) => groups.find((group) => group.task === task && label(group) === name);
@@ -67,8 +69,8 @@ function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) =>
   const answers = answerClaims(evaluations, () => "").filter(({ claim, ours }) => ours && chosen(claim.paper));
   return markdown(
     ["claim", "dataset", "here", "wanted", "verdict"],
-    answers.map(({ claim, task, over, ours, verdict, why }) => [
-      claim.claim,
+    answers.map(({ claim, task, over, ours, verdict, why }, i) => [
+      claim === answers[i - 1]?.claim ? "" : claim.claim,
       over === "tasks" || !task!.endsWith("-local") ? task! : taskTitle(task!),
       `${digits(ours!.mean)} ${intervalText(ours!)}`.trim(),
       wanted(claim),
