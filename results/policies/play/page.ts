@@ -38,7 +38,8 @@ interface Side {
 const usualCalls = 100;
 
 const number = (x: number, digits: number) =>
-  x.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
+  (Number(x.toFixed(digits)) + 0) // No minus before a zero.
+    .toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 
 /** What is shown of a side: name, value, remark. */
 function rowsOf(stats: Stats): [string, string, string][] {
