@@ -86,17 +86,18 @@ const whole = (settings: Settings, updates: Updates, weights: Weights): Run[] =>
 const bandit = { discount: 0, rewardTransform: "none" } as const;
 
 /**
- * The trust region and KL: 1, which earned more than 10 on 8gaussians-east with seed 100. The others: 10, as there a value moves an
- * action by its slope over the weight, and 1 took all samples (score) or half of them (paired, on 25gaussians-far) to the bound.
+ * The trust region and KL: 1, which earned more than 10 on 8gaussians-east with seed 100. Others more, as less left half of the samples or
+ * all at the bound, where the value alone would have them: 1 those of score and paired regression, 10 those of the last three, on seed 0,
+ * which is in no plan of length.
  */
 const banditWeights: Weights = {
   "trust region": 1,
   "score": 10,
   "kl": 1,
   "paired": 10,
-  "completion": 10,
-  "consistency": 10,
-  "composition": 10,
+  "completion": 100,
+  "consistency": 100,
+  "composition": 100,
 };
 
 const tiny: Settings = { batchSize: 64, hidden: 16 };
@@ -108,8 +109,8 @@ const grid: Plan = {
   runs: whole(small, smallUpdates, banditWeights),
   source:
     "ours: width 64, batches of 256, learning rate 0.002, 2000 updates of each teacher, 500 of the critic, 2000 of each student; " +
-    "weight 1 of trust region and KL, 10 of the other bridges",
-  seeds: [0],
+    "weight 1 of trust region and KL, 10 of score and paired, 100 of the others",
+  seeds: [1],
   episodes: 500,
 };
 const longUpdates: Updates = { teacher: 20_000, critic: 5000, student: 20_000 };
@@ -146,14 +147,14 @@ const onBandits: Experiment<BridgeResult> = {
       episodes: 100,
     }],
     quick: [grid],
-    standard: [{ ...grid, seeds: [0, 1, 2] }],
+    standard: [{ ...grid, seeds: [1, 2, 3] }],
     full: [{
       ...grid,
       tasks: allBandits,
       runs: whole(longer, longUpdates, banditWeights),
       source:
         "ours: width 128, batches of 256, 20,000 updates of each teacher, 5000 of the critic, 20,000 of each student",
-      seeds: [0, 1, 2],
+      seeds: [1, 2, 3],
       episodes: 1000,
     }],
     paper: [{
@@ -161,7 +162,7 @@ const onBandits: Experiment<BridgeResult> = {
       tasks: allBandits,
       runs: whole({ ...bandit, learningRate: 1e-3 }, longUpdates, banditWeights),
       source: "ours: no paper has the grid; the defaults' width with 20,000 updates of each teacher and student",
-      seeds: fiveSeeds,
+      seeds: fiveSeeds.map((seed) => seed + 1),
       episodes: 1000,
     }],
   },

@@ -115,7 +115,7 @@ Deno.test("the claims of bridges measure coverage, the best mode and shares of v
 Deno.test("the claims of bridges say nothing of a grid that is not whole, and a diverged cell counts as nothing", () => {
   const all = runs();
   const isOne = ({ cell: { config, algorithm, seed } }: BridgeRun) =>
-    algorithm === "bridged" && seed === 0 && JSON.stringify(config).includes('"teacher":"edm","bridge":"trust region"');
+    algorithm === "bridged" && seed === 1 && JSON.stringify(config).includes('"teacher":"edm","bridge":"trust region"');
   assertEquals(answer("bridges-trust-region-seeks", all.filter((run) => !isOne(run)))[0].seeds, [0.25, 0.25]);
   const diverged = all.map((run): BridgeRun =>
     isOne(run)
@@ -127,7 +127,7 @@ Deno.test("the claims of bridges say nothing of a grid that is not whole, and a 
   const [row] = rows.filter(([, student, teacher, bridge]) =>
     student === "Without a value" && teacher === "EDM" && bridge === "Trust region"
   );
-  assertEquals(row.at(-1), "seed 0 diverged: a loss was no finite number at update 7");
+  assertEquals(row.at(-1), "seed 1 diverged: a loss was no finite number at update 7");
 });
 
 Deno.test("the plan of bridges has each defined cell with a value and without, students of as many updates, and the teachers", () => {
@@ -228,19 +228,22 @@ function offlineRuns(only: string): BridgeOfflineRun[] {
 
 Deno.test("the section of bridges_offline pairs each student with its teacher of 16 candidates", async () => {
   const all = offlineRuns("bridges_offline");
-  const { tables, figures } = bridgeOfflineSection(all, []);
+  const some = all.filter(({ cell: { task, config } }) =>
+    task === "hopper-medium-replay-local" && ["flow", "none"].includes((config as BridgedConfig).teacher)
+  );
+  const { tables, figures } = bridgeOfflineSection(some, []);
   const { rows, columns } = tables.bridges_offline;
-  assertEquals(rows.length, 2 * definedCells().length);
+  assertEquals(rows.length, 7 + 3);
   const of = (teacher: string, bridge: string, column: string) =>
     rows.find((row) => row[1] === teacher && row[2] === bridge)![columns.indexOf(column)];
   assertEquals(of("Flow", "Paired regression", "less the teacher's"), "-6.1"); // 47 - 3 - 0.1 - 50
   assertEquals(of("None (data)", "Completion", "less the teacher's"), "");
-  assertEquals(of("EDM", "KL", "seeds"), "3");
+  assertEquals(of("Flow", "KL", "seeds"), "3");
   const { svg } = await renderFigure(figures.bridges_offline_distance);
   assert(Object.keys(bridges).every((name) => svg.includes(bridges[name as BridgeName].title)));
   const kept = bridgeOfflineClaims[0].measure(all);
   assertEquals(kept.map(({ task }) => task), ["hopper-medium-replay-local", "halfcheetah-medium-local"]);
-  assertAlmostEquals(kept[0].ours.mean, 47 - 3 - (2 * 0.01 + 5 * 0.1) / 7 - 50, 1e-9);
+  assertAlmostEquals(kept[0].ours.mean, 47 - 3 - (2 * 0.01 + 2 * 0.1 + 3 * 1) / 7 - 50, 1e-9);
   assert(bridgeOfflineClaims[1].measure(all)[0].ours.mean > 0.99);
 });
 
