@@ -30,6 +30,11 @@ export const papers = {
     title: "Diffusion Policies as an Expressive Policy Class for Offline Reinforcement Learning",
     source: "Wang, Hunt, Zhou 2023, arXiv 2208.06193",
   },
+  /** Of no paper. */
+  grid: {
+    title: "Which teacher, which bridge",
+    source: "our own questions",
+  },
   /** Quoted alone: scores of the algorithms that it shares with this package. */
   corl: {
     title: "CORL: Research-oriented Deep Offline Reinforcement Learning Library",

@@ -96,7 +96,7 @@ export const valued = (runs: readonly BridgeRun[]) => runs.filter((run) => confi
 export const imitating = (runs: readonly BridgeRun[]) => runs.filter((run) => configOf(run).valueWeight === 0);
 
 const common = {
-  paper: "dtql",
+  paper: "grid",
   source: "our question, of the grid of teachers and bridges",
   mark: "ours",
   quoted: "no number",

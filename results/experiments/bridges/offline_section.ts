@@ -204,7 +204,7 @@ function kept(runs: readonly BridgeOfflineRun[]): Measured[] {
 }
 
 const common = {
-  paper: "dtql",
+  paper: "grid",
   source: "our question, of the grid of teachers and bridges",
   mark: "ours",
   quoted: "no number",
