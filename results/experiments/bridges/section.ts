@@ -181,7 +181,7 @@ function gridFigure(task: string, condition: typeof conditions[number], runs: re
       const frame = {
         width: 92,
         height: 92,
-        title: { text: `${teacherTitles[teacher]}, ${columnTitle(column)}`, fontSize: 8.5 },
+        title: { text: [teacherTitles[teacher], columnTitle(column)], fontSize: 8.5 },
       };
       if (!run) return { ...frame, layer: [{ ...said("undefined"), encoding: { ...place, text: { field: "text" } } }] };
       const { samples, diverged } = run.result;
