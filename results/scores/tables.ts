@@ -208,6 +208,7 @@ const frontierOf = (points: readonly SpeedPoint[]): SpeedPoint[] =>
 export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const [width, height] = [tasks.length > 1 ? 285 : 420, 260];
+  const methods = methodScale(groupRules(evaluations).map(({ method }) => method));
   const panels = tasks.map((task) => {
     const values = speedPoints(evaluations.filter(({ cell }) => cell.task === task));
     const times = values.map(({ ms }) => Math.log10(ms));
@@ -256,7 +257,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
       title: "D4RL normalized score",
       scale: { domain: [bottom, top], nice: false },
     };
-    const color = { field: "method", type: "nominal", scale: methodScale(values.map((v) => v.method)), legend: null };
+    const color = { field: "method", type: "nominal", scale: methods, legend: null };
     return {
       title: { text: task, fontSize: 11, fontWeight: "normal", offset: 4 },
       width,
