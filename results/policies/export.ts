@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import { createRng } from "../../algorithms/core/rng.ts";
 import type { Spec } from "../../algorithms/core/agent.ts";
 import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import { decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { openPolicy } from "../../algorithms/engine/runtime.ts";
 import { catalog, datasetPath } from "../../data/catalog.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
@@ -17,7 +18,7 @@ import { findTask } from "../../environments/tasks.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import type { Cell } from "../cells/cell.ts";
 import { resume } from "../cells/run_folder.ts";
-import { cellIdentity } from "../cells/train.ts";
+import { actingName, cellIdentity } from "../cells/train.ts";
 import { readEvaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
@@ -38,7 +39,7 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const evaluation = await readEvaluation(run);
   if (!evaluation) throw failed("it must be the folder of a finished run; the report's table of cells links to them");
   const { cell, environment, updates, madeWith } = evaluation;
-  if (!environment || !cell.dataset) {
+  if (!environment) {
     throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
   }
   const bytes = await Deno.readFile(join(run, "policy.onnx"));
@@ -46,7 +47,7 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
   const policy = await openPolicy(bytes);
   const verified = await tryPolicy(policy, cell, observationDim, failed);
-  const denoiser = await denoiserOf(run, cell, { observationDim, actionDim, maxAction: 1 });
+  const denoiser = await denoiserOf(run, cell, { observationDim, actionDim, maxAction: 1, ...await keptSpec(run) });
   const card: PolicyCard = {
     algorithm: cell.title,
     source: codeOf(cell).algorithm.source,
@@ -88,8 +89,15 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
 /** Noise levels by number of network calls; `denoiser.json`. */
 export type LevelTable = Record<string, NoiseLevel[]>;
 
-/** The run's diffusion model, from its checkpoint; null for an algorithm without. */
+/** What the run's policies were created for, where its folder says it. */
+async function keptSpec(run: string): Promise<Partial<Spec>> {
+  const bytes = await Deno.readFile(join(run, actingName)).catch(() => null);
+  return bytes ? JSON.parse(decodeCheckpoint(bytes).metadata.spec) : {};
+}
+
+/** The run's diffusion model, from its checkpoint; null for an algorithm without, or a run whose policy alone was shipped. */
 async function denoiserOf(run: string, cell: Cell, spec: Spec) {
+  if (cell.shipped) return null;
   const agent = codeOf(cell).algorithm.create(cell.config, spec);
   if (!agent.exportDenoiser) return null;
   const { state } = await resume(run, agent.init(createRng("any")), cellIdentity(cell));

@@ -151,6 +151,8 @@ export async function playShipped(
     const acting = decodeCheckpoint(await Deno.readFile(join(from, run!.path, actingName)));
     const spec: Spec = JSON.parse(acting.metadata.spec);
     const policies = await how.policies({ cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said });
+    const [{ algorithm, config, state }] = policies;
+    await writeAtomically(join(folder, "policy.onnx"), algorithm.create(config, spec).exportPolicy(state));
     using players = createPlayers();
     const { episodes: count } = cell.evaluation;
     const first = await playAll(players, policies, Math.min(firstEpisodes, count));

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
+import { cellFolder } from "../../results/cells/cell.ts";
 import { trainCell } from "../../results/cells/train.ts";
 import { codeOf } from "../../results/experiments/mod.ts";
 import { planCells } from "../../results/plan.ts";
+import { exportRun } from "../../results/policies/export.ts";
 import { playShipped } from "../../results/shipped/replay.ts";
 import { fillPage, shippedBlocks, shippedPages } from "../../results/pages/shipped.ts";
 import { readShipped, replayCell, shipRuns } from "../../results/shipped/shipped.ts";
@@ -28,10 +30,7 @@ for (
     ["dtql", "dtql"],
     ["srpo", "srpo"],
     ["stitching", "stitching"],
-    [
-      "distillation",
-      "av_pbc",
-    ],
+    ["distillation", "av_pbc"],
     ["family", "fql"],
     ["bridges_offline", "bridged"],
   ]
@@ -50,6 +49,14 @@ for (
       assert(replay!.episodes > 0);
       assertEquals(replay, { code: "same", episodes: replay!.episodes, equal: replay!.episodes });
       assertEquals(environment, run.evaluation.environment);
+      const exported = join(cellFolder(root, cell), "policy.onnx");
+      if (algorithm === "dtql") {
+        assertEquals(
+          await Deno.readFile(exported),
+          await Deno.readFile(join(cellFolder(root, cells[0]), "policy.onnx")),
+        );
+      }
+      assertEquals((await exportRun(cellFolder(root, cell), join(root, "export"))).denoiser, undefined);
     });
   });
 }

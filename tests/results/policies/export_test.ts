@@ -15,7 +15,7 @@ import type { PolicyCard } from "../../../results/policies/card.ts";
 import { exportRun } from "../../../results/policies/export.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
-import { train } from "../cells.ts";
+import { changeCell, train } from "../cells.ts";
 
 /** ONNX Runtime for browsers. */
 const web = dirname(fromFileUrl(new URL(import.meta.resolve("onnxruntime-web/wasm"))));
@@ -129,6 +129,22 @@ Deno.test("an exported policy earns the score of its card", async () => {
     }
   }
   assertAlmostEquals(normalizedScore("hopper", sum / episodes), mean, 0.02); // The card has two decimals.
+});
+
+Deno.test("exportRun() of a run on normalized observations has its diffusion model, and both take raw ones", async () => {
+  const { folder, root } = await run();
+  const [planned] = planCells("smoke", { only: "dtql", algorithm: "dtql" }, "onnx", folder);
+  const cell = changeCell(planned, { normalizeObservations: true }, { evaluation: { episodes: 1, candidates: 1 } });
+  await train(cell, root);
+  const out = join(folder, "normalized");
+  const { denoiser, scores } = await exportRun(cellFolder(root, cell), out);
+  assert(denoiser!.calls.includes(50));
+  assertEquals(scores.length, 1);
+  const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
+  assertEquals(policy.inputs.observation, [1, dim]);
+  const noise = new Float32Array(3).fill(0.1);
+  const at = async (x: number) => await policy.act({ observation: new Float32Array(dim).fill(x), noise });
+  assert((await at(0)).some((a, i) => a !== 0 && i < 3));
 });
 
 const python = await new Deno.Command("python3", { args: ["-c", "import onnxruntime"], stdout: "null", stderr: "null" })
