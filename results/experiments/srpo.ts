@@ -76,9 +76,9 @@ const experiment: Experiment<null> = {
         run(rebrac, { ...equal, updates: 10_000, policyPenalty: 0.1 }),
         run(srpo, {
           ...equal,
-          updates: 40_000,
-          behaviourUpdates: 12_000,
-          criticUpdates: 16_000,
+          updates: 65_000,
+          behaviourUpdates: 15_000,
+          criticUpdates: 40_000,
           behaviourBatchSize: 256,
           behaviourHidden: 64,
           dropout: 0,
@@ -87,7 +87,7 @@ const experiment: Experiment<null> = {
         }, sampledBy([sampling(5), sampling(15), sampling(50), sampling(15, 16)])),
       ],
       source: standardSource(
-        "IQL 8000, ReBRAC 10,000, BC and TD3+BC 16,000 updates, SRPO 12,000 + 16,000 + 12,000, for millions; BC's learning rate 0.0003, as " +
+        "IQL 8000, ReBRAC 10,000, BC and TD3+BC 16,000 updates, SRPO 15,000 + 40,000 + 10,000, for millions; BC's learning rate 0.0003, as " +
           "0.001 ends 10 points apart from seed to seed; TD3+BC's value weight 1 for " +
           "2.5; ReBRAC's policy penalty 0.1; SRPO's behaviour model of width 64 without dropout",
       ),
