@@ -180,6 +180,8 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
       stitching: sha256,
       distillation: sha256,
       exponents: sha256,
+      family: sha256,
+      bridges_offline: sha256,
     };
     assertEquals(Object.fromEntries(found), trainedOn);
     const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
