@@ -102,14 +102,15 @@ export interface ReportContent {
   bibtex: string;
 }
 
-/** Where an experiment's code lies, from the page. */
+/** Where an experiment's code lies, from the page; not as a link where the page lies elsewhere, which would say where this folder is. */
 function codeHtml(root: string, name: string): string {
   const study = experiments.find((experiment) => experiment.name === name)?.study;
   if (!study?.module.startsWith("file:")) return "";
   const [href, shown] = [root, workspaceFolder].map((from) =>
     escapeHtml(relative(from, fromFileUrl(new URL(study.module))).replaceAll("\\", "/"))
   );
-  return `<p class="note">Code: <a href="${href}">${shown}</a></p>`;
+  const isBeside = !relative(workspaceFolder, root).startsWith("..");
+  return `<p class="note">Code: ${isBeside ? `<a href="${href}">${shown}</a>` : shown}</p>`;
 }
 
 /** The page. */
