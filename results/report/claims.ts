@@ -142,7 +142,7 @@ export function answerClaims(
     const left = found.length - counted.length;
     return [{
       claim,
-      task: `${used.length} tasks`,
+      task: `${used.length} ${used.length === 1 ? "task" : "tasks"}`,
       over: "tasks",
       ours,
       verdict: counted.length === 0 ? "undecided" : judge(ours, claim),
