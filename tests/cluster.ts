@@ -40,11 +40,28 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** Starts it; every file is below `folder`. */
+/** A port of this machine that nobody listens on. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Starts it; every file is below `folder`. Tests of other files may start theirs at the same time. */
 export async function startCluster(folder: string): Promise<Cluster> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await startOnce(folder);
+    } catch (error) {
+      if (attempt === 3 || !/Address already in use/.test((error as Error).message)) throw error;
+    }
+  }
+}
+
+async function startOnce(folder: string): Promise<Cluster> {
   const at = (name: string) => join(folder, name);
   for (const name of ["state", "spool"]) await Deno.mkdir(at(name), { recursive: true, mode: 0o700 });
   await Deno.chmod(folder, 0o700);
+  await Deno.remove(at("munge.key")).catch(() => {}); // Of an attempt before.
   await Deno.writeFile(at("munge.key"), crypto.getRandomValues(new Uint8Array(1024)), { mode: 0o400 });
   const node = hostname().split(".")[0];
   const configuration = {
@@ -62,8 +79,8 @@ export async function startCluster(folder: string): Promise<Cluster> {
     SlurmdPidFile: at("slurmd.pid"),
     SlurmctldLogFile: at("slurmctld.log"),
     SlurmdLogFile: at("slurmd.log"),
-    SlurmctldPort: 16_817,
-    SlurmdPort: 16_818,
+    SlurmctldPort: freePort(),
+    SlurmdPort: freePort(),
     ProctrackType: "proctrack/linuxproc",
     TaskPlugin: "task/none",
     JobAcctGatherType: "jobacct_gather/none",
