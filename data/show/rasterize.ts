@@ -17,13 +17,18 @@ const reach = 4;
  * @param render Draws an SVG as a PNG of `zoom` pixels per unit, without a background.
  */
 export function rasterizePoints(svg: string, render: (svg: string, zoom: number) => Uint8Array): string {
+  const sizes = (["width", "height"] as const).map((name) =>
+    Number(svg.match(new RegExp(`<svg [^>]*\\b${name}="([\\d.]+)"`))?.[1] ?? 4000)
+  );
   return svg.replaceAll(
     /(<g class="mark-symbol[^>]*>)((?:<path [^>]*\/>)+)(<\/g>)/g,
     (whole, open: string, points: string, close: string) => {
       const places = [...points.matchAll(/transform="translate\(([-\d.e]+),([-\d.e]+)\)"/g)].map((m) => [+m[1], +m[2]]);
       if (places.length < many) return whole;
-      const [left, top] = [0, 1].map((k) => Math.floor(Math.min(...places.map((p) => p[k]))) - reach);
-      const [right, bottom] = [0, 1].map((k) => Math.ceil(Math.max(...places.map((p) => p[k]))) + reach);
+      const near = places.filter((place) => place.every((x, k) => x > -sizes[k] && x < 2 * sizes[k])); // Others are not seen.
+      if (near.length === 0) return open + close;
+      const [left, top] = [0, 1].map((k) => Math.floor(Math.min(...near.map((p) => p[k]))) - reach);
+      const [right, bottom] = [0, 1].map((k) => Math.ceil(Math.max(...near.map((p) => p[k]))) + reach);
       const [width, height] = [right - left, bottom - top];
       const size = `width="${width}" height="${height}"`;
       const alone = `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="${left} ${top} ${width} ${height}">` +

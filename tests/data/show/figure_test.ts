@@ -69,6 +69,20 @@ Deno.test("rasterizePoints() puts the picture where the points are", () => {
   assertStringIncludes(out, '<image x="46" y="16" width="38" height="8" xlink:href="data:image/png;base64,AQ==');
 });
 
+Deno.test("rasterizePoints() makes no picture of what diverged beyond the figure", () => {
+  const path = (x: number) => `<path transform="translate(${x},20)" d="M1,0Z"/>`;
+  const points = Array.from({ length: 300 }, (_, i) => path(i % 3 === 0 ? 7e9 : 50 + i / 10)).join("");
+  let asked = "";
+  const cloud = (inner: string) => `<svg width="100" height="80"><g class="mark-symbol role-mark">${inner}</g></svg>`;
+  rasterizePoints(cloud(points), (svg) => {
+    asked = svg;
+    return new Uint8Array([1]);
+  });
+  assertStringIncludes(asked, 'viewBox="46 16 38 8"');
+  const gone = rasterizePoints(cloud(path(7e9).repeat(300)), () => new Uint8Array([1]));
+  assertEquals(gone, cloud(""));
+});
+
 Deno.test("placeLabels() covers no point, bar or other label, and stays in the panel, among 12 of them", () => {
   for (let seed = 0; seed < 20; seed++) {
     const rng = createRng(seed);
