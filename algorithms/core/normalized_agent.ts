@@ -48,7 +48,7 @@ export function normalizedAgent<C extends CommonConfig>(
     withMappedInput("observation", (x) => {
       return tf.div(tf.sub(x, row(statistics.mean)), row(observationScale(statistics)));
     }, make);
-  const { createActor, exportDenoiser } = made;
+  const { createActor, exportDenoiser, startActing } = made;
   const agent: Agent = {
     ...made,
     update: (state, batch, rng) =>
@@ -58,6 +58,12 @@ export function normalizedAgent<C extends CommonConfig>(
         nextObservation: normalize(batch.nextObservation),
       }, rng),
     act: (state, observation, candidates, rng) => made.act(state, normalize(observation), candidates, rng),
+    ...(startActing && {
+      startActing(state, episodes, rng) {
+        const act = startActing(state, episodes, rng);
+        return (observation) => act(normalize(observation));
+      },
+    }),
     exportPolicy: (state) => exported(() => made.exportPolicy(state)),
     ...(exportDenoiser && { exportDenoiser: (state) => exported(() => exportDenoiser(state)) }),
     ...(createActor && {
@@ -77,7 +83,7 @@ export function normalizedAgent<C extends CommonConfig>(
 
 /** An agent of any algorithm, with observations normalized where the settings ask for it. */
 export const createAgent = <C extends CommonConfig>(algorithm: Algorithm<C>, config: C, spec: Spec): Agent =>
-  normalizedAgent(algorithm.title, config, spec, algorithm.create);
+  normalizedAgent(algorithm.title, config, spec, (config, spec) => algorithm.create(config, spec));
 
 /** Says that an agent normalizes what it is given, by itself. */
 export function normalizesItself(agent: Agent): Agent {

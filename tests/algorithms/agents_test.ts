@@ -5,6 +5,7 @@ import { resolveConfig } from "../../algorithms/core/config.ts";
 import { useBackend } from "../../algorithms/engine/backend.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
 import { type NdArray, ndarray } from "../../algorithms/engine/array.ts";
+import { normalizedAgent } from "../../algorithms/core/normalized_agent.ts";
 import { normalizeObservations } from "../../algorithms/core/normalization.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { mapTree, treeEntries } from "../../algorithms/engine/tree.ts";
@@ -263,3 +264,16 @@ for (const [name, algorithm] of Object.entries(algorithms)) {
     }
   });
 }
+
+Deno.test("what acts step by step in its own time is given normalized observations too", async () => {
+  const statistics = spec.observationStatistics!;
+  const config = resolveConfig(algorithms.bc, "none", { ...smallSettings("bc"), normalizeObservations: true });
+  const agent = normalizedAgent("BC", config, spec, (config, spec) => ({
+    ...algorithms.bc.create(config, spec),
+    startActing: () => (observation) => Promise.resolve(observation),
+  }));
+  const { observation: { data } } = drawTransitions("0");
+  const act = agent.startActing!(agent.init(createRng("init")), rows, createRng("act"));
+  const wanted = normalizeObservations(data as Float32Array, statistics);
+  assertEquals((await act(ndarray(data, [rows, 3]))).data, wanted);
+});
