@@ -167,9 +167,17 @@ async function plannedCells(flags: Options, backend: Backend): Promise<{ cells: 
   const own = planCells(flags.profile, flags, backend, datasetFolder());
   if (flags.profile !== "quick") return { cells: own, problems: [] };
   const { runs, problems } = flags.retrain ? { runs: [], problems: [] } : await readShipped();
+  const replayed = runs.flatMap((run) => {
+    try {
+      return [replayCell(run, flags.profile)];
+    } catch (error) { // Its experiment or algorithm is no more.
+      problems.push((error as Error).message);
+      return [];
+    }
+  });
   const others = flags.retrain
     ? planCells(shippedProfile, flags, backend, datasetFolder())
-    : runs.map((run) => replayCell(run, flags.profile)).filter(({ experiment, task, algorithm, seed }) =>
+    : replayed.filter(({ experiment, task, algorithm, seed }) =>
       (!flags.only || experiment === flags.only) && (!flags.task || task === flags.task) &&
       (!flags.algorithm || algorithm === flags.algorithm) && (!flags.seeds || flags.seeds.includes(seed)) &&
       (flags.only || !experimentOf({ experiment }).onRequest?.includes(flags.profile))

@@ -89,6 +89,7 @@ export const cellShape: Shape = {
   hash: "string",
 };
 
+/** What an evaluation must look like where it is read back. */
 export const evaluationShape = (result: Shape): Shape => ({
   cell: cellShape,
   trainingMs: "number",

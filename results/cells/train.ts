@@ -107,6 +107,9 @@ export async function trainCell(
 
   const total = training.updates;
   const { curve } = cell.evaluation;
+  if (curve && !training.score) {
+    throw new Error(`Cannot train ${cellLabel(cell)}: its plan wants a curve, which ${cell.experiment} does not score`);
+  }
   let points = await readPoints(folder);
   const { state, trainingMs } = await runLoop({
     training,
@@ -124,7 +127,7 @@ export async function trainCell(
     },
     onMetrics: (update) => onProgress({ done: update, total, note: "training" }),
     evaluateEvery: curve?.every,
-    evaluate: curve && training.score && (async (state) => {
+    evaluate: curve && (async (state) => {
       const { updates: update } = state;
       if (update === total || points.some((point) => point.update === update)) return; // The last one has its own.
       const scores = await training.score!(state, curve.episodes, (note) => onProgress({ done: update, total, note }));

@@ -17,10 +17,10 @@ import { latencies, type SpeedRun } from "../experiments/speed/section.ts";
 import { answerClaims, digits, intervalText, wanted } from "../report/claims.ts";
 import { papers } from "../experiments/papers.ts";
 import { curvesFigure } from "../scores/curves.ts";
-import { groupRules, type RuleScores } from "../scores/groups.ts";
+import { groupRules, type RuleScores, wayLabel } from "../scores/groups.ts";
 import { mean } from "../scores/mean.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
-import { environmentFigure, speedFigure } from "../scores/tables.ts";
+import { environmentFigure, range, speedFigure } from "../scores/tables.ts";
 
 /** A Markdown table as `deno fmt` leaves it. */
 function markdown(columns: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -30,17 +30,9 @@ function markdown(columns: readonly string[], rows: readonly (readonly string[])
   return [line(columns), `| ${widths.map((n) => "-".repeat(n)).join(" | ")} |`, ...rows.map(line)].join("\n");
 }
 
-const robots: Readonly<Record<string, string>> = { hopper: "Hopper", halfcheetah: "HalfCheetah", walker2d: "Walker2d" };
-
-/** `Hopper, medium-replay` for `hopper-medium-replay-local`. */
-function taskTitle(task: string): string {
-  const [robot, ...kind] = task.replace(/-local$/, "").split("-");
-  return `${robots[robot] ?? robot}, ${kind.join("-")}`;
-}
-
 const scoreText = (group: RuleScores) => {
-  const { mean, low, high } = bootstrapMean(group.scores);
-  return `${mean.toFixed(1)}${low === null ? "" : ` [${low.toFixed(1)}, ${high!.toFixed(1)}]`}`;
+  const interval = bootstrapMean(group.scores);
+  return `${interval.mean.toFixed(1)}${interval.low === null ? "" : ` ${range(interval)}`}`;
 };
 
 /** A row per way to act, a column per task. */
@@ -58,10 +50,9 @@ function scoresOf(groups: readonly RuleScores[], label: (group: RuleScores) => s
       return group ? scoreText(group) : "";
     }),
   ]);
-  return markdown(["score", ...tasks.map(taskTitle)], [["the data's own mean", ...data], ...rows]);
+  return markdown(["score", ...tasks], [["the data's own mean", ...data], ...rows]);
 }
 
-const labelOf = ({ method, acting }: RuleScores) => `${method}, ${acting}`;
 const isMethod = ({ cell }: Evaluation) => cell.experiment === "dtql" || cell.experiment === "srpo";
 
 /** The claims of some papers, over tasks where there are several. */
@@ -69,9 +60,9 @@ function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) =>
   const answers = answerClaims(evaluations, () => "").filter(({ claim, ours }) => ours && chosen(claim.paper));
   return markdown(
     ["claim", "dataset", "here", "wanted", "verdict"],
-    answers.map(({ claim, task, over, ours, verdict, why }, i) => [
+    answers.map(({ claim, task, ours, verdict, why }, i) => [
       claim === answers[i - 1]?.claim ? "" : claim.claim,
-      over === "tasks" || !task!.endsWith("-local") ? task! : taskTitle(task!),
+      task!,
       `${digits(ours!.mean)} ${intervalText(ours!)}`.trim(),
       wanted(claim),
       why ? `${verdict}: ${why}` : verdict,
@@ -89,14 +80,14 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
   const times = latencies(evaluations.filter(({ cell }) => cell.experiment === "speed") as SpeedRun[]);
   const onePass = times.find(({ algorithm, rule }) => algorithm === "srpo" && rule.id === "own");
   const isLeading = (group: RuleScores) =>
-    leading.includes(labelOf(group)) ||
-    /^(Behaviour|Diffusion-QL).*(15 calls, dpmpp2|of 16|of 50)$/.test(labelOf(group));
+    leading.includes(wayLabel(group)) ||
+    /^(Behaviour|Diffusion-QL).*(15 calls, dpmpp2|of 16|of 50)$/.test(wayLabel(group));
   const blocks: Record<string, string> = {
-    methods: scoresOf(methods, labelOf),
-    leading: scoresOf(methods.filter(isLeading), labelOf),
+    methods: scoresOf(methods, wayLabel),
+    leading: scoresOf(methods.filter(isLeading), wayLabel),
     stitching: scoresOf(of("stitching"), ({ acting }) => acting),
-    distillation: scoresOf(of("distillation"), labelOf),
-    weights: scoresOf(of("exponents"), labelOf),
+    distillation: scoresOf(of("distillation"), wayLabel),
+    weights: scoresOf(of("exponents"), wayLabel),
     times: markdown(
       ["method", "acting", "ms per action", "times SRPO's"],
       times.map(({ method, acting, actMs }) => [

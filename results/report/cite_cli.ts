@@ -7,6 +7,8 @@
 import { join } from "node:path";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { registry } from "../../algorithms/registry.ts";
+import { catalog } from "../../data/catalog.ts";
+import { findRecipe } from "../../data/recipes.ts";
 import { readArguments } from "../../tools/arguments.ts";
 import { runCommand } from "../../tools/command.ts";
 import { resultsFolder, userPath } from "../../tools/paths.ts";
@@ -55,7 +57,7 @@ async function main(): Promise<number> {
         }
         const task = run.cell?.task ?? run.policy?.task;
         sources.push(source);
-        if (task?.includes("-v") || task?.endsWith("-local")) datasets.push(task);
+        if (task !== undefined && (catalog.has(task) || findRecipe(task))) datasets.push(task);
       }
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound && positional.length === 0)) throw error; // Not made yet.

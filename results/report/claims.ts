@@ -138,7 +138,9 @@ export function answerClaims(
     if (answers.length === 1) return answers;
     const counted = found.filter((_, i) => answers[i].why === "");
     const used = counted.length > 0 ? counted : found;
-    const ours = aggregateScores(Object.fromEntries(used.map(({ task, seeds }) => [task, seeds]))).mean;
+    const ours = used.length === 1
+      ? used[0].ours
+      : aggregateScores(Object.fromEntries(used.map(({ task, seeds }) => [task, seeds]))).mean;
     const left = found.length - counted.length;
     return [{
       claim,

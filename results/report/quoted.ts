@@ -7,7 +7,7 @@
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { type Mark, type Paper, papers } from "../experiments/papers.ts";
-import { groupRules } from "../scores/groups.ts";
+import { groupRules, wayLabel } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { digits, intervalText } from "./claims.ts";
 import tables from "./quoted.json" with { type: "json" };
@@ -50,7 +50,7 @@ export function quotedComparison(evaluations: readonly Evaluation[], of: Paper):
           const error = errors?.[task][i];
           return [
             task,
-            `${group.method}, ${group.acting}`,
+            wayLabel(group),
             digits(ours.mean),
             intervalText(ours),
             `${ours.n}`,

@@ -35,6 +35,9 @@ export interface RuleScores extends RuleTimes {
   datasetMean: number;
 }
 
+/** A way to act in words, its method first. */
+export const wayLabel = ({ method, acting }: Pick<RuleTimes, "method" | "acting">): string => `${method}, ${acting}`;
+
 /** What is said of a way to act by one seed. */
 type RuleMeasure = Pick<RuleResult, "rule" | "actMs">;
 

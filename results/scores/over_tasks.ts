@@ -9,7 +9,7 @@ import { heading } from "../../data/show/figure.ts";
 import { methodScale } from "../../data/show/palette.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
-import { groupRules, type RuleScores } from "./groups.ts";
+import { groupRules, type RuleScores, wayLabel } from "./groups.ts";
 import { mean } from "./mean.ts";
 import {
   type Aggregate,
@@ -40,7 +40,7 @@ const headings: Record<Aggregate, string> = {
 function methodsOf(evaluations: readonly Evaluation[], counts: (group: RuleScores) => boolean): MethodScores[] {
   const methods = new Map<string, RuleScores[]>();
   for (const group of groupRules(evaluations).filter(counts)) {
-    const name = `${group.method}, ${group.acting}`;
+    const name = wayLabel(group);
     methods.set(name, [...methods.get(name) ?? [], group]);
   }
   const tasks = Math.max(0, ...[...methods.values()].map((groups) => groups.length));

@@ -10,7 +10,7 @@ import { placeLabels } from "../../data/show/labels.ts";
 import { accents, inks, methodScale } from "../../data/show/palette.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
-import { differencesOf, groupRules, type RuleScores } from "./groups.ts";
+import { differencesOf, groupRules, wayLabel } from "./groups.ts";
 import { mean } from "./mean.ts";
 import { type Acting, actsAs } from "./measures.ts";
 import { bootstrapMean, type Interval } from "./statistics.ts";
@@ -84,8 +84,8 @@ export function differenceTable(
       const difference = bootstrapMean(pairs);
       return [[
         own.task,
-        `${own.method}, ${own.acting}`,
-        `${other.method}, ${other.acting}`,
+        wayLabel(own),
+        wayLabel(other),
         number(difference.mean),
         range(difference),
         `${pairs.length} x ${pairs[0].length}`,
@@ -111,12 +111,11 @@ const several = (count: number, what: string) => `${count} ${what}${count === 1 
 /** Scores with intervals per method and acting rule, each seed's mean as a ring, the dataset's mean as a line. */
 export function environmentFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const groups = groupRules(evaluations);
-  const label = (g: RuleScores) => `${g.method}, ${g.acting}`;
   const summary = groups.map((g) => {
     const { mean, low, high, n } = bootstrapMean(g.scores);
-    return { row: label(g), method: g.method, mean, low: low ?? mean, high: high ?? mean, n, said: number(mean) };
+    return { row: wayLabel(g), method: g.method, mean, low: low ?? mean, high: high ?? mean, n, said: number(mean) };
   });
-  const seeds = groups.flatMap((g) => g.scores.map((s) => ({ row: label(g), method: g.method, score: mean(s) })));
+  const seeds = groups.flatMap((g) => g.scores.map((s) => ({ row: wayLabel(g), method: g.method, score: mean(s) })));
   const { task, datasetMean } = groups[0];
   const y = { field: "row", type: "nominal", title: null, sort: null, axis: { labelLimit: 330, grid: true } };
   const most = Math.max(datasetMean, ...summary.map(({ high }) => high), ...seeds.map(({ score }) => score));
@@ -184,8 +183,8 @@ function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
     return {
       method: g.method,
       kind: sampling ? "iterative" : g.rule.id === "own" ? "one-step" : "own",
-      line: sampling ? `${g.method}, ${sampling.candidates > 1}` : label(g),
-      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : label(g),
+      line: sampling ? `${g.method}, ${sampling.candidates > 1}` : wayLabel(g),
+      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : wayLabel(g),
       ms: mean(g.actMs),
       score,
       low: low ?? score,
@@ -193,8 +192,6 @@ function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
     };
   });
 }
-
-const label = ({ method, acting }: RuleScores) => `${method}, ${acting}`;
 
 /** Those that no other beats in both score and time, fastest first. */
 const frontierOf = (points: readonly SpeedPoint[]): SpeedPoint[] =>

@@ -23,6 +23,7 @@ import { normalizedScore } from "../../environments/scores.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { type Cell, cellFolder, cellRecord } from "../cells/cell.ts";
 import { type CellCode, partHashes } from "../cells/fingerprint.ts";
+import { openMetrics } from "../cells/metrics.ts";
 import { type Evaluation, findEvaluation, type RuleResult } from "../cells/record.ts";
 import { evaluationStream } from "../cells/study.ts";
 import { actingName, type Progress, waitForFolder } from "../cells/train.ts";
@@ -130,9 +131,8 @@ export async function playShipped(
   using _lock = await waitForFolder(folder, () => said("another process plays it"));
   const { evaluation: done } = await findEvaluation(root, cell, code.study.result);
   if (done) return done;
-  const { runs, problems } = await readShipped(from);
-  const run = runs.find(({ path, sha256 }) => path === cell.shipped!.path && sha256 === cell.shipped!.sha256);
-  if (!run) {
+  const { runs: [run], problems } = await readShipped(from, cell.shipped!.path);
+  if (run?.sha256 !== cell.shipped!.sha256) {
     const [problem = `Cannot play "${cell.shipped!.path}": it is shipped no more`] = problems;
     throw new Error(problem);
   }
@@ -144,11 +144,18 @@ export async function playShipped(
   const how = replays[cell.experiment];
   const rule = recorded.environment?.rules.find(({ rule }) => rule.id === how?.rule);
   const evaluation: Evaluation = rule ? { ...recorded, ...await playAgain(rule), cell } : { ...recorded, replay, cell };
+  const { preset, datasetSha256 } = run;
+  const { source } = code.algorithm;
+  const { madeWith } = recorded;
+  const record = { cell: cellRecord(cell), preset, source, code: run.code, datasetSha256, madeWith };
+  await writeAtomically(join(folder, "run.json"), JSON.stringify(record, null, 2));
+  const log = await openMetrics(folder, 0);
+  for (const { update, ...values } of run.metrics) await log.append(update, values);
   await writeAtomically(join(folder, "evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
   return evaluation;
 
   async function playAgain(rule: RuleResult): Promise<Pick<Evaluation, "environment" | "replay">> {
-    const acting = decodeCheckpoint(await Deno.readFile(join(from, run!.path, actingName)));
+    const acting = decodeCheckpoint(await Deno.readFile(join(from, run.path, actingName)));
     const spec: Spec = JSON.parse(acting.metadata.spec);
     const policies = await how.policies({ cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said });
     const [{ algorithm, config, state }] = policies;

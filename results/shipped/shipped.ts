@@ -10,10 +10,10 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
-import { readRecord, type Shape } from "../../tools/records.ts";
+import { misfit, readRecord, type Shape } from "../../tools/records.ts";
 import { type Cell, cellFolder, cellLabel, cellRecord } from "../cells/cell.ts";
 import { readMetrics } from "../cells/metrics.ts";
-import { type Evaluation, findEvaluation } from "../cells/record.ts";
+import { type Evaluation, evaluationShape, findEvaluation } from "../cells/record.ts";
 import { actingName } from "../cells/train.ts";
 import { cellHash } from "../cells/fingerprint.ts";
 import { codeOf, experimentOf } from "../experiments/mod.ts";
@@ -73,17 +73,24 @@ const readManifest = async (folder: string): Promise<Manifest> =>
  * The shipped runs whose files are as the manifest says, and what is wrong with the others.
  *
  * @param folder Where they lie. @default this package's
+ * @param only The path of the one that is wanted. @default all
  */
-export async function readShipped(folder = shippedFolder): Promise<{ runs: ShippedRun[]; problems: string[] }> {
+export async function readShipped(
+  folder = shippedFolder,
+  only?: string,
+): Promise<{ runs: ShippedRun[]; problems: string[] }> {
   const { files } = await readManifest(folder);
   const [runs, problems]: [ShippedRun[], string[]] = [[], []];
-  for (const path of Object.keys(files).filter((path) => path.endsWith(`/${recordName}`)).sort()) {
+  const records = Object.keys(files).filter((path) => path.endsWith(`/${recordName}`)).sort();
+  for (const path of only === undefined ? records : records.filter((path) => path === `${only}/${recordName}`)) {
     try {
       const bytes = await readVerified(folder, path, files);
       const of = path.slice(0, -recordName.length - 1);
       const arrays = `${of}/${actingName}`;
       if (arrays in files) await readVerified(folder, arrays, files);
       const record = JSON.parse(new TextDecoder().decode(bytes)) as ShippedRecord;
+      const why = misfit(record, { ...runShape, evaluation: evaluationShape("anything"), metrics: ["anything"] });
+      if (why !== null) throw new Error(`Cannot use "${join(folder, path)}": ${why}; another version shipped it`);
       runs.push({ ...record, path: of, sha256: digest(`${files[path]} ${files[arrays] ?? ""}`) });
     } catch (error) {
       problems.push((error as Error).message);
@@ -108,7 +115,11 @@ async function readVerified(folder: string, path: string, files: Manifest["files
   );
 }
 
-const runShape: Shape = { code: "string", datasetSha256: ["or null", "string"], preset: "string" };
+const runShape: { readonly [field: string]: Shape } = {
+  code: "string",
+  datasetSha256: ["or null", "string"],
+  preset: "string",
+};
 
 /**
  * Ships the finished ones of `cells`: each in the place of an older run with the same settings.

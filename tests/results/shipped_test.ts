@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { cellFolder } from "../../results/cells/cell.ts";
+import { readMetrics } from "../../results/cells/metrics.ts";
 import { trainCell } from "../../results/cells/train.ts";
 import { codeOf } from "../../results/experiments/mod.ts";
 import { planCells } from "../../results/plan.ts";
@@ -57,6 +58,9 @@ for (
         );
       }
       assertEquals((await exportRun(cellFolder(root, cell), join(root, "export"))).denoiser, undefined);
+      const { source, code } = JSON.parse(await Deno.readTextFile(join(cellFolder(root, cell), "run.json")));
+      assertEquals([source, code], [codeOf(cell).algorithm.source, run.code]);
+      assertEquals(await readMetrics(cellFolder(root, cell)), run.metrics);
     });
   });
 }

@@ -109,6 +109,7 @@ const experiment: Experiment<StitchingResult> = {
     quick: [],
     standard: [{
       ...standardFrame,
+      curve: undefined,
       tasks: [hopperReplay, cheetahReplay],
       runs: [run(stitchingStudy, {
         updates: 4000,
