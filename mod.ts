@@ -54,7 +54,7 @@ export { rebrac } from "./algorithms/rebrac.ts";
 export { behaviourSampling, srpo } from "./algorithms/srpo/mod.ts";
 export { sscp } from "./algorithms/sscp.ts";
 export { td3Bc } from "./algorithms/td3_bc.ts";
-export { registry } from "./algorithms/registry.ts";
+export * as registry from "./algorithms/registry.ts";
 export type { Agent, AgentState, Algorithm, AnyAlgorithm, Batch, Spec } from "./algorithms/core/agent.ts";
 export { type CommonConfig, resolveConfig } from "./algorithms/core/config.ts";
 

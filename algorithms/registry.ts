@@ -1,43 +1,25 @@
 /**
- * Every algorithm by its name, one line each.
+ * Every algorithm, one line each, by its name on the command line and of folders; read as `import * as registry`.
  *
  * @module
  */
 
-import { bc } from "./bc.ts";
-import { bfq } from "./bfq.ts";
-import { bridged } from "./bridges/mod.ts";
-import { consistencyAc, cpql } from "./consistency_ac.ts";
-import type { AnyAlgorithm } from "./core/agent.ts";
-import { diffusionQl } from "./diffusion_ql.ts";
-import { dqlKl, dtql } from "./dtql/mod.ts";
-import { fql } from "./fql.ts";
-import { iql } from "./iql.ts";
-import { avPbc, dbc, pbc, sdwObd } from "./offline_behavior_distillation/mod.ts";
-import { rebrac } from "./rebrac.ts";
-import { behaviourSampling, srpo } from "./srpo/mod.ts";
-import { sscp } from "./sscp.ts";
-import { td3Bc } from "./td3_bc.ts";
-
-/** Algorithms by the names of the command line and of folders. */
-export const registry = {
-  dtql,
-  dql_kl: dqlKl,
-  diffusion_ql: diffusionQl,
-  srpo,
-  behaviour_sampling: behaviourSampling,
-  fql,
-  sscp,
-  consistency_ac: consistencyAc,
-  cpql,
-  bfq,
-  bridged,
-  iql,
-  bc,
-  td3_bc: td3Bc,
-  rebrac,
-  dbc,
-  pbc,
-  av_pbc: avPbc,
-  sdw_obd: sdwObd,
-} satisfies Record<string, AnyAlgorithm>;
+export { dtql } from "./dtql/mod.ts";
+export { dqlKl as dql_kl } from "./dtql/mod.ts";
+export { diffusionQl as diffusion_ql } from "./diffusion_ql.ts";
+export { srpo } from "./srpo/mod.ts";
+export { behaviourSampling as behaviour_sampling } from "./srpo/mod.ts";
+export { fql } from "./fql.ts";
+export { sscp } from "./sscp.ts";
+export { consistencyAc as consistency_ac } from "./consistency_ac.ts";
+export { cpql } from "./consistency_ac.ts";
+export { bfq } from "./bfq.ts";
+export { bridged } from "./bridges/mod.ts";
+export { iql } from "./iql.ts";
+export { bc } from "./bc.ts";
+export { td3Bc as td3_bc } from "./td3_bc.ts";
+export { rebrac } from "./rebrac.ts";
+export { dbc } from "./offline_behavior_distillation/mod.ts";
+export { pbc } from "./offline_behavior_distillation/mod.ts";
+export { avPbc as av_pbc } from "./offline_behavior_distillation/mod.ts";
+export { sdwObd as sdw_obd } from "./offline_behavior_distillation/mod.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { registry } from "../algorithms/registry.ts";
+import * as registry from "../algorithms/registry.ts";
 import type { AnyAlgorithm } from "../algorithms/core/agent.ts";
 import { writeAtomically } from "../tools/files.ts";
 import { fromFileUrl } from "../tools/paths.ts";

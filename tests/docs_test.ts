@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { AnyAlgorithm } from "../algorithms/core/agent.ts";
-import { registry } from "../algorithms/registry.ts";
+import * as registry from "../algorithms/registry.ts";
 import { papers } from "../results/experiments/papers.ts";
 import { settingsPage, settingsPath } from "../results/settings_page.ts";
 

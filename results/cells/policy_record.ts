@@ -7,7 +7,7 @@
 import type { AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Policy } from "../../algorithms/core/policy.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import type { Identity } from "./run_folder.ts";
 
 /** What a policy is, as JSON. */

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import { catalog } from "../../data/catalog.ts";
 import { findRecipe } from "../../data/recipes.ts";
 import { readArguments } from "../../tools/arguments.ts";

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { jupyterDisplay, pictureHtml, type Shown, shown, showTable } from "../../data/show/display.ts";
 import { renderFigure } from "../../data/show/figure.ts";
 import { type Table, toText } from "../../data/show/table.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { mean } from "../scores/mean.ts";
 import { bootstrapMean, type Interval, pairedDifferences, probabilityOfImprovement } from "../scores/statistics.ts";

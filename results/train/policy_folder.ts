@@ -9,7 +9,7 @@ import { toFileUrl } from "../../tools/paths.ts";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { createAgent } from "../../algorithms/core/normalized_agent.ts";
 import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { closest } from "fastest-levenshtein";

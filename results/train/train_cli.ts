@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { backends, isOnGpu, useBackend } from "../../algorithms/engine/backend.ts";
 import { prepareTraining } from "../../algorithms/core/train.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
 import { findTask } from "../../environments/tasks.ts";
 import { readArguments, readInteger, readSeeds } from "../../tools/arguments.ts";

@@ -4,7 +4,7 @@ import { useBackend } from "../../algorithms/engine/backend.ts";
 import { copyArrays, type NdArray, ndarray } from "../../algorithms/engine/array.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { treeLeaves } from "../../algorithms/engine/tree.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 
 const spec = {
   observationDim: 5,

@@ -8,7 +8,7 @@ import type { Agent, AgentState, AnyAlgorithm, Batch, Spec } from "../../algorit
 import { resolveConfig } from "../../algorithms/core/config.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { ndarray } from "../../algorithms/engine/array.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import { stitchingStudy } from "../../results/experiments/stitching/algorithm.ts";
 import { srpoToy } from "../../results/experiments/toy/model.ts";
 

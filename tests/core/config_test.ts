@@ -3,7 +3,7 @@ import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { assertConfig, assertNames, type Limits, ranges, resolveConfig } from "../../algorithms/core/config.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
 import { type TrainingData, trainSteps } from "../../algorithms/core/train.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import { makeBandit } from "../../data/bandits.ts";
 import { knownTask } from "../../environments/tasks.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { createRng } from "../../algorithms/core/rng.ts";
-import { registry } from "../../algorithms/registry.ts";
+import * as registry from "../../algorithms/registry.ts";
 import type { Cell } from "../../results/cells/cell.ts";
 import type { Evaluation } from "../../results/cells/record.ts";
 

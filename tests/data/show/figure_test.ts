@@ -4,7 +4,7 @@ import { placeLabels } from "../../../data/show/labels.ts";
 import { textWidth } from "../../../data/show/letters.ts";
 import { accents, darkRules, inks, inTheDark, methodColor } from "../../../data/show/palette.ts";
 import { rasterizePoints } from "../../../data/show/rasterize.ts";
-import { registry } from "../../../algorithms/registry.ts";
+import * as registry from "../../../algorithms/registry.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
 
 const luminance = (color: string) => {

@@ -8,7 +8,7 @@ import { presetTask, trainSteps } from "../../../algorithms/core/train.ts";
 import { dtql } from "../../../algorithms/dtql/mod.ts";
 import { encodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { rebrac } from "../../../algorithms/rebrac.ts";
-import { registry } from "../../../algorithms/registry.ts";
+import * as registry from "../../../algorithms/registry.ts";
 import { srpo } from "../../../algorithms/srpo/mod.ts";
 import { makeBandit } from "../../../data/bandits.ts";
 import { createTransitions, loadTransitions } from "../../../data/d4rl.ts";
