@@ -7,7 +7,7 @@
 /// <reference lib="dom" />
 
 import type { Command, PlayPolicy, Report, Stats } from "./messages.ts";
-import { recordCanvases } from "./recorder.ts";
+import { type EndFilm, recordGif, recordWebm, type StartFilm } from "./recorder.ts";
 import { createView, type View } from "./scene.ts";
 
 const find = <E extends Element>(selector: string, within: ParentNode = document) => within.querySelector<E>(selector)!;
@@ -36,6 +36,9 @@ interface Side {
 
 /** Denoising steps at the start: enough to see them think. */
 const usualCalls = 100;
+
+/** Length of a GIF; its button says it. */
+const gifSeconds = 5;
 
 const number = (x: number, digits: number) =>
   (Number(x.toFixed(digits)) + 0) // No minus before a zero.
@@ -231,7 +234,7 @@ async function start() {
     Number(b.startsWith("hopper")) - Number(a.startsWith("hopper"))
   );
   if (tasks.length === 0) throw new Error("There are no policies here: export a run first (deno task export)");
-  const [task, run, restart, push, speed, race, record, full, status] = [
+  const [task, run, restart, push, speed, race, record, gif, full, status] = [
     find<HTMLSelectElement>("#task"),
     find<HTMLButtonElement>("#run"),
     find<HTMLButtonElement>("#restart"),
@@ -239,6 +242,7 @@ async function start() {
     find<HTMLSelectElement>("#speed"),
     find<HTMLInputElement>("#race"),
     find<HTMLButtonElement>("#record"),
+    find<HTMLButtonElement>("#gif"),
     find<HTMLButtonElement>("#full"),
     find<HTMLElement>("#status"),
   ];
@@ -310,28 +314,51 @@ async function start() {
     sides.forEach(drawn);
     address();
   };
-  let recording: (() => Promise<Blob>) | null = null;
-  const toggleRecording = async () => {
-    if (!recording) {
-      recording = recordCanvases(sides.map(({ canvas }) => canvas), () =>
-        sides.map((side) => {
-          const { policy, calls } = side.state();
-          const pace = side.stats ? side.stats.stepsPerSecond / side.stats.realTime : 0;
-          return [`${policy.title}${calls > 1 ? `, ${calls} steps` : ""}`, `${number(pace, 2)} × real time`];
-        }));
-      record.textContent = "Stop and save";
-      status.textContent = "Recording";
-      return;
-    }
-    const blob = await recording();
-    recording = null;
-    record.textContent = "Record";
-    status.textContent = `Saved ${number(blob.size / 1e6, 1)} MB of WebM`;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = "onestep.webm";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  const words = () =>
+    sides.map((side) => {
+      const { policy, calls } = side.state();
+      const pace = side.stats ? side.stats.stepsPerSecond / side.stats.realTime : 0;
+      return [`${policy.title}${calls > 1 ? `, ${calls} steps` : ""}`, `${number(pace, 2)} × real time`];
+    });
+  const films = [record, gif];
+  /** Makes a button start a film, and end and save it; after so many seconds it ends by itself. */
+  const useFilm = (button: HTMLButtonElement, kind: string, startFilm: StartFilm, seconds: number) => {
+    const usual = button.textContent;
+    let end: EndFilm | null = null;
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const toggle = async () => {
+      if (!end) {
+        end = startFilm(sides.map(({ canvas }) => canvas), words);
+        films.forEach((one) => one.disabled = one !== button);
+        button.textContent = "Stop and save";
+        const shown = (passed: number) =>
+          status.textContent = `Recording, ${passed}${seconds < Infinity ? ` of ${seconds}` : ""} s`;
+        let passed = 0;
+        shown(0);
+        timer = setInterval(() => ++passed < seconds ? shown(passed) : press(), 1000);
+        return;
+      }
+      const blob = await end();
+      status.textContent = `Saved ${number(blob.size / 1e6, 1)} MB of ${kind}`;
+      stop();
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = `onestep.${kind.toLowerCase()}`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    };
+    const stop = () => {
+      clearInterval(timer);
+      end = null;
+      films.forEach((one) => one.disabled = false);
+      button.textContent = usual;
+    };
+    const press = () =>
+      toggle().catch((error) => {
+        stop();
+        status.textContent = `Cannot record: ${error.message}`;
+      });
+    button.addEventListener("click", press);
   };
   task.addEventListener("change", () => begin(new URLSearchParams()));
   find("#sides").addEventListener("input", address);
@@ -342,11 +369,8 @@ async function start() {
   speed.addEventListener("change", useSpeed);
   race.addEventListener("change", () => useRace(true));
   record.hidden = !("MediaRecorder" in globalThis);
-  record.addEventListener("click", () =>
-    toggleRecording().catch((error) => {
-      recording = null;
-      status.textContent = `Cannot record: ${error.message}`;
-    }));
+  useFilm(record, "WebM", recordWebm, Infinity);
+  useFilm(gif, "GIF", recordGif, gifSeconds);
   full.hidden = !document.fullscreenEnabled;
   full.addEventListener(
     "click",

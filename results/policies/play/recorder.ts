@@ -6,7 +6,16 @@
 
 /// <reference lib="dom" />
 
+import { createGif } from "./gif.ts";
+
 const framesPerSecond = 30;
+/** A GIF is larger for the same film, so it has fewer and smaller pictures: of one canvas, in pixels. */
+const [gifMs, gifWidth] = [80, 320];
+
+/** Starts a film of canvases side by side, with words on each, asked for at every picture. */
+export type StartFilm = (canvases: readonly HTMLCanvasElement[], lines: () => string[][]) => EndFilm;
+/** Ends a film and gives it. */
+export type EndFilm = () => Promise<Blob>;
 
 /** Height of lines of text below a picture. */
 export const bandOf = (lines: number): number => 8 + 19 * lines;
@@ -28,12 +37,8 @@ export function paint(onto: HTMLCanvasElement, canvases: readonly HTMLCanvasElem
   });
 }
 
-/**
- * Records canvases side by side; what it returns ends the film and gives it.
- *
- * @param lines Words on each canvas, asked for at every frame.
- */
-export function recordCanvases(canvases: readonly HTMLCanvasElement[], lines: () => string[][]): () => Promise<Blob> {
+/** A film as WebM. */
+export const recordWebm: StartFilm = (canvases, lines) => {
   const film = document.createElement("canvas");
   film.width = canvases.reduce((sum, { width }) => sum + width, 0);
   film.height = Math.max(...canvases.map(({ height }) => height)) + bandOf(lines()[0].length);
@@ -51,4 +56,30 @@ export function recordCanvases(canvases: readonly HTMLCanvasElement[], lines: ()
       };
       recorder.stop();
     });
-}
+};
+
+/** A film as GIF, every picture shown for as long as it was there. */
+export const recordGif: StartFilm = (canvases, lines) => {
+  const film = document.createElement("canvas");
+  const [{ width, height }] = canvases;
+  film.width = gifWidth * canvases.length;
+  film.height = Math.round(gifWidth * height / width) + bandOf(lines()[0].length);
+  const context = film.getContext("2d", { willReadFrequently: true })!;
+  const gif = createGif(film.width, film.height);
+  let since = performance.now();
+  paint(film, canvases, lines());
+  const keep = () => {
+    const now = performance.now();
+    gif.add(context.getImageData(0, 0, film.width, film.height).data, now - since);
+    since = now;
+  };
+  const timer = setInterval(() => {
+    keep();
+    paint(film, canvases, lines());
+  }, gifMs);
+  return () => {
+    clearInterval(timer);
+    keep();
+    return Promise.resolve(new Blob([gif.end()], { type: "image/gif" }));
+  };
+};

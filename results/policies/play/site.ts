@@ -98,7 +98,7 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   site.set("worker.js", worker);
   site.set("ort-wasm-simd-threaded.wasm", ort);
   site.set("mujoco.wasm", mujoco);
-  const notices = noticesOf(["@mujoco/mujoco", "onnxruntime-web", "three"], readLocked("tools/develop.lock"));
+  const notices = noticesOf(["@mujoco/mujoco", "gifenc", "onnxruntime-web", "three"], readLocked("tools/develop.lock"));
   site.set("THIRD_PARTY.txt", encode(notices));
   site.set("policies.json", encode(JSON.stringify(policies, null, 1)));
   return site;

@@ -6,10 +6,10 @@
 
 /// <reference lib="dom" />
 
-import { applyPalette, GIFEncoder, quantize } from "gifenc";
 import { createEnvironment } from "../../../environments/environment.ts";
 import { findTask } from "../../../environments/tasks.ts";
 import { openPolicy } from "../play/acts.ts";
+import { createGif } from "../play/gif.ts";
 import { bandOf, paint } from "../play/recorder.ts";
 import { createView } from "../play/scene.ts";
 import type { FilmOrder, FilmPart } from "./order.ts";
@@ -104,19 +104,15 @@ async function film() {
     paint(whole, canvases, sides.map(({ words }) => words));
   };
 
-  const gif = GIFEncoder();
+  const gif = createGif(whole.width, whole.height);
   const count = Math.round(seconds * framesPerSecond);
-  let palette: number[][] | null = null;
   const stills: ImageBitmap[] = [];
   for (let i = 0; i < count; i++) {
     drawAt(i / framesPerSecond);
-    const { data } = context.getImageData(0, 0, whole.width, whole.height);
-    palette ??= quantize(data, 64);
-    gif.writeFrame(applyPalette(data, palette), whole.width, whole.height, { palette, delay: 1000 / framesPerSecond });
+    gif.add(context.getImageData(0, 0, whole.width, whole.height).data, 1000 / framesPerSecond);
     stills.push(await createImageBitmap(whole));
   }
-  gif.finish();
-  await send("gif", gif.bytes() as Uint8Array<ArrayBuffer>);
+  await send("gif", gif.end());
 
   const strip = sized(whole.width * stripPoses / 2, whole.height / 2);
   for (let k = 0; k < stripPoses; k++) {

@@ -8,6 +8,7 @@ import { resultsFolder } from "../../../tools/paths.ts";
 import type { PlayPolicy, Stats } from "../../../results/policies/play/messages.ts";
 import { buildSite, offers, serveSite, type Site, writeSite } from "../../../results/policies/play/site.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
+import { readGif } from "../../gif.ts";
 
 const gallery = join(resultsFolder, "gallery", "policies");
 
@@ -187,6 +188,7 @@ for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone i
         await page.waitForTimeout(500);
         assert(before !== await picture(), "the camera turns");
 
+        await page.getByRole("button", { name: "Run" }).click();
         await page.getByRole("button", { name: "Record" }).click();
         await page.waitForTimeout(1500);
         const [download] = await Promise.all([
@@ -194,6 +196,18 @@ for (const [name, width, colorScheme] of [["a desk", 1200, "light"], ["a phone i
           page.getByRole("button", { name: "Stop and save" }).click(),
         ]);
         assertEquals([...(await Deno.readFile(await download.path())).slice(0, 4)], [0x1a, 0x45, 0xdf, 0xa3]); // WebM.
+
+        const gif = page.getByRole("button", { name: "GIF of 5 s" });
+        const saved = page.waitForEvent("download");
+        await gif.press("Enter");
+        await page.getByRole("status").filter({ hasText: "Recording, 2 of 5 s" }).waitFor();
+        assert(await page.getByRole("button", { name: "Record" }).isDisabled());
+        const file = await saved;
+        assertEquals(file.suggestedFilename(), "onestep.gif");
+        const film = readGif(await Deno.readFile(await file.path()));
+        assertEquals(film.width, 640);
+        assert(film.pictures > 10 && film.durationMs > 4000 && film.durationMs < 8000, JSON.stringify(film));
+        await gif.waitFor();
         await page.addScriptTag({ content: axe.source });
         const { violations } = await page.evaluate("axe.run()") as axe.AxeResults;
         assertEquals(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`), []);

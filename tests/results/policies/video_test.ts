@@ -4,29 +4,9 @@ import { film } from "../../../results/policies/video/film.ts";
 import { resultsFolder } from "../../../tools/paths.ts";
 import { browserPath } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
+import { readGif } from "../../gif.ts";
 
 const policies = join(resultsFolder, "gallery", "policies");
-
-/** Width, height and number of a GIF's pictures: its blocks, one after the other. */
-function readGif(bytes: Uint8Array) {
-  assertEquals(new TextDecoder().decode(bytes.slice(0, 6)), "GIF89a");
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const table = (flags: number) => flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0;
-  let [at, pictures] = [13 + table(bytes[10]), 0];
-  const skipBlocks = () => {
-    while (bytes[at] !== 0) at += bytes[at] + 1;
-    at++;
-  };
-  while (bytes[at] !== 0x3b) {
-    if (bytes[at] === 0x21) at += 2;
-    else {
-      pictures++;
-      at += 11 + table(bytes[at + 9]);
-    }
-    skipBlocks();
-  }
-  return { width: view.getUint16(6, true), height: view.getUint16(8, true), pictures };
-}
 
 Deno.test({
   name: "film() writes a GIF, a WebM and a strip of a policy beside its diffusion model, and says how fast each thinks",
@@ -39,7 +19,7 @@ Deno.test({
       const [gif, webm, png] = await Promise.all(
         ["film.gif", "film.webm", "strip.png"].map((name) => Deno.readFile(join(out, name))),
       );
-      assertEquals(readGif(gif), { width: 640, height: 305, pictures: 13 });
+      assertEquals(readGif(gif), { width: 640, height: 305, pictures: 13, durationMs: 1040 });
       assert(gif.length < 600_000, "5 s of it stay under 3 MB");
       assertEquals([...webm.slice(0, 4)], [0x1a, 0x45, 0xdf, 0xa3]);
       assertEquals(new DataView(png.buffer).getUint32(16), 6 * 320);
