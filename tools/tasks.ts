@@ -119,7 +119,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   site: {
     script: "results/pages/site_cli.ts",
-    rights: () => ({ write: ["results/site", "node_modules"], run: [deno, esbuild()], net: ["jsr.io"] }),
+    rights: () => ({ write: ["results/site"], run: [deno, esbuild()] }),
     writes: { "--out": "folder" },
     takes: "arguments",
     lock: () => develop,

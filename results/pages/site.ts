@@ -9,8 +9,8 @@ import { escapeHtml } from "../../data/show/display.ts";
 import { inks } from "../../data/show/palette.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { exists, resultsFolder, workspaceFolder } from "../../tools/paths.ts";
-import { standInFlags } from "../../tools/stand_ins.ts";
 import { buildSite, policyFolders } from "../policies/play/site.ts";
+import { filesBelow, writeApi } from "./api.ts";
 import { markdownHtml, type Notebook, notebookHtml } from "./markdown.ts";
 
 /** Contents by path, relative to the site's root. */
@@ -29,9 +29,6 @@ export const pages = [
   "CHANGELOG.md",
   "CONTRIBUTING.md",
 ];
-
-/** Modules that the API is documented of: the engine's, with all of TF.js in it, would take a hundred megabytes. */
-const entryPoints = ["", "algorithms/core/", "data/", "environments/", "results/"];
 
 const menu: readonly (readonly [title: string, path: string])[] = [
   ["Onestep", "index.html"],
@@ -162,37 +159,6 @@ export function deadLinks(files: ReadonlyMap<string, string | null>): string[] {
   );
 }
 
-/** Documents the API into a folder. */
-async function writeApi(folder: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "doc",
-      ...await standInFlags(),
-      "--html",
-      "--name=Onestep",
-      `--output=${folder}`,
-      ...entryPoints.map((path) => `${path}mod.ts`),
-    ],
-    cwd: workspaceFolder,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) {
-    throw new Error(`Cannot document the API: ${new TextDecoder().decode(stderr).trim().split("\n").at(-1)}`);
-  }
-}
-
-/** Every file below a folder; pages with their text. */
-export function filesBelow(folder: string, at = ""): Map<string, string | null> {
-  return new Map(
-    [...Deno.readDirSync(join(folder, at))].flatMap(({ name, isDirectory }) => {
-      const path = join(at, name);
-      if (isDirectory) return [...filesBelow(folder, path)];
-      return [[path, name.endsWith(".html") ? Deno.readTextFileSync(join(folder, path)) : null] as const];
-    }),
-  );
-}
-
 /**
  * Writes the site; what was in the folder before goes.
  *
@@ -204,9 +170,9 @@ export async function writeSite(folder: string): Promise<{ files: number; bytes:
   const reportPath = join(resultsFolder, "report.html");
   const report = exists(reportPath);
   const playground = await buildSite(policyFolders().filter(exists));
-  await writeApi(join(folder, "api"));
+  const sources = await writeApi(join(folder, "api"));
   const others = ["playground/index.html", "api/index.html", ...(report ? ["report.html"] : [])];
-  const files = await buildPages(pages, new Set(others));
+  const files = await buildPages([...pages, ...sources], new Set(others));
   for (const [path, bytes] of playground) files.set(join("playground", path), bytes);
   if (report) files.set("report.html", await Deno.readFile(reportPath));
   for (const [path, contents] of files) {
@@ -214,7 +180,7 @@ export async function writeSite(folder: string): Promise<{ files: number; bytes:
     await writeAtomically(join(folder, path), contents);
   }
   const written = filesBelow(folder);
-  const dead = deadLinks(written).filter((link) => !/^(api\/|report\.html)/.test(link)); // Deno's own; files of runs.
+  const dead = deadLinks(written).filter((link) => !link.startsWith("report.html")); // Files of runs.
   if (dead.length > 0) throw new Error(`Cannot build the site: dead links: ${dead.join(", ")}`);
   const bytes = [...written.keys()].reduce((sum, path) => sum + Deno.statSync(join(folder, path)).size, 0);
   return { files: written.size, bytes, report };

@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import axe from "axe-core";
 import { dirname, join } from "node:path";
 import { anchorOf, markdownHtml, notebookHtml } from "../../../results/pages/markdown.ts";
+import { filesBelow, writeApi } from "../../../results/pages/api.ts";
 import { buildPages, deadLinks, pages } from "../../../results/pages/site.ts";
 import { workspaceFolder } from "../../../tools/paths.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
@@ -52,6 +53,24 @@ Deno.test("buildPages() refuses a link that leads to no file, by the page's name
     } finally {
       await Deno.remove(path);
     }
+  }));
+
+Deno.test("writeApi() documents every export path and links to sources, names no path of this machine, and stays small", () =>
+  withFolder(async (folder) => {
+    const sources = await writeApi(join(folder, "api"));
+    const files = filesBelow(folder);
+    for (const path of ["", "algorithms/", "core/", "data/", "engine/", "environments/", "results/"]) {
+      assert(files.has(`api/${path}index.html`), path);
+    }
+    const page = (name: string) => files.get(`api/${name}.html`)!;
+    assertStringIncludes(page("algorithms/~/dtql"), 'class="link td-ref">Algorithm</a>');
+    assertStringIncludes(page("engine/~/compile"), "from &quot;@onestep/onestep/engine&quot;");
+    assertStringIncludes(page("core/~/cosineDecay"), "Example");
+    assert(sources.includes("algorithms/core/optim.ts") && sources.includes("algorithms/bc.ts"), `${sources}`);
+    const others = ["index.html", ...sources.map((path) => `${path}.html`)].map((path): [string, string] => [path, ""]);
+    assertEquals(deadLinks(new Map([...files, ...others])), []);
+    for (const [path, html] of files) assert(!html?.includes("file:///"), path);
+    assert([...files.keys()].reduce((sum, path) => sum + Deno.statSync(join(folder, path)).size, 0) < 15e6);
   }));
 
 Deno.test("markdownHtml() gives headings GitHub's anchors, and shows code as it is", () => {
