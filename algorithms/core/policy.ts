@@ -41,7 +41,11 @@ export interface Policy {
    * @throws {TypeError} If this algorithm's policy is no perceptron; the message says which are.
    */
   createActor(): Actor;
-  /** The policy as an ONNX file: `observation [1, S]`, and unit Gaussian `noise` if it is random, to `action [1, A]`. */
+  /**
+   * The policy as an ONNX file: `observation [batch, S]`, and unit Gaussian `noise` if it is random, to `action [batch, A]`. The batch is
+   * any for policies of `train()` and `loadPolicy()`, unless their graph has an operation that {@linkcode anyBatch} knows nothing of; then,
+   * and for others, it is 1.
+   */
   exportPolicy(): Uint8Array;
 }
 

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
+import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/backend.ts";
 import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { datasetSha256 } from "../../data/dataset.ts";
@@ -137,7 +138,7 @@ export async function trainCell(
   });
   const note = (text: string) => onProgress({ done: total, total, note: text });
   const { policy, environment, result, acting } = await training.evaluate(state, evaluationStream(rng), note);
-  await writeAtomically(at("policy.onnx"), policy);
+  await writeAtomically(at("policy.onnx"), anyBatch(policy).bytes);
   if (acting) {
     const spec = JSON.stringify(plainSpec(acting.spec));
     await writeAtomically(at(actingName), encodeCheckpoint(acting.arrays, { ...identity, spec }));

@@ -15,9 +15,14 @@ export interface PolicyCard {
   task: string;
   seed: number;
   updates: number;
-  /** Inputs of `policy.onnx`, by name; float32. `noise` is to be drawn from the unit Gaussian for every action. */
-  inputs: Record<string, number[]>;
-  outputs: Record<string, number[]>;
+  /**
+   * Inputs of `policy.onnx`, by name; float32. `noise` is to be drawn from the unit Gaussian for every action. The dimension "batch" is
+   * any number of observations.
+   */
+  inputs: Record<string, (number | "batch")[]>;
+  outputs: Record<string, (number | "batch")[]>;
+  /** Why the file takes one observation at a time, if it does. */
+  oneAtATime?: string;
   observationSpace: { shape: number[] };
   actionSpace: { shape: number[]; low: number; high: number };
   physics: string;
@@ -26,8 +31,11 @@ export interface PolicyCard {
   trainingData: { id: string; transitions: number; licence: string };
   madeWith: Provenance;
   licence: string;
-  /** The run's diffusion model, to act by iteration: `denoiser.onnx`, and how many network calls `denoiser.json` has noise levels for. */
-  denoiser?: { calls: number[] };
+  /**
+   * The run's diffusion model, to act by iteration: `denoiser.onnx`, how many network calls `denoiser.json` has noise levels for, and why
+   * the file takes one observation at a time, if it does.
+   */
+  denoiser?: { calls: number[]; oneAtATime?: string };
   /** How the file was checked. */
   verified: { observations: number; largestAction: number };
 }

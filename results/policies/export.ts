@@ -8,8 +8,9 @@ import { basename, join } from "node:path";
 import { createRng } from "../../algorithms/core/rng.ts";
 import type { Spec } from "../../algorithms/core/agent.ts";
 import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import { decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
-import { openPolicy } from "../../algorithms/engine/runtime.ts";
+import { openPolicy } from "../../algorithms/engine/open_policy.ts";
 import { catalog, datasetPath } from "../../data/catalog.ts";
 import { loadTransitions } from "../../data/d4rl.ts";
 import { localRecipes } from "../../data/recipes.ts";
@@ -42,7 +43,7 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   if (!environment) {
     throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
   }
-  const bytes = await Deno.readFile(join(run, "policy.onnx"));
+  const { bytes, fixed } = anyBatch(await Deno.readFile(join(run, "policy.onnx")));
   using env = await createEnvironment(findTask(cell.task), "d4rl");
   const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
   const policy = await openPolicy(bytes);
@@ -54,8 +55,9 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
     task: cell.task,
     seed: cell.seed,
     updates,
-    inputs: policy.inputs,
-    outputs: { action: [1, actionDim] },
+    inputs: Object.fromEntries(Object.entries(policy.inputs).map(([name, shape]) => [name, dimensions(shape, fixed)])),
+    outputs: { action: dimensions([1, actionDim], fixed) },
+    ...(fixed === null ? {} : { oneAtATime: fixed }),
     observationSpace: { shape: [observationDim] },
     actionSpace: { shape: [actionDim], low: -1, high: 1 },
     physics: environment.physics,
@@ -72,7 +74,9 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
     },
     madeWith,
     licence: "MIT",
-    ...(denoiser && { denoiser: { calls: denoiser.calls } }),
+    ...(denoiser && {
+      denoiser: { calls: denoiser.calls, ...(denoiser.fixed === null ? {} : { oneAtATime: denoiser.fixed }) },
+    }),
     verified,
   };
   await makeFolder(out);
@@ -82,9 +86,13 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
     await writeAtomically(join(out, "denoiser.json"), `${JSON.stringify(denoiser.levels)}\n`);
   }
   await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
-  await writeAtomically(join(out, "README.md"), readme(card));
+  await writeAtomically(join(out, "README.md"), cardPage(card));
   return card;
 }
+
+/** A shape of the file, by its shape for one observation. */
+const dimensions = (shape: readonly number[], fixed: string | null): (number | "batch")[] =>
+  fixed === null ? ["batch", ...shape.slice(1)] : [...shape];
 
 /** Noise levels by number of network calls; `denoiser.json`. */
 export type LevelTable = Record<string, NoiseLevel[]>;
@@ -102,9 +110,10 @@ async function denoiserOf(run: string, cell: Cell, spec: Spec) {
   if (!agent.exportDenoiser) return null;
   const { state } = await resume(run, agent.init(createRng("any")), cellIdentity(cell));
   const { bytes, levels, mostNfe } = agent.exportDenoiser(state);
+  const file = anyBatch(bytes);
   const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostNfe);
   const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));
-  return { bytes, calls, levels: table };
+  return { ...file, calls, levels: table };
 }
 
 type Policy = Awaited<ReturnType<typeof openPolicy>>;
@@ -143,20 +152,33 @@ async function tryPolicy(policy: Policy, cell: Cell, dim: number, failed: (why: 
   return { observations: trials, largestAction: Number(largest.toFixed(6)) };
 }
 
-function readme(card: PolicyCard): string {
-  const noise = "noise" in card.inputs;
-  const inputs = Object.entries(card.inputs).map(([name, shape]) => `\`${name}\` [${shape.join(", ")}]`).join(" and ");
+/** A card as a page. */
+export function cardPage(card: PolicyCard): string {
+  const noise = card.inputs.noise?.slice(1);
+  const one = card.oneAtATime !== undefined;
+  const shown = (shape: readonly (number | string)[]) => `[${shape.join(", ")}]`;
+  const inputs = Object.entries(card.inputs).map(([name, shape]) => `\`${name}\` ${shown(shape)}`).join(" and ");
   const scores = card.scores.map(({ acting, mean, episodes, msPerAction }) =>
     `| ${acting} | ${mean} | ${episodes} | ${msPerAction} |`
   ).join("\n");
+  const drawn = one ? card.inputs.noise : ["len(observations)", ...noise ?? []];
+  const python = [
+    one
+      ? 'feeds = {"observation": observation[None].astype(np.float32)}'
+      : `feeds = {"observation": observations.astype(np.float32)}  # ${
+        shown(card.inputs.observation)
+      }; of one: observation[None]`,
+    ...(noise ? [`feeds["noise"] = np.random.randn(${drawn.join(", ")}).astype(np.float32)`] : []),
+    one ? 'action = policy.run(["action"], feeds)[0][0]' : 'actions = policy.run(["action"], feeds)[0]',
+  ].join("\n");
   return `# ${card.algorithm} for ${card.task}
 
-\`policy.onnx\` takes ${inputs} and gives \`action\` [1, ${
-    card.actionSpace.shape[0]
-  }] in [-1, 1]; observations are raw, as the
-environment gives them (d4rl physics: today's MuJoCo with two edits, see Onestep's environments).${
+\`policy.onnx\` takes ${inputs} and gives \`action\` ${shown(card.outputs.action)} in [-1, 1], for ${
+    one ? "one observation at a time" : "any number of observations\nat once"
+  }; observations are raw, as the environment gives them
+(d4rl physics: today's MuJoCo with two edits, see Onestep's environments).${
     noise ? " Draw `noise` from the unit Gaussian for every action." : ""
-  }
+  }${one ? `\n\nWhy one at a time: ${card.oneAtATime}.` : ""}
 
 | acting | D4RL score | episodes | ms per action |
 | --- | --- | --- | --- |
@@ -164,7 +186,9 @@ ${scores}
 
 ${
     card.denoiser
-      ? "`denoiser.onnx` is the same run's diffusion model of the data's actions: `clean` [1, " +
+      ? `\`denoiser.onnx\` is the same run's diffusion model of the data's actions: \`clean\` [${
+        card.denoiser.oneAtATime === undefined ? "batch" : 1
+      }, ` +
         card.actionSpace.shape[0] +
         "] from `observation`, `sample` and `level`\n(time, alpha, sigma). `denoiser.json` has the levels of chains of " +
         `${card.denoiser.calls.join(", ")} network calls; to act, start from noise and move with\n` +
@@ -178,12 +202,7 @@ import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # Before the import: ONNX Runtime's uploader is on by default.
 import numpy as np, onnxruntime
 policy = onnxruntime.InferenceSession("policy.onnx")
-feeds = {"observation": observation[None].astype(np.float32)}
-${
-    noise
-      ? `feeds["noise"] = np.random.randn(${card.inputs.noise.join(", ")}).astype(np.float32)\n`
-      : ""
-  }action = policy.run(["action"], feeds)[0][0]
+${python}
 \`\`\`
 
 Licence: ${card.licence}. \`card.json\` says the same for programs.

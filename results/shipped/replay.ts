@@ -9,6 +9,7 @@ import { bc } from "../../algorithms/bc.ts";
 import type { AnyAlgorithm, Spec } from "../../algorithms/core/agent.ts";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { createRng } from "../../algorithms/core/rng.ts";
+import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import type { NdArray } from "../../algorithms/engine/array.ts";
 import { useBackend, useThreads } from "../../algorithms/engine/backend.ts";
 import { type Checkpoint, decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
@@ -159,7 +160,8 @@ export async function playShipped(
     const spec: Spec = JSON.parse(acting.metadata.spec);
     const policies = await how.policies({ cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said });
     const [{ algorithm, config, state }] = policies;
-    await writeAtomically(join(folder, "policy.onnx"), algorithm.create(config, spec).exportPolicy(state));
+    const file = anyBatch(algorithm.create(config, spec).exportPolicy(state));
+    await writeAtomically(join(folder, "policy.onnx"), file.bytes);
     using players = createPlayers();
     const { episodes: count } = cell.evaluation;
     const first = await playAll(players, policies, Math.min(firstEpisodes, count));

@@ -9,6 +9,7 @@ import { toFileUrl } from "../../tools/paths.ts";
 import type { AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { createAgent } from "../../algorithms/core/normalized_agent.ts";
 import { createPolicy, type Policy, runStream } from "../../algorithms/core/policy.ts";
+import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import * as registry from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
@@ -27,6 +28,12 @@ const savedIdentity = ({ task, algorithm, seed }: Policy): Identity => ({
   algorithm: algorithm.name,
   seed: `${seed}`,
   hash: "saved",
+});
+
+/** The policy, with files of any number of observations at once. */
+export const exportingAnyBatch = (policy: Policy): Policy => ({
+  ...policy,
+  exportPolicy: () => anyBatch(policy.exportPolicy()).bytes,
 });
 
 /** Saves a policy into a folder of its own, for {@linkcode loadPolicy}. */
@@ -96,5 +103,5 @@ export async function loadPolicy(folder: string, algorithm?: AnyAlgorithm): Prom
   if (state.updates === 0) {
     throw new Error(`Cannot load a policy from "${folder}": it must hold a checkpoint; its training has none yet`);
   }
-  return createPolicy({ ...parts, state });
+  return exportingAnyBatch(createPolicy({ ...parts, state }));
 }

@@ -29,7 +29,7 @@ import { openMetrics } from "../cells/metrics.ts";
 import { policyRecord } from "../cells/policy_record.ts";
 import { mean } from "../scores/mean.ts";
 import { type Identity, lockFolder } from "../cells/run_folder.ts";
-import { findAlgorithm, savePolicy } from "./policy_folder.ts";
+import { exportingAnyBatch, findAlgorithm, savePolicy } from "./policy_folder.ts";
 import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
 
 /** Where a training says how far it is. */
@@ -331,7 +331,7 @@ async function trainPrepared<C extends CommonConfig>(
       progress.update(updates / total, `score ${score.normalized.toFixed(1)}`);
     },
   });
-  const trained = policy(resumed.state);
+  const trained = exportingAnyBatch(policy(resumed.state));
   const { algorithm, task } = trained;
   return {
     ...trained,

@@ -37,7 +37,7 @@ async function openOneStep({ folder }: PlayPolicy): Promise<Act> {
   const rng = createRng("play");
   const session = await ort.InferenceSession.create(await fetchBytes(`${folder}/policy.onnx`));
   const noise = session.inputMetadata.find(({ name }) => name === "noise");
-  const shape = noise?.isTensor ? noise.shape.map(Number) : null;
+  const shape = noise?.isTensor ? noise.shape.map((n) => typeof n === "number" ? n : 1) : null;
   return async (observation) => {
     const feeds: Record<string, ort.Tensor> = { observation: tensor(observation, [1, observation.length]) };
     if (shape) feeds.noise = tensor(rng.fillNormal(new Float32Array(shape.reduce((a, b) => a * b))), shape);

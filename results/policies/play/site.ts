@@ -39,7 +39,8 @@ async function subfolders(folder: string): Promise<string[]> {
 /** What an exported folder offers: its one-step policy, its diffusion model by iteration, or both. */
 export function offers(id: string, card: PolicyCard): PlayPolicy[] {
   const common = { task: card.task, folder: `policies/${id}` };
-  const chain = card.inputs.noise?.[0] ?? 1; // Diffusion-QL's file is a chain of its own.
+  const rows = card.inputs.noise?.at(-2); // Diffusion-QL's file is a chain of its own, with a row of noise for every step.
+  const chain = typeof rows === "number" ? rows : 1;
   const oneStep: PlayPolicy[] = chain > 1 ? [] : [{
     ...common,
     id: `${id}/one-step`,

@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIn
 import { dirname, join } from "node:path";
 import { ndarray } from "../../../algorithms/engine/array.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
-import { openPolicy } from "../../../algorithms/engine/runtime.ts";
+import { openPolicy } from "../../../algorithms/engine/open_policy.ts";
 import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { createEnvironment, evaluationSeed, findTask, normalizedScore } from "../../../environments/mod.ts";
@@ -12,7 +12,7 @@ import { cellIdentity } from "../../../results/cells/train.ts";
 import { codeOf } from "../../../results/experiments/mod.ts";
 import { planCells } from "../../../results/plan.ts";
 import type { PolicyCard } from "../../../results/policies/card.ts";
-import { exportRun } from "../../../results/policies/export.ts";
+import { cardPage, exportRun } from "../../../results/policies/export.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
 import { changeCell, train } from "../cells.ts";
@@ -52,9 +52,12 @@ Deno.test("exportRun() writes a policy that acts as the trained one does, a card
   const out = join(folder, "export");
   const card = await exportRun(cellFolder(root, cell), out);
   assertEquals(JSON.parse(await Deno.readTextFile(join(out, "card.json"))) as PolicyCard, card);
-  assertEquals([card.inputs, card.actionSpace.shape], [{ observation: [1, 11] }, [3]]);
+  assertEquals([card.inputs, card.outputs], [{ observation: ["batch", 11] }, { action: ["batch", 3] }]);
+  assertEquals([card.actionSpace.shape, card.oneAtATime], [[3], undefined]);
   assertEquals(card.scores[0].episodes, 2);
-  assertStringIncludes(await Deno.readTextFile(join(out, "README.md")), "hopper-medium-replay-local");
+  const page = await Deno.readTextFile(join(out, "README.md"));
+  assertStringIncludes(page, "hopper-medium-replay-local");
+  assertStringIncludes(page, "`observation` [batch, 11] and gives `action` [batch, 3]");
   const policy = await openPolicy(await Deno.readFile(join(out, "policy.onnx")));
   const wanted = await trainedActions(cell, root);
   for (let i = 0; i < rows; i++) {
@@ -94,17 +97,19 @@ Deno.test({
           ort.env.wasm.wasmPaths = "/";
           const session = await ort.InferenceSession.create("/policy.onnx");
           const rows = ${JSON.stringify(Array.from(observations))};
+          const act = async (start, n) => {
+            const observation = Float32Array.from(rows.slice(start * ${dim}, (start + n) * ${dim}));
+            const { action } = await session.run({ observation: new ort.Tensor("float32", observation, [n, ${dim}]) });
+            return action.data;
+          };
           const actions = [];
-          for (let i = 0; i < ${rows}; i++) {
-            const observation = new ort.Tensor("float32", Float32Array.from(rows.slice(i * ${dim}, (i + 1) * ${dim})), [1, ${dim}]);
-            actions.push(...(await session.run({ observation })).action.data);
-          }
-          return actions;
+          for (let i = 0; i < ${rows}; i++) actions.push(...await act(i, 1));
+          return [...actions, ...await act(0, ${rows})];
         })()`,
       ) as number[];
       const wanted = await trainedActions(cell, root);
-      assertEquals(found.length, wanted.length);
-      found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+      assertEquals(found.length, 2 * wanted.length); // One by one, and all at once.
+      found.forEach((x, i) => assertAlmostEquals(x, wanted[i % wanted.length], 1e-5));
     } finally {
       await browser.close();
       await server.shutdown();
@@ -162,14 +167,30 @@ Deno.test({
 import numpy as np, onnxruntime, sys
 rows = np.fromfile("rows.bin", dtype=np.float32).reshape(-1, ${dim})
 policy = onnxruntime.InferenceSession("policy.onnx")
-np.concatenate([policy.run(["action"], {"observation": row[None]})[0] for row in rows]).tofile("actions.bin")`;
+ones = [policy.run(["action"], {"observation": row[None]})[0] for row in rows]
+np.concatenate([*ones, policy.run(["action"], {"observation": rows})[0]]).tofile("actions.bin")`;
     const { success, stderr } = await new Deno.Command("python3", { args: ["-c", script], cwd: out, stderr: "piped" })
       .output();
     assert(success, new TextDecoder().decode(stderr));
     const found = new Float32Array((await Deno.readFile(join(out, "actions.bin"))).buffer);
     const wanted = await trainedActions(cell, root);
-    found.forEach((x, i) => assertAlmostEquals(x, wanted[i], 1e-5));
+    assertEquals(found.length, 2 * wanted.length); // One by one, and all at once.
+    found.forEach((x, i) => assertAlmostEquals(x, wanted[i % wanted.length], 1e-5));
   },
+});
+
+Deno.test("cardPage() says of a file for one observation at a time that it is one, and why", async () => {
+  const { folder, cell, root } = await run();
+  const card = await exportRun(cellFolder(root, cell), join(folder, "to read"));
+  const page = cardPage({
+    ...card,
+    inputs: { observation: [1, 11], noise: [1, 3] },
+    outputs: { action: [1, 3] },
+    oneAtATime: "Cannot export a/policy for any batch: operation CumSum",
+  });
+  for (const text of ["one observation at a time", "operation CumSum", "np.random.randn(1, 3)", "observation[None]"]) {
+    assertStringIncludes(page, text);
+  }
 });
 
 Deno.test("exportRun() refuses what is no finished run of an environment, and a policy that leaves the action space", async () => {
