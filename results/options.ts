@@ -8,6 +8,7 @@ import { closest } from "fastest-levenshtein";
 import { backends } from "../algorithms/engine/backend.ts";
 import { readArguments, readInteger, readSeeds } from "../tools/arguments.ts";
 import { resultsFolder, userPath } from "../tools/paths.ts";
+import { logFormats } from "./cells/metrics.ts";
 import { hopperReplay } from "./experiments/budgets.ts";
 import { profileNames } from "./experiments/experiment.ts";
 import { experiments } from "./experiments/mod.ts";
@@ -36,7 +37,8 @@ Usage: deno task reproduce [options]
   --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
   --out <folder>       where results go (default: results)
   --teacher <file>     distil another program's policy and critic (safetensors; layout in results/teacher.ts) for our IQL
-  --log tensorboard    also write TensorBoard event files beside metrics.jsonl
+  --log <list>         beside metrics.jsonl: tensorboard (event files in the runs' folders) and mlflow (mlruns below --out); how to
+                       see them, and W&B: examples/how_to/track.md
   --fresh              train again what is done already
   --retrain            quick: train profile standard's runs anew (hours) instead of playing the shipped ones again
   --dry-run            list the cells with their estimated time and memory, and stop
@@ -134,7 +136,7 @@ export function parseOptions(args: readonly string[]) {
     backend: texts.backend ?? (Deno.env.get("ONESTEP_BACKEND") || "onnx"),
     out: texts.out === undefined ? resultsFolder : userPath(texts.out),
     teacher: texts.teacher === undefined ? undefined : userPath(texts.teacher),
-    logs: oneOf("log", texts.log, ["tensorboard"] as const),
+    logs: texts.log?.split(",").map((name) => oneOf("log", name, logFormats)!),
     slurm: { partition: texts.partition, time: texts.time, memory: texts.memory },
   };
 }

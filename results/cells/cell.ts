@@ -7,6 +7,7 @@
 import { basename, join } from "node:path";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
 import type { Backend } from "../../algorithms/engine/backend.ts";
+import type { logFormats } from "./metrics.ts";
 
 /** A way to sample a trained diffusion model; settings of {@linkcode behaviourSampling} by the same names. */
 export interface SamplingRule {
@@ -57,7 +58,7 @@ export interface Cell {
   /** The shipped run that is played again in the place of a training. */
   shipped?: { path: string; sha256: string };
   /** What metrics are written to, beside JSON lines. */
-  logs?: "tensorboard";
+  logs?: readonly typeof logFormats[number][];
   /** Changes with settings, code and data, and so with all that changes the result. */
   hash: string;
 }

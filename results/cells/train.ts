@@ -13,12 +13,13 @@ import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/back
 import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
-import { describeMachine } from "../../tools/machine.ts";
+import { describeMachine, type Provenance } from "../../tools/machine.ts";
 import { readRecord } from "../../tools/records.ts";
 import { type Cell, cellFolder, cellLabel, cellRecord } from "./cell.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
-import { openMetrics } from "./metrics.ts";
+import { mlflowFolder, type Outcome, runTags } from "./mlflow.ts";
+import { type Logs, type MetricsLog, openMetrics } from "./metrics.ts";
 import { plainSpec, policyRecord } from "./policy_record.ts";
 import { type Evaluation, findEvaluation, type ScorePoint } from "./record.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";
@@ -112,6 +113,9 @@ export async function trainCell(
     throw new Error(`Cannot train ${cellLabel(cell)}: its plan wants a curve, which ${cell.experiment} does not score`);
   }
   let points = await readPoints(folder);
+  let log = null as MetricsLog | null;
+  let outcome: Outcome = "FAILED";
+  await using _ended = { [Symbol.asyncDispose]: async () => await log?.end(outcome) };
   const { state, trainingMs } = await runLoop({
     training,
     rng,
@@ -122,7 +126,7 @@ export async function trainCell(
       async openMetrics(updates) {
         points = points.filter(({ update }) => update <= updates); // What a killed process did later is done again.
         await writePoints(folder, points);
-        return await openMetrics(folder, updates, cell.logs);
+        return log = await openMetrics(folder, updates, logsOf(cell, root, madeWith, points));
       },
       checkpointMs: cell.checkpointMs,
     },
@@ -134,6 +138,7 @@ export async function trainCell(
       const scores = await training.score!(state, curve.episodes, (note) => onProgress({ done: update, total, note }));
       points = [...points, { update, scores }];
       await writePoints(folder, points);
+      await log?.score("score", points);
     }),
   });
   const note = (text: string) => onProgress({ done: total, total, note: text });
@@ -153,7 +158,30 @@ export async function trainCell(
     result,
   };
   await writeAtomically(at("evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
+  for (const { rule: { id, setting }, scores } of environment?.rules ?? []) {
+    await log?.score(`finalScore/${[id, setting ?? []].flat().join(" ")}`, [{ update: total, scores }]);
+  }
+  outcome = "FINISHED";
   return evaluation;
+}
+
+/** What a cell's metrics are written to, beside JSON lines. */
+function logsOf(cell: Cell, root: string, { versions }: Provenance, scores: readonly ScorePoint[]): Logs {
+  const { profile, experiment, task, algorithm, seed, hash, backend, config } = cell;
+  return {
+    tensorboard: cell.logs?.includes("tensorboard"),
+    mlflow: cell.logs?.includes("mlflow")
+      ? {
+        store: join(root, mlflowFolder),
+        experiment: `${experiment}/${task}`,
+        name: `${algorithm} seed ${seed}`,
+        identity: JSON.stringify([profile, experiment, task, algorithm, hash, seed]),
+        params: config,
+        tags: { ...runTags("reproduce", versions), profile, experiment, task, algorithm, seed: `${seed}`, backend },
+        scores,
+      }
+      : undefined,
+  };
 }
 
 /** Holds a folder as soon as no other process does. */

@@ -25,7 +25,8 @@ import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
 import { runLoop } from "../cells/loop.ts";
-import { openMetrics } from "../cells/metrics.ts";
+import { logFormats, type Logs, type MetricsLog, openMetrics } from "../cells/metrics.ts";
+import { mlflowFolder, runTags } from "../cells/mlflow.ts";
 import { policyRecord } from "../cells/policy_record.ts";
 import { mean } from "../scores/mean.ts";
 import { type Identity, lockFolder } from "../cells/run_folder.ts";
@@ -33,7 +34,7 @@ import { exportingAnyBatch, findAlgorithm, savePolicy } from "./policy_folder.ts
 import { appendScore, createCurve, type Curve, readScores, type ScorePoint, writeScores } from "./scores.ts";
 
 /** Where a training says how far it is. */
-export const logTargets = ["terminal", "jsonl", "tensorboard"] as const;
+export const logTargets = ["terminal", "jsonl", ...logFormats] as const;
 
 /** One of {@linkcode logTargets}. */
 export type LogTarget = typeof logTargets[number];
@@ -53,9 +54,12 @@ export interface TrainOptions<C extends CommonConfig = CommonConfig> extends Tra
   candidates?: number;
   /**
    * Where progress goes: `terminal` (a bar in a terminal, a live display in a notebook, elsewhere a line now and then), and with a
-   * folder `jsonl` (`metrics.jsonl`, which is always written) and `tensorboard` (an event file). @default ["terminal"]
+   * folder `jsonl` (`metrics.jsonl`, which is always written), `tensorboard` (an event file) and `mlflow` (a run in a store that
+   * `mlflow ui --backend-store-uri` shows). @default ["terminal"]
    */
   log?: readonly LogTarget[];
+  /** The store of `mlflow`, which several trainings may share. @default mlruns in the folder */
+  mlruns?: string;
   /** Called a hundred times in a training, with each metric's mean since the last call. */
   onMetrics?(step: { seed: number; update: number; metrics: Record<string, number> }): void;
   /** Aborting it stops the training; what the folder has stays, for the next call. */
@@ -88,7 +92,16 @@ export interface Runs extends ReadonlyArray<Run> {
   readonly curve: Curve;
 }
 
-const ownOptions = ["folder", "evaluateEvery", "episodes", "candidates", "log", "onMetrics", "signal"] as const;
+const ownOptions = [
+  "folder",
+  "evaluateEvery",
+  "episodes",
+  "candidates",
+  "log",
+  "mlruns",
+  "onMetrics",
+  "signal",
+] as const;
 const settingNames = ["seed", "updates", "preset", "overrides"] as const;
 /** Least time between checkpoints. */
 const checkpointMs = 10_000;
@@ -120,7 +133,7 @@ function assertOptions(name: string, options: TrainOptions<never> | SeedsOptions
     );
   }
   if (options.folder === undefined && options.log?.some((target) => target !== "terminal")) {
-    throw new RangeError(`Cannot train ${name}: log "jsonl" and "tensorboard" need a folder; give one`);
+    throw new RangeError(`Cannot train ${name}: log "jsonl", "tensorboard" and "mlflow" need a folder; give one`);
   }
 }
 
@@ -226,6 +239,7 @@ export async function trainSeeds<C extends CommonConfig>(
   progress: Progress,
 ): Promise<Runs> {
   const { seeds, folder, ...rest } = options;
+  const mlruns = rest.mlruns ?? (folder === undefined ? undefined : join(folder, mlflowFolder));
   if (!Array.isArray(seeds) || seeds.length === 0 || new Set(seeds).size < seeds.length) {
     throw new RangeError(
       `Cannot train ${algorithm.name}: seeds must be a list of different seeds, current value is ${
@@ -237,7 +251,7 @@ export async function trainSeeds<C extends CommonConfig>(
   const progressOf = seeds.length > 1 ? shareProgress(progress, seeds) : () => progress;
   using players = createPlayers();
   const starts = seeds.map((seed, i) => async () => {
-    const own = folder === undefined ? rest : { ...rest, folder: seedFolder(folder, seed) };
+    const own = folder === undefined ? rest : { ...rest, folder: seedFolder(folder, seed), mlruns };
     const run = await trainPrepared(prepared[i], data, own, progressOf(seed), players);
     progressOf(seed).update(1, "trained");
     return run;
@@ -290,6 +304,11 @@ async function trainPrepared<C extends CommonConfig>(
   const total = training.updates;
   const { seed } = policy({ updates: 0, arrays: null });
   let points = folder === null ? [] : await readScores(folder);
+  let log = null as MetricsLog | null;
+  let isDone = false;
+  await using _ended = {
+    [Symbol.asyncDispose]: async () => await log?.end(isDone ? "FINISHED" : signal?.aborted ? "KILLED" : "FAILED"),
+  };
 
   const resumed = await runLoop({
     training,
@@ -303,7 +322,7 @@ async function trainPrepared<C extends CommonConfig>(
       async openMetrics(updates) {
         points = points.filter((point) => point.update <= updates); // What a killed process did later is done again.
         await writeScores(folder, points);
-        return await openMetrics(folder, updates, options.log?.includes("tensorboard") ? "tensorboard" : undefined);
+        return log = await openMetrics(folder, updates, await logsOf(prepared, folder, identity, options, points));
       },
     },
     onMetrics(update, metrics) {
@@ -328,9 +347,11 @@ async function trainPrepared<C extends CommonConfig>(
       const point: ScorePoint = { update: updates, candidates, scores: score.scores, episodes: score.episodes };
       points = [...others, point];
       if (folder !== null) await (kept ? writeScores(folder, points) : appendScore(folder, point));
+      await log?.score("score", points);
       progress.update(updates / total, `score ${score.normalized.toFixed(1)}`);
     },
   });
+  isDone = true;
   const trained = exportingAnyBatch(policy(resumed.state));
   const { algorithm, task } = trained;
   return {
@@ -339,6 +360,33 @@ async function trainPrepared<C extends CommonConfig>(
     trainingMs: resumed.trainingMs,
     curve: createCurve([{ title: algorithm.title, task, seed, points }]),
     save: (to) => savePolicy(trained, to),
+  };
+}
+
+/** What metrics are written to, beside JSON lines. */
+async function logsOf<C extends CommonConfig>(
+  { policy, config }: PreparedTraining<C>,
+  folder: string,
+  identity: Identity,
+  { log, mlruns = join(folder, mlflowFolder) }: Pick<TrainOptions, "log" | "mlruns">,
+  scores: readonly ScorePoint[],
+): Promise<Logs> {
+  const tensorboard = log?.includes("tensorboard");
+  if (!log?.includes("mlflow")) return { tensorboard };
+  const { algorithm, task, seed } = policy({ updates: 0, arrays: null });
+  const { versions } = await describeMachine(currentGpu());
+  const names = { algorithm: algorithm.name, task: `${task ?? "data"}`, seed: `${seed}`, backend: currentBackend() };
+  return {
+    tensorboard,
+    mlflow: {
+      store: mlruns,
+      experiment: names.task,
+      name: `${algorithm.name} seed ${seed}`,
+      identity: JSON.stringify(identity),
+      params: config,
+      tags: { ...runTags("train", versions), ...names },
+      scores,
+    },
   };
 }
 

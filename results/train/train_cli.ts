@@ -21,6 +21,7 @@ import { type Progress, silentProgress, startProgress } from "../../tools/progre
 import { toText } from "../../data/show/table.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { mean } from "../scores/mean.ts";
+import { mlflowFolder } from "../cells/mlflow.ts";
 import { findAlgorithm } from "./policy_folder.ts";
 import { readOverrides } from "./settings.ts";
 import { type LogTarget, logTargets, type Runs, seedFolder, shareProgress, trainSeeds } from "./train.ts";
@@ -46,7 +47,8 @@ Usage: deno task train <algorithm> <dataset> [options]
   --episodes <n>          of each evaluation (default: 10)
   --candidates <n>        actions drawn per observation in evaluations (default: 1)
   --task <id>             where to play, if the data does not say it
-  --log <list>            of terminal, jsonl, tensorboard (default: terminal,jsonl)
+  --log <list>            of terminal, jsonl, tensorboard (an event file in the run's folder) and mlflow (mlruns below --folder);
+                          how to see them, and W&B: examples/how_to/track.md (default: terminal,jsonl)
   --folder <path>         where runs are kept (default: results/trained)
   --backend <name>        one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
   -h, --help              this text`;
@@ -101,12 +103,8 @@ async function main(): Promise<number> {
   const updates = number("updates");
   const { config } = prepareTraining(algorithm, data, { updates, preset: texts.preset, overrides });
   const hash = createHash("sha256").update(JSON.stringify([config, data.fingerprint?.()])).digest("hex").slice(0, 8);
-  const root = join(
-    texts.folder === undefined ? join(resultsFolder, "trained") : userPath(texts.folder),
-    data.task ?? "data",
-    algorithm.name,
-    hash,
-  );
+  const top = texts.folder === undefined ? join(resultsFolder, "trained") : userPath(texts.folder);
+  const root = join(top, data.task ?? "data", algorithm.name, hash);
   console.log(
     `${algorithm.title} on ${
       data.task ?? dataset
@@ -123,6 +121,7 @@ async function main(): Promise<number> {
     episodes: number("episodes"),
     candidates: number("candidates"),
     log,
+    mlruns: join(top, mlflowFolder),
   };
   const progress = log.includes("terminal") ? startProgress(`training ${algorithm.name}`) : silentProgress;
   let runs: Runs;

@@ -34,7 +34,7 @@ for (
     [["quick"], 'unknown argument "quick"'],
     [["--executor", "slrum"], 'unknown executor "slrum"; did you mean "slurm"?'],
     [["--memory", "2G"], "--memory is for --executor slurm, current executor is local"],
-    [["--log", "wandb"], 'unknown log "wandb"; did you mean "tensorboard"?'],
+    [["--log", "wandb"], 'unknown log "wandb"; did you mean "mlflow"? Known: tensorboard, mlflow'],
   ] as const
 ) {
   Deno.test(`parseOptions() refuses ${args.join(" ")}`, () => {

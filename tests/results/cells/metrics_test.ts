@@ -85,7 +85,7 @@ async function readEvents(folder: string): Promise<{ step: number; values: Recor
 
 Deno.test("openMetrics() writes event files by TensorBoard's rules, the same numbers as the JSON lines", () =>
   withFolder(async (folder) => {
-    const log = await openMetrics(folder, 0, "tensorboard");
+    const log = await openMetrics(folder, 0, { tensorboard: true });
     await log.append(10, { criticLoss: 0.5, policyLoss: -1 });
     await log.append(200_000, { criticLoss: 0.25, policyLoss: 2 });
     assertEquals(await readEvents(folder), [
@@ -100,10 +100,10 @@ Deno.test("openMetrics() writes event files by TensorBoard's rules, the same num
 
 Deno.test("openMetrics() drops what a killed process wrote after its last checkpoint, and lines cut short", () =>
   withFolder(async (folder) => {
-    const log = await openMetrics(folder, 0, "tensorboard");
+    const log = await openMetrics(folder, 0, { tensorboard: true });
     for (const update of [10, 20, 30]) await log.append(update, { loss: update });
     await Deno.writeTextFile(join(folder, "metrics.jsonl"), '{"update":40,"lo', { append: true });
-    const resumed = await openMetrics(folder, 20, "tensorboard");
+    const resumed = await openMetrics(folder, 20, { tensorboard: true });
     await resumed.append(30, { loss: 31 });
     assertEquals((await readMetrics(folder)).map(({ loss }) => loss), [10, 20, 31]);
     assertEquals((await readEvents(folder)).map(({ values }) => values.loss), [10, 20, 31]);
@@ -111,17 +111,17 @@ Deno.test("openMetrics() drops what a killed process wrote after its last checkp
 
 Deno.test("openMetrics() keeps the times of events when training goes on, and of a damaged file what is whole", () =>
   withFolder(async (folder) => {
-    const log = await openMetrics(folder, 0, "tensorboard");
+    const log = await openMetrics(folder, 0, { tensorboard: true });
     for (const update of [10, 20, 30]) await log.append(update, { loss: update });
     const path = join(folder, "events.out.tfevents.0.onestep");
     const times = async () =>
       readRecords(await Deno.readFile(path)).slice(1).map((record) => find(readMessage(record), 1)[0]);
     const first = await times();
     await new Promise((done) => setTimeout(done, 20));
-    await openMetrics(folder, 20, "tensorboard");
+    await openMetrics(folder, 20, { tensorboard: true });
     assertEquals(await times(), first.slice(0, 2));
     await Deno.truncate(path, (await Deno.stat(path)).size - 3); // Without the last event's end: that update is said anew.
-    await openMetrics(folder, 20, "tensorboard");
+    await openMetrics(folder, 20, { tensorboard: true });
     assertEquals((await readEvents(folder)).map(({ step }) => step), [10, 20]);
   }));
 

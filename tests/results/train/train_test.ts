@@ -14,6 +14,8 @@ import { makeBandit } from "../../../data/bandits.ts";
 import { createTransitions, loadTransitions } from "../../../data/d4rl.ts";
 import { sha256Of } from "../../../data/source.ts";
 import { evaluate } from "../../../environments/evaluate.ts";
+import { mean } from "../../../results/scores/mean.ts";
+import { readStore, storeText } from "../mlflow.ts";
 import { toFileUrl } from "../../../tools/paths.ts";
 import { compare } from "../../../results/train/compare.ts";
 import { findAlgorithm, loadPolicy } from "../../../results/train/policy_folder.ts";
@@ -166,6 +168,30 @@ Deno.test("train() killed at any moment and called again ends in the bytes of a 
   assertEquals(await remains("killed"), await remains("whole"));
   const again = await train(bc, data, { ...scored, folder: at("killed") });
   assertEquals(again.curve.points, whole.curve.points);
+});
+
+Deno.test("train() stopped and called again goes on in the same MLflow run, its scores included", async () => {
+  const stop = new AbortController();
+  const options = { ...scored, folder: at("in MLflow"), log: ["mlflow"] } as const;
+  const onMetrics = ({ update }: { update: number }) => update >= 250 && stop.abort();
+  await assertRejects(() => train(bc, data, { ...options, seeds: [0, 1], onMetrics, signal: stop.signal }));
+  const [stopped] = readStore(join(at("in MLflow"), "mlruns"));
+  assertEquals([stopped.status, stopped.metrics.score.map(({ step }) => step)], ["KILLED", [100, 200]]);
+  const runs = await train(bc, data, { ...options, seeds: [0, 1] });
+  const stored = readStore(join(at("in MLflow"), "mlruns")).sort((a, b) => a.name < b.name ? -1 : 1);
+  assertEquals(stored.map(({ name, status }) => [name, status]), [["bc seed 0", "FINISHED"], [
+    "bc seed 1",
+    "FINISHED",
+  ]]);
+  assertEquals([stored[0].id, stored[0].start], [stopped.id, stopped.start]);
+  stored.forEach(({ experiment, metrics, tags }, i) => {
+    assertEquals([experiment, tags.task, tags.algorithm], [`${runs[i].task}`, `${runs[i].task}`, "bc"]);
+    assertEquals(metrics.score.map(({ step }) => step), [100, 200, 300, 400]);
+    assertEquals(metrics.score.map(({ value }) => value), runs[i].curve.points.map(({ scores }) => mean(scores)));
+    const [[, losses]] = Object.entries(metrics).filter(([name]) => name !== "score");
+    assertEquals([losses.length, new Set(losses.map(({ step }) => step)).size], [100, 100]);
+  });
+  assert(!storeText(join(at("in MLflow"), "mlruns")).includes(folder));
 });
 
 Deno.test("train() evaluates a finished run that has no score yet, and once only", async () => {
