@@ -6,16 +6,19 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { Agent, AnyAlgorithm } from "../../algorithms/core/agent.ts";
 import { runStream } from "../../algorithms/core/policy.ts";
 import { presetTask } from "../../algorithms/core/train.ts";
 import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import { currentGpu, useBackend, useThreads } from "../../algorithms/engine/backend.ts";
 import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
+import { together } from "../../algorithms/engine/together.ts";
 import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine, type Provenance } from "../../tools/machine.ts";
 import { readRecord } from "../../tools/records.ts";
 import { type Cell, cellFolder, cellLabel, cellRecord } from "./cell.ts";
+import { keepFailure } from "./failure.ts";
 import { type CellCode, codeHash, moduleOf, partHashes } from "./fingerprint.ts";
 import { runLoop } from "./loop.ts";
 import { mlflowFolder, type Outcome, runTags } from "./mlflow.ts";
@@ -23,7 +26,8 @@ import { type Logs, type MetricsLog, openMetrics } from "./metrics.ts";
 import { plainSpec, policyRecord } from "./policy_record.ts";
 import { type Evaluation, findEvaluation, type ScorePoint } from "./record.ts";
 import { type Identity, lockFolder } from "./run_folder.ts";
-import { evaluationStream } from "./study.ts";
+import { evaluationStream, type Tools } from "./study.ts";
+import { createTurns, type Turn } from "./turns.ts";
 
 /** Where a cell's training stands, for a progress bar. */
 export interface Progress {
@@ -51,12 +55,15 @@ export const cellIdentity = ({ task, algorithm, seed, hash }: Cell): Identity =>
   hash,
 });
 
+const noTurns: Turn = (make) => make();
+
 /**
  * Trains and evaluates a cell, from its last checkpoint if there is one; returns at once if it is done.
  *
  * Waits while another process trains the cell, and then takes what that one made.
  *
  * @param root The results folder.
+ * @param turn What makes everything but the updates. @default at once
  * @throws {Error} If training diverges, no checkpoint can be read, or the folder cannot be written.
  */
 export async function trainCell(
@@ -64,10 +71,13 @@ export async function trainCell(
   code: CellCode,
   root: string,
   onProgress: (p: Progress) => void,
+  turn: Turn = noTurns,
 ): Promise<Evaluation> {
   const folder = cellFolder(root, cell);
-  await makeFolder(folder);
-  using _lock = await waitForFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
+  using _lock = await turn(async () => {
+    await makeFolder(folder);
+    return await waitForFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
+  });
   await removeParts(folder);
   const at = (name: string) => join(folder, name);
   const { evaluation: done } = await findEvaluation(root, cell, code.study.result);
@@ -78,7 +88,7 @@ export async function trainCell(
   const { algorithm } = code;
   const rng = runStream({ task: cell.task, algorithm, seed: cell.seed });
   const hashes = partHashes(cell, code);
-  const training = await code.study.prepare(cell, {
+  const tools: Tools = {
     algorithm,
     sampled: code.sampled,
     folder,
@@ -89,7 +99,8 @@ export async function trainCell(
     },
     rng,
     onProgress: (note) => onProgress({ done: 0, total: 1, note }),
-  });
+  };
+  const training = await turn(() => code.study.prepare(cell, tools));
   const madeWith = await describeMachine(currentGpu());
   const { presets, source } = algorithm;
   const preset = presets[presetTask(cell.task)]?.source ?? "defaults";
@@ -135,14 +146,17 @@ export async function trainCell(
     evaluate: curve && (async (state) => {
       const { updates: update } = state;
       if (update === total || points.some((point) => point.update === update)) return; // The last one has its own.
-      const scores = await training.score!(state, curve.episodes, (note) => onProgress({ done: update, total, note }));
+      const say = (note: string) => onProgress({ done: update, total, note });
+      const scores = await turn(() => training.score!(state, curve.episodes, say));
       points = [...points, { update, scores }];
       await writePoints(folder, points);
       await log?.score("score", points);
     }),
   });
   const note = (text: string) => onProgress({ done: total, total, note: text });
-  const { policy, environment, result, acting } = await training.evaluate(state, evaluationStream(rng), note);
+  const { policy, environment, result, acting } = await turn(() =>
+    training.evaluate(state, evaluationStream(rng), note)
+  );
   await writeAtomically(at("policy.onnx"), anyBatch(policy).bytes);
   if (acting) {
     const spec = JSON.stringify(plainSpec(acting.spec));
@@ -181,6 +195,45 @@ function logsOf(cell: Cell, root: string, { versions }: Provenance, scores: read
         scores,
       }
       : undefined,
+  };
+}
+
+/**
+ * Trains cells that differ in their seeds alone {@linkcode together}, and keeps of each that fails why; the others go on.
+ *
+ * Each has its folder with what it has alone, its numbers up to rounding. Folders are taken and policies judged one after the other, in
+ * the order of the cells; each goes on from its own checkpoint, whatever the others' updates are.
+ *
+ * @param cells In the order of their seeds, so that no two processes wait for each other.
+ * @returns What became of each.
+ */
+export async function trainCells(
+  cells: readonly Cell[],
+  code: CellCode,
+  root: string,
+  onProgress: (cell: Cell, p: Progress) => void,
+): Promise<(Evaluation | Error)[]> {
+  const [turn, shared] = [createTurns(), { ...code, algorithm: withOneAgent(code.algorithm) }];
+  return await together(cells.map((cell) => async () => {
+    try {
+      return await keepFailure(root, cell, () => trainCell(cell, shared, root, (p) => onProgress(cell, p), turn));
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }));
+}
+
+/** The algorithm, which gives the same agent for the same settings: updates of one agent can be one call. */
+function withOneAgent(algorithm: AnyAlgorithm): AnyAlgorithm {
+  const agents = new Map<string, Agent>();
+  return {
+    ...algorithm,
+    create(config, spec) {
+      const key = JSON.stringify([config, spec]);
+      const agent = agents.get(key) ?? algorithm.create(config, spec);
+      agents.set(key, agent);
+      return agent;
+    },
   };
 }
 

@@ -1,13 +1,15 @@
 /**
- * The local executor: each cell in a process of its own, as many at once as there are cores.
+ * The local executor: each cell in a process of its own, or on a GPU all seeds of a cell in one, as many at once as there are cores.
  *
  * @module
  */
 
+import { dirname } from "node:path";
+import { isOnGpu } from "../../algorithms/engine/backend.ts";
 import { lockFlags, permissionFlags, type Rights } from "../../tools/flags.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 import { childEnvironment, stopChild } from "../../tools/processes.ts";
-import { type Cell, cellLabel } from "../cells/cell.ts";
+import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
 import { type Evaluation, findEvaluation } from "../cells/record.ts";
 import type { Progress } from "../cells/train.ts";
 import { experimentOf } from "../experiments/mod.ts";
@@ -19,8 +21,14 @@ export interface Watcher {
   ended(cell: Cell, outcome: Evaluation | Error): void | Promise<void>;
 }
 
+/** Cells that a process trains: on a GPU those that differ in the seed alone, in its order; elsewhere each by itself. */
+export function groupCells(cells: readonly Cell[]): Cell[][] {
+  const together = (cell: Cell) => isOnGpu(cell.backend) && !cell.shipped ? dirname(cellFolder("", cell)) : cell;
+  return [...Map.groupBy(cells, together).values()].map((group) => group.sort((a, b) => a.seed - b.seed));
+}
+
 /**
- * Runs cells, `jobs` at a time, in order.
+ * Runs cells, `jobs` processes at a time, in order.
  *
  * @param root The results folder.
  * @param signal Aborting it stops the running cells; they resume next time.
@@ -33,33 +41,49 @@ export async function runCells(
   watcher: Watcher,
   signal: AbortSignal,
 ): Promise<Evaluation[]> {
-  const queue = [...cells];
+  const queue = groupCells(cells);
   const evaluations: Evaluation[] = [];
   const worker = async () => {
-    for (let cell = queue.shift(); cell && !signal.aborted; cell = queue.shift()) {
-      watcher.started(cell);
-      const outcome = await runCell(cell, root, watcher, signal);
+    for (let group = queue.shift(); group && !signal.aborted; group = queue.shift()) {
+      for (const cell of group) watcher.started(cell);
+      const outcomes = await runGroup(group, root, watcher, signal);
       if (signal.aborted) return;
-      if (!(outcome instanceof Error)) evaluations.push(outcome);
-      await watcher.ended(cell, outcome);
+      for (const [i, outcome] of outcomes.entries()) {
+        if (!(outcome instanceof Error)) evaluations.push(outcome);
+        await watcher.ended(group[i], outcome);
+      }
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
   return evaluations;
 }
 
-async function runCell(cell: Cell, root: string, watcher: Watcher, signal: AbortSignal): Promise<Evaluation | Error> {
-  const report = (progress: Progress) => watcher.progress(cell, progress);
+async function runGroup(
+  cells: readonly Cell[],
+  root: string,
+  watcher: Watcher,
+  signal: AbortSignal,
+): Promise<(Evaluation | Error)[]> {
+  const errors = new Map<number, string>();
+  const onProgress = ({ seed, ...progress }: Progress & OfSeed) => {
+    const cell = cells.find((cell) => cell.seed === seed);
+    if (cell) watcher.progress(cell, progress);
+  };
   const error = await runScript(
     "run_cell.ts",
-    [root, JSON.stringify(cell)],
-    { writable: root, readable: readableFiles([cell]), network: "none", backend: cell.backend },
-    report,
+    [root, JSON.stringify(cells.length === 1 ? cells[0] : cells)],
+    { writable: root, readable: readableFiles(cells), network: "none", backend: cells[0].backend },
+    onProgress,
     signal,
+    ({ seed, error }) => seed !== undefined && errors.set(seed, error),
   );
-  if (error) return new Error(error.startsWith("Cannot") ? error : `Cannot run ${cellLabel(cell)}: ${error}`);
-  const { evaluation, problem } = await findEvaluation(root, cell, experimentOf(cell).study.result);
-  return evaluation ?? new Error(problem ?? `Cannot run ${cellLabel(cell)}: it left no evaluation`);
+  return await Promise.all(cells.map(async (cell) => {
+    const { evaluation, problem } = await findEvaluation(root, cell, experimentOf(cell).study.result);
+    if (evaluation && (cells.length > 1 || !error)) return evaluation;
+    const why = errors.get(cell.seed) ?? error;
+    if (why) return new Error(why.startsWith("Cannot") ? why : `Cannot run ${cellLabel(cell)}: ${why}`);
+    return new Error(problem ?? `Cannot run ${cellLabel(cell)}: it left no evaluation`);
+  }));
 }
 
 /** Files that cells read by name: their datasets, and what their settings name. */
@@ -80,6 +104,11 @@ export interface ScriptPermissions {
   backend?: string;
 }
 
+/** Which of several cells a line is of. */
+interface OfSeed {
+  seed?: number;
+}
+
 /**
  * Runs one of this folder's scripts in a process of its own.
  *
@@ -89,8 +118,9 @@ export async function runScript(
   name: string,
   args: string[],
   { writable, readable = [], network, backend }: ScriptPermissions,
-  onProgress: (progress: Progress) => void,
+  onProgress: (progress: Progress & OfSeed) => void,
   signal: AbortSignal,
+  onError: (said: { error: string } & OfSeed) => void = () => {},
 ): Promise<string | null> {
   const rights: Rights = { write: [writable], read: readable, net: network === "any" ? "any" : [], native: "runtime" };
   const script = fromFileUrl(new URL(name, import.meta.url));
@@ -107,8 +137,10 @@ export async function runScript(
   let message = "";
   for await (const line of lines(child.stdout)) {
     const said = parse(line);
-    if (said && "error" in said) message = said.error;
-    else if (said) onProgress(said);
+    if (said && "error" in said) {
+      message = said.error;
+      onError(said);
+    } else if (said) onProgress(said);
   }
   const { success, signal: killedBy, code } = await child.status;
   signal.removeEventListener("abort", stop);
@@ -118,7 +150,7 @@ export async function runScript(
   return message || `${why}${tail ? `\n${tail}` : ""}`;
 }
 
-function parse(line: string): Progress | { error: string } | null {
+function parse(line: string): (Progress | { error: string }) & OfSeed | null {
   try {
     return JSON.parse(line);
   } catch {

@@ -28,7 +28,10 @@ export function computeSection(root: string, evaluations: readonly Evaluation[])
           const [{ cell }] = group;
           return [cell.experiment, cell.title, `${group.length}`, seconds(total), seconds(total / group.length)];
         }),
-        notes: ["Wall-clock seconds of training, without evaluation; cells may have shared the machine's cores."],
+        notes: [
+          "Wall-clock seconds of training, without evaluation; cells may have shared the machine's cores. On a GPU the seeds of a cell " +
+          "train together, and each has the seconds of all.",
+        ],
       },
       machines: {
         title: "Machines and versions",

@@ -18,7 +18,7 @@ import {
   type TrainSettings,
 } from "../../algorithms/core/train.ts";
 import { currentBackend, currentGpu, currentThreads, isOnGpu } from "../../algorithms/engine/backend.ts";
-import { byItself, together } from "../../algorithms/engine/together.ts";
+import { together } from "../../algorithms/engine/together.ts";
 import { evaluateWith } from "../../environments/evaluate.ts";
 import { createPlayers, type Players } from "../../environments/play.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
@@ -28,6 +28,7 @@ import { runLoop } from "../cells/loop.ts";
 import { logFormats, type Logs, type MetricsLog, openMetrics } from "../cells/metrics.ts";
 import { mlflowFolder, runTags } from "../cells/mlflow.ts";
 import { policyRecord } from "../cells/policy_record.ts";
+import { createTurns, type Turn } from "../cells/turns.ts";
 import { mean } from "../scores/mean.ts";
 import { type Identity, lockFolder } from "../cells/run_folder.ts";
 import { exportingAnyBatch, findAlgorithm, savePolicy } from "./policy_folder.ts";
@@ -213,7 +214,7 @@ export async function trainShown<C extends CommonConfig>(
 ): Promise<Run> {
   const prepared = prepare(algorithm, data, options)(options.seed ?? 0);
   using players = createPlayers();
-  return await trainPrepared(prepared, data, options, progress, players);
+  return await trainPrepared(prepared, data, options, progress, players, createTurns());
 }
 
 /** Where a seed's run is kept. */
@@ -250,9 +251,10 @@ export async function trainSeeds<C extends CommonConfig>(
   const prepared = seeds.map(prepare(algorithm, data, options));
   const progressOf = seeds.length > 1 ? shareProgress(progress, seeds) : () => progress;
   using players = createPlayers();
+  const turn = createTurns(); // An evaluation takes all cores.
   const starts = seeds.map((seed, i) => async () => {
     const own = folder === undefined ? rest : { ...rest, folder: seedFolder(folder, seed), mlruns };
-    const run = await trainPrepared(prepared[i], data, own, progressOf(seed), players);
+    const run = await trainPrepared(prepared[i], data, own, progressOf(seed), players, turn);
     progressOf(seed).update(1, "trained");
     return run;
   });
@@ -281,21 +283,13 @@ function prepare<C extends CommonConfig>(
   return prepareSeeds(algorithm, data, settings);
 }
 
-/** Evaluations of players, one after the other: each takes all cores. */
-const evaluations = new WeakMap<Players, Promise<unknown>>();
-
-function inTurn<T>(players: Players, evaluate: () => Promise<T>): Promise<T> {
-  const turn = byItself(() => (evaluations.get(players) ?? Promise.resolve()).then(evaluate));
-  evaluations.set(players, turn.catch(() => {})); // Whoever waits for this one hears of it.
-  return turn;
-}
-
 async function trainPrepared<C extends CommonConfig>(
   prepared: PreparedTraining<C>,
   data: TrainingData,
   options: Omit<TrainOptions<C>, "seed">,
   progress: Progress,
   players: Players,
+  turn: Turn,
 ): Promise<Run> {
   const { training, rng, label, policy } = prepared;
   const { folder = null, evaluateEvery, episodes = 10, candidates = 1, signal, onMetrics } = options;
@@ -343,7 +337,7 @@ async function trainPrepared<C extends CommonConfig>(
         update: (_: number, note: string) => progress.update(updates / total, `evaluating, ${note}`),
       };
       const play = () => evaluateWith(players, now, { episodes, candidates, seed: stream }, inner);
-      const score = await inTurn(players, play);
+      const score = await turn(play);
       const point: ScorePoint = { update: updates, candidates, scores: score.scores, episodes: score.episodes };
       points = [...others, point];
       if (folder !== null) await (kept ? writeScores(folder, points) : appendScore(folder, point));
