@@ -12,7 +12,7 @@ export const groups: Readonly<Record<string, readonly string[]>> = {
   "Run and learn": ["reproduce", "train", "compare", "dataset"],
   "Show and deploy": ["play", "video", "export", "cite", "site", "notebooks", "ship"],
   "Measure": ["bench", "bench:full", "bench:compare", "bench:profile", "bench:scaling"],
-  "Develop": ["ok", "test", "check", "lint", "fmt", "settings", "lock", "notices", "setup:gpu"],
+  "Develop": ["ok", "test", "check", "lint", "fmt", "settings", "pulls", "lock", "notices", "setup:gpu"],
 };
 
 /** The page. */

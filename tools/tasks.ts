@@ -137,6 +137,11 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   help: { script: "tools/help.ts", rights: {}, takes: "nothing" },
   settings: { script: "results/settings_page.ts", rights: { write: ["algorithms"] }, takes: "nothing" },
+  pulls: {
+    script: "results/experiments/bridges/draw_pulls.ts",
+    rights: { write: ["results/gallery"], native: "figures" },
+    takes: "nothing",
+  },
   bench: { ...bench, before: ["quick"] },
   "bench:full": { ...bench, before: ["full"] },
   "bench:compare": { ...bench, before: ["compare"] },

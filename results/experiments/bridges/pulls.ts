@@ -57,6 +57,16 @@ export function exactVelocity({ centres, deviation }: Gaussians): RawNetwork {
   };
 }
 
+/** The 25 Gaussians of the bandit, in units of the bound of actions, and a square of 13 times 13 actions over them. */
+export function pullExample(): { data: Gaussians; points: NdArray } {
+  const square = (side: number, at: (k: number) => number) =>
+    Array.from({ length: side ** 2 }, (_, i) => [at(i % side), at(Math.floor(i / side))]).flat();
+  return {
+    data: { centres: square(5, (k) => (-10 + 5 * k) / 11), deviation: 0.3 / 11 },
+    points: ndarray(square(13, (k) => 2.1 * k / 12 - 1.05), [13 ** 2, 2]),
+  };
+}
+
 /** Draws over which gradients at one action are averaged; the flow times of the moves of students; a consistency student's two levels. */
 const draws = 128;
 const [now, later, end] = [0.3, 0.65, 1];
