@@ -223,7 +223,13 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const scale = { domain: order, range: order.map((_, i) => sequence[i % sequence.length]) };
   const color = { field: "weights", type: "nominal", title: "weights", scale, legend: { orient: "bottom" } };
-  const x = { field: "weights", type: "ordinal", title: null, sort: order, axis: { labelAngle: 0 } };
+  const x = {
+    field: "weights",
+    type: "ordinal",
+    title: null,
+    sort: order,
+    axis: { labelAngle: 0, labelExpr: "split(datum.label, ' ')" },
+  };
   const shape = { field: "acting", type: "nominal", title: null, legend: { orient: "bottom", labelLimit: 200 } };
   const y = (field: string, title: string) => ({ field, type: "quantitative", title });
   const panels = (task: string) => [
