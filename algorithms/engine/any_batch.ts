@@ -209,9 +209,11 @@ function withBatch(graph: OnnxGraph): OnnxGraph {
   };
 }
 
-/** A file, and why it takes one row at a time; null if it takes any number. */
+/** What {@linkcode anyBatch} makes. */
 export interface Batched {
+  /** The file. */
   bytes: Uint8Array;
+  /** Why it takes one row at a time; null if it takes any number. */
   fixed: string | null;
 }
 

@@ -82,6 +82,10 @@ Deno.test("Diffusion-QL's own chain is offered once, as iterative", async () => 
   assertEquals(offers("x", card).map(({ kind }) => kind), ["one-step", "iterative"]);
   const chain = { ...card, inputs: { ...card.inputs, noise: [5, 3] }, denoiser: { calls: [1, 2, 3, 4, 5] } };
   assertEquals(offers("x", chain).map(({ kind, calls }) => [kind, calls]), [["iterative", [1, 2, 3, 4, 5]]]);
+  const inputs = (noise: (number | "batch")[]) => ({ ...card.inputs, noise });
+  const kinds = (noise: (number | "batch")[]) =>
+    offers("x", { ...chain, inputs: inputs(noise) }).map(({ kind }) => kind);
+  assertEquals([kinds(["batch", 3]), kinds(["batch", 6, 3])], [["one-step", "iterative"], ["iterative"]]);
 });
 
 Deno.test({
