@@ -41,11 +41,14 @@ function figureHtml(name: string, figure: Figure | undefined): string {
   const withTooltips = { ...figure.spec, config: { ...figure.spec.config, mark: { tooltip: true } } };
   const live = JSON.stringify(compile(withTooltips as FigureSpec).spec).replaceAll("<", "\\u003c");
   const title = escapeHtml(titleOf(figure.spec) ?? name);
+  const [, width, height] = figure.svg.match(/<svg[^>]* width="([\d.]+)" height="([\d.]+)"/) ?? []; // So that nothing moves.
   const takes = ["SVG", "PNG", "PDF"].map((form) =>
     `<button type="button" data-take="${form}" aria-label="${form} of ${title}">${form}</button>`
   ).join("");
   return `<figure class="picture" id="figure_${name}" data-name="${name}"><div class="frame" tabindex="0" role="group" aria-label="Figure: ${title}"><img ` +
-    `loading="lazy" src="${pictureUrl(figure)}" alt="${escapeHtml(alternative(figure.spec, name))}"></div>` +
+    `loading="lazy" width="${width}" height="${height}" src="${pictureUrl(figure)}" alt="${
+      escapeHtml(alternative(figure.spec, name))
+    }"></div>` +
     `<div class="tools">${takes}</div>` +
     `${live.length > liveLimit ? "" : `<script type="application/json">${live}</script>`}</figure>`;
 }
