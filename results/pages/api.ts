@@ -75,6 +75,13 @@ const iconStyle = (classes: ReadonlyMap<string, string>) =>
     }") center/contain no-repeat}`
   ).join("\n");
 
+/** On narrow screens `deno doc`'s pages are wider than these. */
+const narrow = `
+.ddoc>div:not(#categoryPanel){min-width:0} #topnav,#topnav>div{height:auto} #topnav>div{flex-wrap:wrap;gap:.3rem 1rem}
+.ddoc .docEntry code,.ddoc .symbolTitle,.ddoc .markdown{overflow-wrap:anywhere}
+@media (width<640px){.ddoc{padding:.25rem 0} #content{display:block}}
+`;
+
 /**
  * Documents the API into the site's folder `api`.
  *
@@ -84,7 +91,7 @@ export async function writeApi(folder: string): Promise<string[]> {
   const config = (await readJson<Config>(join(workspaceFolder, "deno.json")))!;
   const map = `--import-map=${moduleOf("json", JSON.stringify(importMap(config)))}`;
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", map, "--html", "--name=Onestep", `--output=${folder}`, ...Object.values(config.exports)],
+    args: ["doc", map, "--html", "--name=API", `--output=${folder}`, ...Object.values(config.exports)],
     cwd: workspaceFolder,
     stdout: "null",
     stderr: "piped",
@@ -100,7 +107,8 @@ export async function writeApi(folder: string): Promise<string[]> {
   for (const [path, html] of pages) {
     const to = (place: string) => relative(dirname(join("api", path)), place);
     let text = shareIcons(html!.replaceAll("&#x2F;", "/"), icons)
-      .replace('<ul class="breadcrumbs">', `$&<li><a href="${to("index.html")}" class="contextLink">Site</a></li>`)
+      .replace('<ul class="breadcrumbs">', `$&<li><a href="${to("index.html")}" class="contextLink">Onestep</a> ›</li>`)
+      .replace("<head>", '$&<link rel="icon" href="data:,">')
       .replaceAll(new RegExp(`"${urlOf("")}([^"]*)"`, "g"), (_, file: string) => {
         sources.add(file);
         return `"${to(`${file}.html`)}"`;
@@ -128,6 +136,6 @@ export async function writeApi(folder: string): Promise<string[]> {
     await Deno.remove(join(folder, path));
     await Deno.writeTextFile(join(folder, decodeURIComponent(path)), text); // Servers decode what is asked for.
   }
-  await Deno.writeTextFile(join(folder, "page.css"), iconStyle(icons), { append: true });
+  await Deno.writeTextFile(join(folder, "page.css"), narrow + iconStyle(icons), { append: true });
   return [...sources].sort();
 }

@@ -97,6 +97,17 @@ async function bodyOf(path: string): Promise<string | null> {
 const linksIn = (html: string) => [...html.matchAll(/(?:href|src)="([^"#][^"]*|#[^"]+)"/g)].map(([, to]) => to);
 const isOutside = (to: string) => /^(https?|mailto|data):/.test(to);
 
+/** A picture's size as attributes, so that nothing moves when it comes; none for what is neither PNG nor GIF. */
+function sizeOf(picture: Uint8Array): string {
+  const view = new DataView(picture.buffer, picture.byteOffset);
+  const sizes: Record<string, () => [number, number]> = {
+    "GIF8": () => [view.getUint16(6, true), view.getUint16(8, true)],
+    "\x89PNG": () => [view.getUint32(16), view.getUint32(20)],
+  };
+  const size = sizes[String.fromCharCode(...picture.subarray(0, 4))]?.();
+  return size ? ` width="${size[0]}" height="${size[1]}"` : "";
+}
+
 /**
  * Pages, and all files of the workspace that they link to, to any depth.
  *
@@ -122,16 +133,19 @@ export async function buildPages(starts: readonly string[], others: ReadonlySet<
   const files: Files = new Map();
   const names = new Set([...others, ...[...bodies.keys()].map(placeOf)]);
   for (const [path, body] of bodies) {
+    if (body === null) files.set(placeOf(path), await Deno.readFile(join(workspaceFolder, path)));
+  }
+  for (const [path, body] of bodies) {
     const place = placeOf(path);
-    if (body === null) {
-      files.set(place, await Deno.readFile(join(workspaceFolder, path)));
-      continue;
-    }
+    if (body === null) continue;
     const linked = body.replaceAll(/(href|src)="([^"#][^"]*)"/g, (whole, name: string, to: string) => {
       if (isOutside(to) || !/\.(md|ipynb)$/.test(path)) return whole;
       const [file, anchor] = decodeURIComponent(to).split("#");
       const target = placeOf(normalize(join(dirname(path), file)).replace(/\/$/, ""));
-      return `${name}="${escapeHtml(relative(dirname(place), target))}${anchor ? `#${anchor}` : ""}"`;
+      const picture = name === "src" ? files.get(target) : undefined;
+      return `${name}="${escapeHtml(relative(dirname(place), target))}${anchor ? `#${anchor}` : ""}"${
+        picture instanceof Uint8Array ? sizeOf(picture) : ""
+      }`;
     });
     const title = linked.match(/<h1[^>]*>(.*?)<\/h1>/s)?.[1].replaceAll(/<[^>]+>/g, "") ?? path;
     files.set(place, pageHtml(place, title === "Onestep" ? title : `${title} · Onestep`, linked, names));

@@ -25,6 +25,7 @@ Deno.test("buildPages() makes every page and all that they link to, and no link 
   for (const path of ["index.html", "results/RESULTS.html", "notebooks/00_tour.html", "examples/how_to/deploy.html"]) {
     assert(files.has(path), path);
   }
+  assertStringIncludes(`${files.get("index.html")}`, 'src="results/gallery/playground.gif" width="640" height="305"');
   assertEquals(deadLinks(new Map([...files].map(([path, contents]) => [path, textOf(contents)]))), []);
 });
 
