@@ -4,6 +4,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Provenance } from "../../tools/machine.ts";
 import { readRecord, type Shape } from "../../tools/records.ts";
@@ -38,18 +39,63 @@ export interface PolicyCard {
   denoiser?: { calls: number[]; oneAtATime?: string };
   /** How the file was checked. */
   verified: { observations: number; largestAction: number };
+  /** SHA-256 of the files beside the card, by name. Older cards have none. */
+  sha256?: Record<string, string>;
 }
 
 const sizes: Shape = { shape: ["number"] };
 
-/** The card of an exported policy; null if the folder has none. */
-export const readCard = (folder: string): Promise<PolicyCard | null> =>
-  readRecord<PolicyCard>(join(folder, "card.json"), {
-    algorithm: "string",
-    task: "string",
-    seed: "number",
-    inputs: "anything",
-    observationSpace: sizes,
-    actionSpace: sizes,
-    scores: [{ acting: "string", mean: "number" }],
-  });
+const cardShape: Shape = {
+  algorithm: "string",
+  task: "string",
+  seed: "number",
+  inputs: "anything",
+  observationSpace: sizes,
+  actionSpace: sizes,
+  scores: [{ acting: "string", mean: "number" }],
+};
+
+const cardName = "card.json";
+
+/** Bytes of a file of an export, beyond which it is no policy of ours; the papers' planners have 240 MB. */
+const mostBytes = 2 ** 29;
+
+/** The SHA-256 of a file's bytes, in hex. */
+export const sha256Hex = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/**
+ * An exported policy's card and files, by name; null if the folder has no card.
+ *
+ * @throws {Error} If a file is missing, a link, larger than 512 MiB or not what the card says; the message names it.
+ */
+export async function readExport(
+  folder: string,
+): Promise<{ card: PolicyCard; files: Map<string, Uint8Array<ArrayBuffer>> } | null> {
+  if (!await Deno.lstat(join(folder, cardName)).catch(() => null)) return null;
+  const files = new Map([[cardName, await readPlain(join(folder, cardName))]]);
+  const card = (await readRecord<PolicyCard>(join(folder, cardName), cardShape))!;
+  for (const name of ["policy.onnx", ...(card.denoiser ? ["denoiser.onnx", "denoiser.json"] : [])]) {
+    const path = join(folder, name);
+    const bytes = await readPlain(path);
+    const [wanted, current] = [card.sha256?.[name], sha256Hex(bytes)];
+    if (card.sha256 && wanted !== current) {
+      throw new Error(
+        `Cannot read "${path}": its SHA-256 must be the card's, ${
+          wanted ?? "which has none"
+        }, current is ${current}; export the run again`,
+      );
+    }
+    files.set(name, bytes);
+  }
+  return { card, files };
+}
+
+/** A file that is one: what a link leads to is not the export's to hand out. */
+async function readPlain(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const failed = (why: string) => new Error(`Cannot read "${path}": ${why}`);
+  const info = await Deno.lstat(path).catch(() => null);
+  if (!info) throw failed("it must be there; export the run again");
+  if (!info.isFile) throw failed(`it must be a regular file, current is ${info.isSymlink ? "a link" : "none"}`);
+  if (info.size > mostBytes) throw failed(`it must have at most ${mostBytes} bytes, current size is ${info.size}`);
+  return await Deno.readFile(path);
+}

@@ -24,7 +24,7 @@ import { readEvaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
-import type { PolicyCard } from "./card.ts";
+import { type PolicyCard, sha256Hex } from "./card.ts";
 
 /** Observations that an exported policy is tried on. */
 const trials = 1000;
@@ -49,6 +49,11 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const policy = await openPolicy(bytes);
   const verified = await tryPolicy(policy, cell, observationDim, failed);
   const denoiser = await denoiserOf(run, cell, { observationDim, actionDim, maxAction: 1, ...await keptSpec(run) });
+  const files = new Map([["policy.onnx", bytes]]);
+  if (denoiser) {
+    files.set("denoiser.onnx", denoiser.bytes);
+    files.set("denoiser.json", new TextEncoder().encode(`${JSON.stringify(denoiser.levels)}\n`));
+  }
   const card: PolicyCard = {
     algorithm: cell.title,
     source: codeOf(cell).algorithm.source,
@@ -78,13 +83,10 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
       denoiser: { calls: denoiser.calls, ...(denoiser.fixed === null ? {} : { oneAtATime: denoiser.fixed }) },
     }),
     verified,
+    sha256: Object.fromEntries([...files].map(([name, content]) => [name, sha256Hex(content)])),
   };
   await makeFolder(out);
-  await writeAtomically(join(out, "policy.onnx"), bytes);
-  if (denoiser) {
-    await writeAtomically(join(out, "denoiser.onnx"), denoiser.bytes);
-    await writeAtomically(join(out, "denoiser.json"), `${JSON.stringify(denoiser.levels)}\n`);
-  }
+  for (const [name, content] of files) await writeAtomically(join(out, name), content);
   await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
   await writeAtomically(join(out, "README.md"), cardPage(card));
   return card;

@@ -22,6 +22,10 @@ import { type LoggedRun, runHtml, unfolded } from "./runs.ts";
 import type { Section } from "./section.ts";
 import { tableHtml } from "./table_html.ts";
 
+/** What the page may load: nothing. Its scripts, styles and pictures stand in it; Vega makes functions of expressions. */
+const contentPolicy = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; " +
+  "img-src data: blob:; base-uri 'none'; form-action 'none'";
+
 /** Vega for browsers, in one file. */
 const vegaBundle = () => new URL("vega.min.js", import.meta.resolve("vega"));
 
@@ -146,7 +150,8 @@ export async function reportPage(content: ReportContent): Promise<string> {
   });
   const links = sections.map(({ name, title }) => `<li><a href="#${name}">${escapeHtml(title)}</a></li>`).join("\n");
   return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="${contentPolicy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Onestep: ${escapeHtml(title)}</title><link rel="icon" href="data:,"><style>${style}</style></head>
 <body><a class="skip" href="#main">To the results</a><div class="page columns">
 <nav aria-label="Contents"><details open><summary>Contents</summary><ul>${links}

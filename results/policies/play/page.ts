@@ -37,6 +37,11 @@ interface Side {
 /** Denoising steps at the start: enough to see them think. */
 const usualCalls = 100;
 
+/** Seconds without a word from a side that runs after which it is ended: its policy is none that can act. */
+const mostSilent = 20;
+/** As many more while a policy is fetched and opened. */
+const opening = 60;
+
 /** Length of a GIF; its button says it. */
 const gifSeconds = 5;
 
@@ -163,7 +168,16 @@ function createSide(name: string, [robot, ghost]: readonly string[], drawn: (sid
 
   const worker = new Worker(new URL("worker.js", location.href), { type: "module", name: id });
   worker.onerror = ({ message }) => problem.textContent = `This side stopped: ${message}`;
+  let [running, silent] = [false, 0];
+  setInterval(() => {
+    if (!running || ++silent < mostSilent) return;
+    worker.terminate();
+    running = false;
+    problem.textContent =
+      `This side stopped: its policy did not act within ${mostSilent} s; load the page again and choose another`;
+  }, 1000);
   worker.onmessage = ({ data }: MessageEvent<Report>) => {
+    silent = 0;
     switch (data.type) {
       case "scene":
         side.frame = null;
@@ -201,7 +215,11 @@ function createSide(name: string, [robot, ghost]: readonly string[], drawn: (sid
     view,
     frames: () => view?.frames ?? 0,
     state: () => ({ policy: current(), calls: calls() }),
-    send: (command) => worker.postMessage(command),
+    send(command) {
+      if (command.type === "run") [running, silent] = [command.running, 0];
+      if (command.type === "task" || command.type === "policy") silent = -opening;
+      worker.postMessage(command);
+    },
     choose(policies, task, wanted, steps) {
       choice = policies.filter((policy) => policy.task === task);
       menu.replaceChildren(

@@ -8,7 +8,8 @@ import { readArguments, readInteger } from "../../../tools/arguments.ts";
 import { userPath } from "../../../tools/paths.ts";
 import { runCommand } from "../../../tools/command.ts";
 import { onStop } from "../../../tools/processes.ts";
-import { buildSite, policyFolders, serveSite, writeSite } from "./site.ts";
+import { serveSite } from "./serve.ts";
+import { buildSite, policyFolders, writeSite } from "./site.ts";
 
 const help = `Watches two policies side by side in the browser: physics, networks and drawing run there.
 

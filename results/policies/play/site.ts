@@ -4,8 +4,8 @@
  * @module
  */
 
-import { basename, dirname, extname, join } from "node:path";
-import { type PolicyCard, readCard } from "../card.ts";
+import { basename, dirname, join } from "node:path";
+import { type PolicyCard, readExport } from "../card.ts";
 import { makeFolder, writeAtomically } from "../../../tools/files.ts";
 import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
 import { noticesOf, readLocked } from "../../../tools/notices.ts";
@@ -14,6 +14,30 @@ import type { PlayPolicy } from "./messages.ts";
 
 /** Contents by path, relative to the page. */
 export type Site = ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+
+/**
+ * What pages may load: what lies beside them, and nothing from elsewhere.
+ *
+ * @param scripts What scripts may do beside. MuJoCo and ONNX Runtime are WebAssembly; MuJoCo's bindings make functions of strings too.
+ */
+export const contentPolicy = (scripts: "'wasm-unsafe-eval'" | "'unsafe-eval'"): string =>
+  [
+    "default-src 'none'",
+    `script-src 'self' ${scripts}`,
+    "worker-src 'self'",
+    "connect-src 'self'",
+    "style-src 'unsafe-inline'", // Each page has its own.
+    "img-src 'self' data: blob:",
+    "media-src blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+
+/** A page that says itself what it may load, wherever it is served from; the robots' functions are made in its workers. */
+async function pageOf(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const meta = `<meta http-equiv="Content-Security-Policy" content="${contentPolicy("'wasm-unsafe-eval'")}">`;
+  return encode((await Deno.readTextFile(here(name))).replace('<meta charset="utf-8">', `$&\n    ${meta}`));
+}
 
 const here = (name: string) => fromFileUrl(new URL(name, import.meta.url));
 const encode = (text: string) => new TextEncoder().encode(text);
@@ -73,15 +97,15 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   const policies: PlayPolicy[] = [];
   for (const folder of folders) {
     for (const path of [folder, ...await subfolders(folder)]) {
-      const card = await readCard(path).catch((error: Error) => {
+      const exported = await readExport(path).catch((error: Error) => {
         console.error(`${error.message}; it is passed over`);
         return null;
       });
-      if (!card) continue;
+      if (!exported) continue;
+      const { card, files } = exported;
       let id = basename(path);
       for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${basename(path)}-${k}`;
-      const names = ["card.json", "policy.onnx", ...(card.denoiser ? ["denoiser.onnx", "denoiser.json"] : [])];
-      for (const name of names) site.set(`policies/${id}/${name}`, await Deno.readFile(join(path, name)));
+      for (const [name, bytes] of files) site.set(`policies/${id}/${name}`, bytes);
       policies.push(...offers(id, card));
     }
   }
@@ -93,8 +117,8 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
     fileOf("onnxruntime-web/wasm", "ort-wasm-simd-threaded.wasm"),
     fileOf("@mujoco/mujoco", "mujoco.wasm"),
   ]);
-  site.set("index.html", await Deno.readFile(here("page.html")));
-  site.set("compared.html", await Deno.readFile(here("compared.html")));
+  site.set("index.html", await pageOf("page.html"));
+  site.set("compared.html", await pageOf("compared.html"));
   site.set("page.js", page);
   site.set("worker.js", worker);
   site.set("ort-wasm-simd-threaded.wasm", ort);
@@ -103,43 +127,6 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   site.set("THIRD_PARTY.txt", encode(notices));
   site.set("policies.json", encode(JSON.stringify(policies, null, 1)));
   return site;
-}
-
-const types: Record<string, string> = {
-  ".html": "text/html; charset=utf-8",
-  ".js": "text/javascript; charset=utf-8",
-  ".json": "application/json",
-  ".txt": "text/plain; charset=utf-8",
-  ".wasm": "application/wasm",
-};
-
-/**
- * Serves a site on this machine alone.
- *
- * @param take What to do with what the page hands over, by POST to `taken/<name>`. @default it is refused
- */
-export function serveSite(
-  site: Site,
-  port: number,
-  take?: (name: string, request: Request) => Promise<void>,
-): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (request) => {
-    const path = decodeURIComponent(new URL(request.url).pathname.slice(1)) || "index.html";
-    if (take && request.method === "POST" && path.startsWith("taken/")) {
-      await take(path.slice("taken/".length), request);
-      return new Response(null, { status: 204 });
-    }
-    const body = site.get(path);
-    if (!body) return new Response("not found", { status: 404 });
-    return new Response(body, {
-      headers: {
-        "content-type": types[extname(path)] ?? "application/octet-stream",
-        "cache-control": "no-store",
-        "cross-origin-opener-policy": "same-origin", // These two give the page a clock of microseconds.
-        "cross-origin-embedder-policy": "require-corp",
-      },
-    });
-  });
 }
 
 /** Writes a site into a folder that any web server can serve. */

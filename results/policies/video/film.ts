@@ -9,7 +9,8 @@ import { browsers } from "../../../tools/browsers.ts";
 import { makeFolder, writeAtomically } from "../../../tools/files.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { bundle } from "../play/bundle.ts";
-import { buildSite, serveSite, type Site } from "../play/site.ts";
+import { serveSite } from "../play/serve.ts";
+import { buildSite, type Site } from "../play/site.ts";
 import type { PlayPolicy } from "../play/messages.ts";
 import type { FilmOrder, FilmResult } from "./order.ts";
 
