@@ -119,11 +119,12 @@ export async function writeApi(folder: string): Promise<string[]> {
       const name = part === "." ? config.name : isPart(part) ? `${config.name}/${part}` : null;
       return name ? ` from &quot;${name}` : whole;
     });
-    // Types of another path, which `deno doc` does not know or takes for the platform's.
-    const type = /<(?:span|a href="https:\/\/deno.land\/[^"]*") class="(?:link )?td-ref">(\w+)<\/(?:span|a)>/g;
-    text = text.replaceAll(type, (whole, name: string) => {
+    // Types of another path, which `deno doc` does not know or takes for the platform's; not within links.
+    const types =
+      /<(?:span|a href="https:\/\/deno.land\/[^"]*") class="(?:link )?td-ref">(\w+)<\/(?:span|a)>|<a\s.*?<\/a>/gs;
+    text = text.replaceAll(types, (whole, name?: string) => {
       const place = places.get(name);
-      return place ? `<a href="${to(join("api", place))}" class="link td-ref">${name}</a>` : whole;
+      return name && place ? `<a href="${to(join("api", place))}" class="link td-ref">${name}</a>` : whole;
     });
     // Type parameters that it gave no anchor.
     text = text.replaceAll(/ href="#(type_param_\w+)"/g, (whole, id) => text.includes(`id="${id}"`) ? whole : "");

@@ -16,7 +16,7 @@ import { groupRules } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { type Answer, digits, intervalText } from "./claims.ts";
 import { answerTitle, forestHtml } from "./forest.ts";
-import { script } from "./page_script.ts";
+import { foldContents, script } from "./page_script.ts";
 import { style } from "./page_style.ts";
 import { type LoggedRun, runHtml, unfolded } from "./runs.ts";
 import type { Section } from "./section.ts";
@@ -155,7 +155,7 @@ export async function reportPage(content: ReportContent): Promise<string> {
 <title>Onestep: ${escapeHtml(title)}</title><link rel="icon" href="data:,"><style>${style}</style></head>
 <body><a class="skip" href="#main">To the results</a><div class="page columns">
 <nav aria-label="Contents"><details open><summary>Contents</summary><ul>${links}
-<li><a href="#cite">Cite</a></li></ul></details></nav>
+<li><a href="#cite">Cite</a></li></ul></details></nav><script>${foldContents}</script>
 <main id="main"><header><h1>${escapeHtml(title)}</h1>
 <p class="note">${escapeHtml(more)} ${escapeHtml(heading)}: ${escapeHtml(description)}. Made on ${
     escapeHtml(made)

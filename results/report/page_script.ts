@@ -6,6 +6,10 @@
 
 import { columnNames, toCsv, toLatex } from "../../data/show/table.ts";
 
+/** Folds the contents on a phone, before anything below them is drawn. */
+export const foldContents =
+  'if (matchMedia("(max-width: 999px)").matches) document.querySelector("nav details").open = false;';
+
 /** The script; without it the pictures stay. */
 export const script = `
 ${[columnNames, toCsv, toLatex].join("\n")}
@@ -119,5 +123,4 @@ document.addEventListener("click", ({ target }) => {
     copy(form === "CSV" ? toCsv(table) : toLatex(table), form);
   } else if (picture) take(target.closest("figure"), picture).catch((error) => status.textContent = String(error));
 });
-if (matchMedia("(max-width: 999px)").matches) document.querySelector("nav details").open = false;
 `;

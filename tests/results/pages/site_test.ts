@@ -70,7 +70,11 @@ Deno.test("writeApi() documents every export path and links to sources, names no
     assert(sources.includes("algorithms/core/optim.ts") && sources.includes("algorithms/bc.ts"), `${sources}`);
     const others = ["index.html", ...sources.map((path) => `${path}.html`)].map((path): [string, string] => [path, ""]);
     assertEquals(deadLinks(new Map([...files, ...others])), []);
-    for (const [path, html] of files) assert(!html?.includes("file:///"), path);
+    for (const [path, html] of files) {
+      assert(!html?.includes("file:///"), path);
+      const nested = html?.split(/<a\s/).slice(1).find((after) => !after.includes("</a>"));
+      assertEquals(nested, undefined, `${path}: a link in a link`);
+    }
     assert([...files.keys()].reduce((sum, path) => sum + Deno.statSync(join(folder, path)).size, 0) < 15e6);
   }));
 
