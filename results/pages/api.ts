@@ -77,7 +77,7 @@ const iconStyle = (classes: ReadonlyMap<string, string>) =>
 
 /** On narrow screens `deno doc`'s pages are wider than these. */
 const narrow = `
-.ddoc>div:not(#categoryPanel){min-width:0} #topnav,#topnav>div{height:auto} #topnav>div{flex-wrap:wrap;gap:.3rem 1rem}
+.ddoc>div:not(#categoryPanel){min-width:0} #topnav .gap-2{min-height:2.6rem} #topnav,#topnav>div{height:auto} #topnav>div{flex-wrap:wrap;gap:.3rem 1rem}
 .ddoc .docEntry code,.ddoc .symbolTitle,.ddoc .markdown{overflow-wrap:anywhere}
 @media (width<640px){.ddoc{padding:.25rem 0} #content{display:block}}
 `;
