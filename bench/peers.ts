@@ -3,21 +3,21 @@
  *
  * A network 23-256-256-1 with ReLU, batch 256: forward, backward and Adam; one action of 17-256-256-6 with tanh at batch 1, ours by
  * `createActor()`'s loops; the whole updates of DTQL, FQL and SSCP at HalfCheetah's size and with the authors' networks and batches,
- * their noise included, in PyTorch and JAX written by us after the same equations. What compiles does so before it is timed.
+ * their noise included, in PyTorch and JAX written by us after the same equations; all must train as many numbers as ours. What compiles
+ * does so before it is timed.
  *
  * @module
  */
 
 import { createMlpActor } from "../algorithms/core/mlp_actor.ts";
-import { resolveConfig } from "../algorithms/core/config.ts";
-import type { AgentState, AnyAlgorithm } from "../algorithms/core/agent.ts";
 import { initMlp } from "../algorithms/core/nn.ts";
 import { createRng } from "../algorithms/core/rng.ts";
 import { useBackend } from "../algorithms/engine/backend.ts";
+import { dtql } from "../algorithms/dtql/mod.ts";
 import { fql } from "../algorithms/fql.ts";
 import { sscp } from "../algorithms/sscp.ts";
 import { fromFileUrl } from "../tools/paths.ts";
-import { createAgent, drawTransitions, spec } from "./dtql_workload.ts";
+import { createUpdates } from "./algorithm_workload.ts";
 import type { Measurement } from "./record.ts";
 import { createStep } from "./small_step.ts";
 
@@ -40,70 +40,60 @@ const peers = {
   "jax": ["jax"],
 } as const;
 
-/** Milliseconds of every call of a round. */
-type Times = Record<Kind, number[]>;
+/** A round: milliseconds of every call, and how many numbers each kind trains. */
+interface Round {
+  times: Record<Kind, number[]>;
+  parameters: Partial<Record<Kind, number>>;
+}
 
 const rounds = 5;
 
-async function createUpdate(algorithm: AnyAlgorithm): Promise<() => Promise<unknown>> {
-  await useBackend("onnx");
-  const config = resolveConfig(algorithm, "none");
-  const agent = algorithm.create(config, spec);
-  const batch = drawTransitions(config.batchSize, createRng("batch"));
-  let state: AgentState = agent.init(createRng("agent"));
-  return async () => ({ state } = await agent.update(state, batch, createRng(`noise/${state.updates}`)));
-}
-
-const creators: Record<Exclude<Kind, "action">, () => Promise<() => Promise<unknown>>> = {
-  step: () => Promise.resolve(createStep()),
-  async dtql() {
-    const [agent, batch] = [await createAgent("onnx"), drawTransitions(256, createRng("batch"))];
-    return () => agent.update(batch);
-  },
-  fql: () => createUpdate(fql as unknown as AnyAlgorithm),
-  sscp: () => createUpdate(sscp as unknown as AnyAlgorithm),
+const updates = {
+  dtql: () => createUpdates(dtql, "onnx", { pretrainUpdates: 0 }),
+  fql: () => createUpdates(fql, "onnx"),
+  sscp: () => createUpdates(sscp, "onnx"),
 };
 
-async function ownRound(): Promise<Times> {
+async function ownRound(): Promise<Round> {
   await useBackend("onnx");
-  const times: Times = { step: [], action: [], dtql: [], fql: [], sscp: [] };
-  for (
-    const [kind, create] of Object.entries(creators) as [
-      Exclude<Kind, "action">,
-      () => Promise<() => Promise<unknown>>,
-    ][]
-  ) {
-    const update = await create();
+  const round: Round = { times: { step: [], action: [], dtql: [], fql: [], sscp: [] }, parameters: {} };
+  /** Times calls, each of so many of what is measured. */
+  const time = async (kind: Kind, call: () => unknown, each = 1) => {
     const [before, timed] = kinds[kind].calls;
-    for (let k = 0; k < before + timed; k++) {
+    for (let k = 0; k < (before + timed) / each; k++) {
       const start = performance.now();
-      await update();
-      if (k >= before) times[kind].push(performance.now() - start);
+      await call();
+      if (k >= before / each) round.times[kind].push((performance.now() - start) / each);
     }
+  };
+  await time("step", createStep());
+  for (const kind of ["dtql", "fql", "sscp"] as const) {
+    const { update, parameters } = await updates[kind]();
+    round.parameters[kind] = parameters;
+    await time(kind, update);
   }
   const act = createMlpActor(initMlp([17, 256, 256, 6], createRng("policy")), 1);
   const observation = createRng("observation").fillNormal(new Float32Array(17));
   const each = 100; // The clock ticks in microseconds.
-  const [before, timed] = kinds.action.calls;
-  for (let k = 0; k < (before + timed) / each; k++) {
-    const start = performance.now();
+  await time("action", () => {
     for (let i = 0; i < each; i++) act(observation);
-    if (k >= before / each) times.action.push((performance.now() - start) / each);
-  }
-  return times;
+  }, each);
+  return round;
 }
 
 /** Why Python's half did not run, in a line. */
-function reason(stderr: string): string {
-  const last = stderr.trim().split("\n").at(-1) ?? "";
-  const missing = last.match(/^ModuleNotFoundError: No module named '(.*)'/)?.[1];
-  return missing
-    ? `python3 has no ${missing}; pip install it into the environment whose python3 is first on the PATH`
-    : last;
+export function reason(stderr: string): string {
+  const missing = stderr.match(/^ModuleNotFoundError: No module named '(.*)'/m)?.[1];
+  if (missing) {
+    return `python3 has no ${missing}; pip install it into the environment whose python3 is first on the PATH`;
+  }
+  if (stderr.includes("InvalidCxxCompiler")) return "torch.compile finds no C++ compiler; install g++";
+  const lines = stderr.trim().split("\n");
+  return lines.findLast((line) => /^[\w.]+(Error|Exception): /.test(line)) ?? lines.at(-1)!;
 }
 
 /** A peer's round, or why there is none. */
-async function peerRound([name, ...args]: readonly string[]): Promise<Times | string> {
+async function peerRound([name, ...args]: readonly string[]): Promise<Round | string> {
   const script = fromFileUrl(new URL(`peers/${name}_peer.py`, import.meta.url));
   const env = {
     OMP_NUM_THREADS: "1",
@@ -128,22 +118,38 @@ async function peerRound([name, ...args]: readonly string[]): Promise<Times | st
   }
 }
 
+/** Throws if a peer trains more numbers than we, or fewer. */
+function assertSameWork(name: string, { parameters }: Round, own: Round) {
+  for (const [kind, wanted] of Object.entries(own.parameters) as [Kind, number][]) {
+    const found = parameters[kind];
+    if (found === wanted) continue;
+    throw new Error(
+      `Cannot compare ${kinds[kind].group}: ${name} must train ${wanted} parameters, current is ${found}`,
+    );
+  }
+}
+
 /** Measures all that are there, in turns, and says of each that is missing why. */
 export async function measurePeers(): Promise<Measurement[]> {
-  const all = new Map<string, Times>([["onestep", await ownRound()]]);
+  const own = await ownRound();
+  const all = new Map([["onestep", own.times]]);
   const missing = new Set<string>();
   for (let round = 0; round < rounds; round++) {
     if (round > 0) add(all, "onestep", await ownRound());
     for (const [name, peer] of Object.entries(peers)) {
       if (missing.has(name)) continue;
-      const times = await peerRound(peer);
-      if (typeof times !== "string") add(all, name, times);
-      else {
+      const found = await peerRound(peer);
+      if (typeof found !== "string") {
+        assertSameWork(name, found, own);
+        add(all, name, found);
+      } else {
         missing.add(name);
-        console.error(`${name} is left out: ${times}`);
+        console.error(`${name} is left out: ${found}`);
       }
     }
   }
+  const counts = Object.entries(own.parameters).map(([kind, count]) => `${kind} ${count.toLocaleString("en")}`);
+  console.log(`\nParameters that each of ${[...all.keys()].join("; ")} trains: ${counts.join(", ")}`);
   return kindNames.flatMap((kind) =>
     [...all].map(([name, times]) => {
       const sorted = times[kind].toSorted((a, b) => a - b);
@@ -158,7 +164,7 @@ export async function measurePeers(): Promise<Measurement[]> {
   );
 }
 
-function add(all: Map<string, Times>, name: string, times: Times) {
+function add(all: Map<string, Round["times"]>, name: string, { times }: Round) {
   const known = all.get(name);
   for (const kind of kindNames) known?.[kind].push(...times[kind]);
   if (!known) all.set(name, times);

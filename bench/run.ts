@@ -1,5 +1,5 @@
 /**
- * `deno task bench`, `bench:full` and `bench:compare`: runs benchmark files one after the other, each in a process of its own,
+ * `deno task bench`, `bench:full`, `bench:peers` and `bench:compare`: runs benchmark files one after the other, each in a process of its own,
  * and keeps what they say with the machine.
  *
  * @module
@@ -24,6 +24,7 @@ Usage: deno task bench --backend <gpu or cuda>
                                     updates on this machine's GPU, captured and not, and of several seeds together; two minutes
        deno task bench              an update, an action, sampling, environments, statistics; five minutes
        deno task bench:full         everything, with PyTorch and JAX beside it where python3 has them
+       deno task bench:peers        updates against PyTorch, JAX and eager wasm
        deno task bench:compare      the last run against bench/baseline.json; fails if something is slower by a quarter in its
                                     mean and its 75th percentile both
 
@@ -105,6 +106,7 @@ await runCommand(async () => {
   }
   if (command === "quick" && rest.length === 0) return await measure(quick);
   if (command === "full") return await measure(full, "peers");
+  if (command === "peers") return await measure(["family"], "peers");
   if (command === "compare") return await compare();
   console.log(help);
   return command === "--help" ? 0 : 1;

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { reason } from "../bench/peers.ts";
 import { type BenchRun, compareRuns, latestRun, parseBenches } from "../bench/record.ts";
 
 const bench = (name: string, avg: number, p75: number) => ({
@@ -47,4 +48,15 @@ Deno.test("latestRun() is the last by time, not a figure, and none in a folder t
   assertEquals(latestRun(folder), "2026-01-02T03-04-05.678Z.json");
   await Deno.remove(folder, { recursive: true });
   assertEquals(latestRun(folder), undefined);
+});
+
+Deno.test("a peer that is missing says in a line what it lacks", () => {
+  assertEquals(
+    reason("Traceback\n  import torch\nModuleNotFoundError: No module named 'torch'\n"),
+    "python3 has no torch; pip install it into the environment whose python3 is first on the PATH",
+  );
+  const compiling =
+    "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCH_LOGS\n";
+  assertEquals(reason(compiling), "torch.compile finds no C++ compiler; install g++");
+  assertEquals(reason("Traceback\nValueError: x\n\nsome advice\n"), "ValueError: x");
 });

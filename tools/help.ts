@@ -11,7 +11,7 @@ import { workspaceFolder } from "./paths.ts";
 export const groups: Readonly<Record<string, readonly string[]>> = {
   "Run and learn": ["reproduce", "train", "compare", "dataset"],
   "Show and deploy": ["play", "video", "export", "cite", "site", "notebooks", "ship"],
-  "Measure": ["bench", "bench:full", "bench:compare", "bench:profile", "bench:scaling"],
+  "Measure": ["bench", "bench:full", "bench:peers", "bench:compare", "bench:profile", "bench:scaling"],
   "Develop": ["ok", "test", "check", "lint", "fmt", "settings", "pulls", "lock", "notices", "setup:gpu"],
 };
 

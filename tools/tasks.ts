@@ -144,6 +144,7 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   bench: { ...bench, before: ["quick"] },
   "bench:full": { ...bench, before: ["full"] },
+  "bench:peers": { ...bench, before: ["peers"] },
   "bench:compare": { ...bench, before: ["compare"] },
   "bench:profile": { script: "bench/profile.ts", rights: { temporary: true, native: "runtime" }, takes: "nothing" },
   "bench:scaling": {

@@ -1,13 +1,12 @@
 """JAX's half of bench/peers.ts: one thread, jit; milliseconds as JSON."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
-from timing import calls_of, times
+from timing import report
 
 rng = np.random.default_rng(0)
+trained = []
 normal = lambda *shape: jnp.array(rng.normal(size=shape), jnp.float32)
 
 
@@ -28,6 +27,7 @@ def forward(layers, x, activation=relu):
 
 
 def start(params):
+    trained.extend(leaf.size for leaf in jax.tree.leaves(params))
     zeros = jax.tree.map(jnp.zeros_like, params)
     return params, (zeros, zeros)
 
@@ -130,17 +130,6 @@ def dtql(state, batch, t):
     return critic, diffusion, actor, target, key
 
 
-critic = {"q1": q_network(), "q2": q_network(), "v": network(S, 256, 256, 256, 1)}
-diffusion = {
-    "time": network(E, 2 * E, E),
-    "first": network(A + S + E, 256),
-    "rest": network(256, 256, 256, 256, A),
-}
-state = (start(critic), start(diffusion), start(network(S, 256, 256, 256, 2 * A)), critic, jax.random.PRNGKey(0))
-batch = (normal(256, S), jnp.clip(normal(256, A), -1, 1), normal(256, 1), normal(256, S), jnp.zeros((256, 1)))
-policy, one = network(17, 256, 256, 6), np.array(rng.normal(size=(1, 17)), np.float32)
-
-
 def adam_of(loss):
     """One update of all parameters by one Adam; `loss(params, fixed, batch, keys)`."""
     return lambda state, fixed, batch, keys, t: adam(state, jax.grad(loss)(state[0], fixed, batch, keys), t)
@@ -240,6 +229,23 @@ def transitions(rows):
     return (normal(rows, S), clip(normal(rows, A)), normal(rows, 1), normal(rows, S), jnp.zeros((rows, 1)))
 
 
+def create_dtql():
+    critic = {"q1": q_network(), "q2": q_network(), "v": network(S, 256, 256, 256, 1)}
+    diffusion = {
+        "time": network(E, 2 * E, E),
+        "first": network(A + S + E, 256),
+        "rest": network(256, 256, 256, 256, A),
+    }
+    actor = network(S, 256, 256, 256, 2 * A)
+    state = (start(critic), start(diffusion), start(actor), critic, jax.random.PRNGKey(0))
+    return repeated(dtql, state, transitions(256))
+
+
+def create_action():
+    policy, one = network(17, 256, 256, 6), np.array(rng.normal(size=(1, 17)), np.float32)
+    return lambda: np.asarray(act(policy, one))
+
+
 def create_fql():
     parts = {
         "critic": gelu_critic(),
@@ -263,9 +269,9 @@ def create_sscp():
 
 creators = {
     "step": lambda: repeated(step, start(network(23, 256, 256, 1)), normal(256, 23), normal(256, 1)),
-    "action": lambda: lambda: np.asarray(act(policy, one)),
-    "dtql": lambda: repeated(dtql, state, batch),
+    "action": create_action,
+    "dtql": create_dtql,
     "fql": create_fql,
     "sscp": create_sscp,
 }
-print(json.dumps({name: times(create(), *calls_of(name)) for name, create in creators.items()}))
+report(creators, trained)

@@ -1,4 +1,4 @@
-"""Milliseconds of calls on one core, for the halves of bench/peers.ts in Python."""
+"""What the halves of bench/peers.ts in Python say: milliseconds of calls on one core, and what they train."""
 
 import json
 import os
@@ -9,12 +9,8 @@ if hasattr(os, "sched_setaffinity"):  # Linux: whatever threads a library starts
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 
 
-def calls_of(name):
-    """Calls of a kind before the timed ones, which compile, and the timed ones: what bench/peers.ts says."""
-    return json.loads(sys.argv[-1])[name]
-
-
 def times(call, warm_up, calls):
+    """The first calls compile."""
     out = []
     for k in range(warm_up + calls):
         start = time.perf_counter()
@@ -22,3 +18,15 @@ def times(call, warm_up, calls):
         if k >= warm_up:
             out.append(1000 * (time.perf_counter() - start))
     return out
+
+
+def report(creators, trained):
+    """Times what each function creates, as often as bench/peers.ts says; `trained` has the sizes of what the last one trains."""
+    calls_of = json.loads(sys.argv[-1])
+    said = {"times": {}, "parameters": {}}
+    for name, create in creators.items():
+        trained.clear()
+        call = create()
+        said["parameters"][name] = sum(trained)
+        said["times"][name] = times(call, *calls_of[name])
+    print(json.dumps(said))

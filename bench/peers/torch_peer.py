@@ -1,12 +1,11 @@
 """PyTorch's half of bench/peers.ts, on one thread: `eager`, or `compiled` (losses by torch.compile, Adam fused); milliseconds as JSON."""
 
 import copy
-import json
 import math
 import sys
 
 import torch
-from timing import calls_of, times
+from timing import report
 from torch.func import functional_call
 from torch.nn import functional as F
 
@@ -14,6 +13,7 @@ compiles = sys.argv[1] == "compiled"
 compiled = torch.compile if compiles else lambda f: f
 torch.set_num_threads(1)
 torch.manual_seed(0)
+trained = []
 
 
 def network(*sizes, activation=torch.nn.ReLU, norm=None):
@@ -32,7 +32,9 @@ def network(*sizes, activation=torch.nn.ReLU, norm=None):
 
 
 def adam(*modules):
-    return torch.optim.Adam([p for module in modules for p in module.parameters()], lr=3e-4, fused=compiles)
+    parameters = [p for module in modules for p in module.parameters()]
+    trained.extend(p.numel() for p in parameters)
+    return torch.optim.Adam(parameters, lr=3e-4, fused=compiles)
 
 
 def descend(optimizer, loss):
@@ -240,4 +242,4 @@ def create_sscp():
 
 
 creators = {"step": create_step, "action": create_action, "dtql": create_dtql, "fql": create_fql, "sscp": create_sscp}
-print(json.dumps({name: times(create(), *calls_of(name)) for name, create in creators.items()}))
+report(creators, trained)
