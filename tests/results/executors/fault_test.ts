@@ -54,7 +54,7 @@ const processesOf = async (root: string) =>
   (await listProcesses()).filter(({ pid, command }) => pid !== Deno.pid && command.includes(root));
 
 async function untilOneIsDone(root: string) {
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < 6000; i++) { // Five minutes, for a busy machine.
     for (const cell of cells) {
       if (await Deno.stat(join(cellFolder(root, cell), "evaluation.json")).catch(() => null)) return;
     }
