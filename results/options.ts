@@ -32,7 +32,7 @@ Usage: deno task reproduce [options]
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
   --algorithm <name>   one of ${trainedAlgorithms().join(", ")}
   --seeds <list>       such as 0,1,2 or 0-4 (default: the profile's)
-  --jobs <n>           cells at once (default: as many as the cores allow; with Slurm: no limit)
+  --jobs <n>           cells at once (default: as many as cores and free memory allow; with Slurm: no limit)
   --threads <n>        of each cell's updates (default: 1); with more, results may differ in their last bits
   --backend <name>     one of ${backends.join(", ")} (default: onnx, or ONESTEP_BACKEND)
   --out <folder>       where results go (default: results)

@@ -15,6 +15,7 @@ import { type Failure, readFailure } from "./cells/failure.ts";
 import { putAside } from "./cells/put_aside.ts";
 import { type Evaluation, findEvaluation } from "./cells/record.ts";
 import { ensureDataset } from "./executors/datasets.ts";
+import { jobsAtOnce } from "./executors/jobs.ts";
 import { runCells } from "./executors/local.ts";
 import { sayDuration } from "../tools/duration.ts";
 import { formatSeconds } from "../tools/progress.ts";
@@ -55,8 +56,13 @@ async function divide(cells: readonly Cell[], root: string) {
 
 const listed = 300;
 
-const jobsAtOnce = ({ jobs, threads }: Options) =>
-  jobs ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / threads));
+/** How many of these cells run at once; says so once where memory is what limits them. */
+function jobsOf({ jobs, threads }: Options, cells: readonly Cell[]): number {
+  if (jobs !== undefined) return jobs;
+  const { jobs: allowed, why } = jobsAtOnce(cells.map((cell) => estimateCell(cell).memoryMiB), threads);
+  if (why !== null) console.error(why);
+  return allowed;
+}
 
 function showPlan(cells: readonly Cell[], jobs: number) {
   const estimates = cells.map(estimateCell);
@@ -93,6 +99,7 @@ async function runLocally(
   onFinished: () => Promise<void>,
 ): Promise<Error[]> {
   const errors: Error[] = [];
+  const jobs = jobsOf(flags, waiting);
   let bars: ReturnType<typeof showProgress> | undefined;
   const run = async (part: readonly Cell[]) => {
     if (part.length === 0 || signal.aborted) return;
@@ -106,7 +113,7 @@ async function runLocally(
         else await onFinished();
       },
     };
-    await runCells(byCost(part), flags.out, jobsAtOnce(flags), watcher, signal);
+    await runCells(byCost(part), flags.out, jobs, watcher, signal);
   };
   // Datasets are made beside the cells that need none.
   const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));
@@ -206,7 +213,7 @@ async function main(): Promise<number> {
     throw new RangeError("Cannot reproduce: no cell matches these flags; --dry-run lists them all");
   }
   if (flags.dryRun) {
-    showPlan(cells, jobsAtOnce(flags));
+    showPlan(cells, jobsOf(flags, cells));
     return 0;
   }
   const start = performance.now();
