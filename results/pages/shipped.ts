@@ -11,14 +11,16 @@ import type { TopLevelSpec } from "vega-lite";
 import { resultsFolder, workspaceFolder } from "../../tools/paths.ts";
 import type { Evaluation } from "../cells/record.ts";
 import { exampleFigure, returnsFigure, type StitchingRun } from "../experiments/stitching/section.ts";
+import { type DistillationRun, exponentsFigure } from "../experiments/distillation/section.ts";
 import { banditFigure, type BanditRun } from "../experiments/bandits/section.ts";
 import { toyFigure, type ToyRun } from "../experiments/toy/section.ts";
 import { latencies, type SpeedRun } from "../experiments/speed/section.ts";
 import { answerClaims, digits, intervalText, wanted } from "../report/claims.ts";
 import { papers } from "../experiments/papers.ts";
 import { curvesFigure } from "../scores/curves.ts";
-import { groupRules, type RuleScores, wayLabel } from "../scores/groups.ts";
+import { differencesOf, groupRules, type RuleScores, wayLabel } from "../scores/groups.ts";
 import { mean } from "../scores/mean.ts";
+import { measured } from "../scores/measures.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
 import { environmentFigure, range, speedFigure } from "../scores/tables.ts";
 
@@ -70,8 +72,41 @@ function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) =>
   );
 }
 
+/** SDW-OBD's arms against pairs without weights, and the teacher in rare states against it in as many random ones, seed by seed. */
+function pairedWeights(evaluations: readonly Evaluation[]): string {
+  const groups = groupRules(evaluations);
+  const find = (id: string, setting: string) =>
+    groups.find(({ rule }) => rule.id === id && [rule.setting].flat().join() === setting);
+  const arms = ["by rank", "exponent 0.05", "exponent 1"];
+  const pairs: [what: string, own: RuleScores | undefined, other: RuleScores | undefined][] = [
+    ...[["distilled", "one by one"], ["ensemble", "together"]].flatMap(([id, words]) =>
+      arms.map((arm) => [`${arm} minus none, ${words}`, find(id, arm), find(id, "none")] as typeof pairs[number])
+    ),
+    ...["0.1", "0.2"].map((share) =>
+      [
+        `teacher in the rarest ${100 * Number(share)} % of states minus in random ones`,
+        find(`rare ${share}`, "none"),
+        find(`random ${share}`, "none"),
+      ] as typeof pairs[number]
+    ),
+  ];
+  return markdown(
+    ["difference", "here", "seeds"],
+    pairs.flatMap(([what, own, other]) => {
+      const differences = own && other && differencesOf(own, other);
+      if (!differences) return [];
+      const { ours, seeds } = measured(own.task, differences);
+      return [[what, `${digits(ours.mean)} ${intervalText(ours)}`.trim(), seeds.map((x) => x.toFixed(1)).join(", ")]];
+    }),
+  );
+}
+
 /** Ways to act that the README's table has. */
 const leading = ["SRPO, one pass", "DTQL, one sample", "IQL, one pass", "TD3+BC, one pass", "BC, one pass"];
+
+/** What differs from method to method: policies of pairs of its own; the rest is shown once. */
+const isOwnPairs = ({ algorithm, rule }: RuleScores) =>
+  algorithm === "av_pbc" || ["distilled", "ensemble"].includes(rule.id);
 
 /** What the blocks say, by their names. */
 export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string, string> {
@@ -86,8 +121,9 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
     methods: scoresOf(methods, wayLabel),
     leading: scoresOf(methods.filter(isLeading), wayLabel),
     stitching: scoresOf(of("stitching"), ({ acting }) => acting),
-    distillation: scoresOf(of("distillation"), wayLabel),
-    weights: scoresOf(of("exponents"), wayLabel),
+    distillation: scoresOf(of("distillation").filter(isOwnPairs), wayLabel),
+    weights: scoresOf(of("exponents").filter(isOwnPairs), wayLabel),
+    "weights, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents")),
     times: markdown(
       ["method", "acting", "ms per action", "times SRPO's"],
       times.map(({ method, acting, actMs }) => [
@@ -123,6 +159,7 @@ export function shippedFigures(evaluations: readonly Evaluation[]): Record<strin
   add("curves", methods, () => curvesFigure(methods));
   add("stitching_returns", of("stitching"), () => returnsFigure(of<StitchingRun>("stitching")));
   add("stitching_example", of("stitching"), () => exampleFigure(of<StitchingRun>("stitching")));
+  add("weights", of("exponents"), () => exponentsFigure(of<DistillationRun>("exponents")));
   add("bandits", of("bandits"), () => banditFigure(first(of<BanditRun>("bandits"))));
   add("toy", of("toy"), () => toyFigure(first(of<ToyRun>("toy"))));
   return figures;
