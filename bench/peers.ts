@@ -149,7 +149,7 @@ export async function measurePeers(): Promise<Measurement[]> {
     }
   }
   const counts = Object.entries(own.parameters).map(([kind, count]) => `${kind} ${count.toLocaleString("en")}`);
-  console.log(`\nParameters that each of ${[...all.keys()].join("; ")} trains: ${counts.join(", ")}`);
+  console.log(`\nParameters trained, the same for ${[...all.keys()].join("; ")}: ${counts.join(", ")}`);
   return kindNames.flatMap((kind) =>
     [...all].map(([name, times]) => {
       const sorted = times[kind].toSorted((a, b) => a - b);
