@@ -56,25 +56,27 @@ export function elementTypeOf(array: NdArray): ElementType {
 const newData = ({ shape, dtype }: Pick<DeviceTensor, "shape" | "dtype">): NdArray["data"] =>
   dtype === "int32" ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape));
 
+/** The values of the tensors, fetched once. */
+function valuesOf(held: Held): NdArray["data"][] {
+  if (held.values) return held.values;
+  const { device, tensors, gone } = held;
+  if (gone) throw new Error(`Cannot read an array on the GPU: ${gone}`);
+  const values = tensors.map(newData);
+  device.download(tensors, values.map((data, i) => ({ shape: tensors[i].shape, data })));
+  return held.values = values;
+}
+
 /** An array whose values lie on the device. `data` is its own property, so that `structuredClone()` copies it. */
 function deviceArray(place: Place, shape: readonly number[]): NdArray {
-  const { held, tensor, offset } = place;
   let data: NdArray["data"] | undefined;
-  const fetch = () => {
-    if (held.gone) throw new Error(`Cannot read an array on the GPU: ${held.gone}`);
-    const values = held.tensors.map(newData);
-    held.device.download(held.tensors, values.map((data, i) => ({ shape: held.tensors[i].shape, data })));
-    return values;
-  };
   const array: NdArray = {
     shape,
     get data() {
-      const values = held.values ??= fetch();
-      return data ??= values[tensor].subarray(offset, offset + sizeOf(shape));
+      return data ??= valuesOf(place.held)[place.tensor].subarray(place.offset, place.offset + sizeOf(shape));
     },
   };
   places.set(array, place);
-  held.count++;
+  place.held.count++;
   return array;
 }
 
@@ -172,19 +174,19 @@ export function buildOnDevice<I>(
   /** Results beside the state that lie beside each state's tensors. */
   const restBeside = new WeakMap<DeviceTensor, { tensors: readonly DeviceTensor[]; held?: Held }>();
 
-  /** What the graph takes or gives, in its order: leaves apart, then vectors. */
-  const inOrder = (
-    packings: readonly Packing[],
-    layouts: readonly [Layout, Layout],
-    tensors: readonly [readonly DeviceTensor[], readonly DeviceTensor[]],
-  ) => {
-    const apart = layouts[0].at.flatMap((_, i) => {
-      if (!isApart(packings, i)) return [];
-      const which = layouts[0].at[i] ? 0 : 1;
-      return [tensors[which][layouts[which].at[i]!.tensor]];
-    });
-    return [...apart, ...packings.flatMap(({ length }, i) => length > 0 ? [tensors[i][0]] : [])];
+  /** Which tensors of the state and beside it the graph takes or gives, in its order: leaves apart, then vectors. */
+  const orderOf = (packings: readonly Packing[], layouts: readonly [Layout, Layout]) => {
+    const apart = layouts[0].at.flatMap((at, i) =>
+      isApart(packings, i) ? [at ? { of: 0, tensor: at.tensor } : { of: 1, tensor: layouts[1].at[i]!.tensor }] : []
+    );
+    return [...apart, ...packings.flatMap(({ length }, of) => length > 0 ? [{ of, tensor: 0 }] : [])];
   };
+  const [orderIn, orderOut] = [orderOf(packedIn, [stateIn, given]), orderOf(packedOut, [stateOut, rest])];
+  const inOrder = (
+    order: typeof orderIn,
+    state: readonly DeviceTensor[],
+    beside: readonly DeviceTensor[],
+  ) => order.map(({ of, tensor }) => (of === 0 ? state : beside)[tensor]);
 
   /** The tensors that hold the whole state of all runs, if all of it lies as it should. */
   const heldState = (calls: readonly (readonly NdArray[])[]): Held | undefined => {
@@ -269,8 +271,8 @@ export function buildOnDevice<I>(
         beside.held.gone = "later results were written over it; read it before the second call after its own";
       }
       session.run(
-        [...inOrder(packedIn, [stateIn, given], [from, beneath]), one],
-        inOrder(packedOut, [stateOut, rest], [to, beside.tensors]),
+        [...inOrder(orderIn, from, beneath), one],
+        inOrder(orderOut, to, beside.tensors),
       );
     } catch (error) {
       after.give(to);
@@ -288,7 +290,9 @@ export function buildOnDevice<I>(
     const besides = beside.held;
     return calls.map((_, run) => {
       const results = outputs.map(([, { shape }], i) => {
-        const [held, { at, strides }] = stateOut.at[i] ? [next, stateOut] as const : [besides, rest] as const;
+        const isState = stateOut.at[i] !== undefined;
+        const { at, strides } = isState ? stateOut : rest;
+        const held = isState ? next : besides;
         const { tensor, offset } = at[i]!;
         return deviceArray({ held, tensor, offset: run * strides[tensor] + offset }, shape);
       });
