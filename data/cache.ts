@@ -7,7 +7,8 @@
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { HdfArray } from "./hdf5.ts";
-import { sweepParts, tryLock } from "./lock.ts";
+import { tryLock } from "../tools/file_lock.ts";
+import { partPath, sweepParts } from "../tools/files.ts";
 import { isSame, type Source } from "./source.ts";
 
 /** Arrays with the attributes of their sources. */
@@ -109,7 +110,7 @@ async function readFast(path: string, at: number, n: number): Promise<Uint8Array
 
 /** Writes the cache of `path`; a cache that cannot be written, or that another process is writing, is done without. */
 export async function writeCache(path: string, { arrays, attributes, sources }: CachedArrays) {
-  const part = `${cachePath(path)}.${Deno.pid}.part`;
+  const part = partPath(cachePath(path));
   try {
     using lock = await tryLock(`${cachePath(path)}.lock`);
     if (!lock) return;

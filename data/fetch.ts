@@ -5,6 +5,9 @@
  */
 
 import { basename, dirname } from "node:path";
+import { takeLock } from "../tools/file_lock.ts";
+import type { Holder } from "../tools/lock_holder.ts";
+import { pause } from "../tools/pause.ts";
 import {
   catalog,
   type CatalogEntry,
@@ -17,7 +20,6 @@ import {
 } from "./catalog.ts";
 import { isHdf5 } from "./hdf5_structure.ts";
 import { hdf5Length } from "./hdf5.ts";
-import { pause, takeLock } from "./lock.ts";
 import { sha256Of } from "./source.ts";
 
 /** How far a download is. */
@@ -94,7 +96,7 @@ export async function fetchFile(entry: CatalogEntry, path: string, options: Fetc
   const part = `${path}.part`;
   await Deno.mkdir(dirname(path), { recursive: true });
   for (const place of [path, part, `${part}.from`, `${path}.sha256`, `${path}.lock`]) await refuseLink(entry, place);
-  using _lock = await takeLock(`${path}.lock`, { onWait: () => onProgress(waiting), signal });
+  using _lock = await takeLock(`${path}.lock`, { onWait: (by) => onProgress(waiting(by)), signal });
   if (await exists(path)) return path; // Another process was faster, and it has verified the file.
   const problems: string[] = [];
   for (const host of hosts) {
@@ -130,12 +132,12 @@ async function refuseLink(entry: CatalogEntry, path: string) {
 
 const forget = (path: string) => Deno.remove(path).catch(() => {});
 
-const waiting: FetchProgress = {
+const waiting = ({ who, remedy }: Holder): FetchProgress => ({
   received: 0,
   total: null,
   bytesPerSecond: 0,
-  note: "another process is downloading it",
-};
+  note: `${who} is downloading it${remedy}`,
+});
 
 async function exists(path: string): Promise<boolean> {
   try {

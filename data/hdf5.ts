@@ -6,6 +6,7 @@
 
 import { dirname, resolve } from "node:path";
 import h5wasm, { type File } from "h5wasm/node";
+import { partPath } from "../tools/files.ts";
 import { type HdfArray, type Numbers, numbersOf, product, readNumbers } from "./hdf5_arrays.ts";
 import { checkDigests, digestOf, isWanted, isWhole } from "./hdf5_digests.ts";
 import { isBeside, type Library, loadLibrary, opening, reasonOf } from "./hdf5_library.ts";
@@ -237,7 +238,7 @@ export async function writeHdf5(
   attributes: Readonly<Record<string, string>> = {},
 ) {
   await loadLibrary();
-  const part = `${path}.${Deno.pid}.${++parts}.part`;
+  const part = partPath(path, ++parts);
   try {
     const digests = Object.fromEntries([...arrays].map(([name, array]) => [name, digestOf(name, array)]));
     writeArrays(part, arrays, { ...attributes, sha256: JSON.stringify(digests) });
@@ -246,7 +247,7 @@ export async function writeHdf5(
   } catch (cause) {
     await Deno.remove(part).catch(() => {});
     const remedy = "the folder must be there and writable, and its disk must have space left";
-    throw new Error(`Cannot write dataset "${path}": ${remedy} (${reasonOf(cause)})`, { cause });
+    throw new Error(`Cannot write dataset "${path}": ${remedy} (${reasonOf(cause).replaceAll(part, path)})`, { cause });
   }
 }
 

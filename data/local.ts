@@ -9,6 +9,10 @@
 
 import { dirname } from "node:path";
 import { createRng, type Rng } from "../algorithms/core/rng.ts";
+import { takeLock } from "../tools/file_lock.ts";
+import { sweepParts } from "../tools/files.ts";
+import type { Holder } from "../tools/lock_holder.ts";
+import { pause } from "../tools/pause.ts";
 import { startProgress } from "../tools/progress.ts";
 import { createEnvironment, type Environment } from "../environments/environment.ts";
 import { findTask } from "../environments/tasks.ts";
@@ -16,7 +20,6 @@ import { createAntWalker } from "./ant_walker.ts";
 import { type Behaviours, loadBehaviours, type MeanPolicy } from "./behaviours.ts";
 import { datasetPath, unknownDataset } from "./catalog.ts";
 import { readHdf5, writeHdf5 } from "./hdf5.ts";
-import { pause, sweepParts, takeLock } from "./lock.ts";
 import { findRecipe, type LocalRecipe } from "./recipes.ts";
 import { createRows, putRow, type Rows } from "./rows.ts";
 import { makeMazeRows } from "./waypoints.ts";
@@ -51,7 +54,7 @@ export async function ensureMade(recipe: LocalRecipe, path: string, options: Mak
   await Deno.mkdir(dirname(path), { recursive: true });
   const progress = options.onMade ? null : startProgress(`Making ${recipe.id}`);
   try {
-    const onWait = () => progress?.update(0, "another process is making it");
+    const onWait = ({ who, remedy }: Holder) => progress?.update(0, `${who} is making it${remedy}`);
     using _lock = await takeLock(`${path}.lock`, { onWait, signal });
     if (await isCurrent(recipe, path)) return path; // Another process was faster.
     await sweepParts(path);

@@ -4,7 +4,25 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+
+/** The name of a machine that may not be asked for its own. */
+export const unknownHost = "host";
+let host: string | undefined;
+
+/** This machine's name, as a file's may have it; {@linkcode unknownHost} without the right to know it, which is not asked for. */
+export function hostName(): string {
+  const may = () => Deno.permissions.querySync({ name: "sys", kind: "hostname" }).state === "granted";
+  return host ??= may() && Deno.hostname().replaceAll(/[^\w-]/g, "-").slice(0, 63) || unknownHost;
+}
+
+/**
+ * Where this process writes a file before it is whole: `<path>.<host>.<process>.part`, which no other process writes to.
+ *
+ * @param more Tells parts of one process apart.
+ */
+export const partPath = (path: string, more?: number): string =>
+  [path, hostName(), Deno.pid, ...(more === undefined ? [] : [more]), "part"].join(".");
 
 /**
  * Writes a file beside its place, then renames it there; a failed write leaves the old file and nothing else.
@@ -12,7 +30,7 @@ import { dirname, join } from "node:path";
  * @param previous Where the old file goes, if it is to be kept.
  */
 export async function writeAtomically(path: string, content: string | Uint8Array, previous?: string) {
-  const part = `${path}.${Deno.pid}.part`;
+  const part = partPath(path);
   try {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     {
@@ -24,14 +42,26 @@ export async function writeAtomically(path: string, content: string | Uint8Array
     await renameOver(part, path);
   } catch (error) {
     await Deno.remove(part).catch(() => {});
-    throw writeError(path, error);
+    throw writeError(path, error, Deno.build.os, part);
   }
 }
 
-/** Removes what killed processes were writing in a folder that no other process writes to. */
+/**
+ * Removes what killed processes were writing in a folder. Call it with the folder's lock: a process that writes there, here or on
+ * another machine, must have it.
+ */
 export async function removeParts(folder: string) {
   for (const { name } of Deno.readDirSync(folder)) {
     if (name.endsWith(".part")) await Deno.remove(join(folder, name)).catch(() => {});
+  }
+}
+
+/** As {@linkcode removeParts}, of one file alone, also by names without a host; call it with the file's lock. */
+export async function sweepParts(path: string) {
+  const [folder, name] = [dirname(path), basename(path)];
+  for await (const entry of Deno.readDir(folder)) {
+    const rest = entry.name.startsWith(`${name}.`) ? entry.name.slice(name.length + 1) : "";
+    if (/^([\w-]+\.)?\d+(\.\d+)*\.part$/.test(rest)) await Deno.remove(join(folder, entry.name)).catch(() => {});
   }
 }
 
@@ -66,18 +96,20 @@ export async function renameOver(from: string, to: string): Promise<void> {
   }
 }
 
-const numberOf = (error: unknown) => Number(String(error).match(/os error (\d+)/)?.[1]);
+/** The number that the system gives an error; NaN if it says none. */
+export const errorNumber = (error: unknown): number => Number(String(error).match(/os error (\d+)/)?.[1]);
 /** Access denied, sharing violation. */
-const isHeld = (error: unknown) => [5, 32].includes(numberOf(error));
+const isHeld = (error: unknown) => [5, 32].includes(errorNumber(error));
 
 /**
  * A failed write as one line with its remedy.
  *
  * @param os Whose numbers errors have.
+ * @param part Where it was written to; its name, which has the machine's, is not said.
  */
-export function writeError(path: string, cause: unknown, os: string = Deno.build.os): Error {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const number = numberOf(text);
+export function writeError(path: string, cause: unknown, os: string = Deno.build.os, part = path): Error {
+  const text = (cause instanceof Error ? cause.message : String(cause)).replaceAll(part, path);
+  const number = errorNumber(text);
   const [full, quota]: [number[], number] = os === "windows"
     ? [[39, 112], 1295]
     : os === "darwin"

@@ -29,8 +29,13 @@ export interface Rights {
 
 /** What a report says of a machine. */
 const system = ["cpus", "osRelease", "systemMemoryInfo"];
+/** What names the holder of a lock and a part of a file. */
+const systemOfWriters = ["hostname"];
 /** What resvg asks for to find out which C library there is. */
 const systemOfFigures = ["cpus", "hostname", "networkInterfaces"];
+
+/** What tells whether the holder of a lock still runs; Deno lets no process see another without every right. */
+export const lockPrograms: readonly string[] = ["ps"];
 
 /** A flag with paths. None can have a comma, so such a process gets the whole right, or stands in the folder: `.`. */
 function pathFlag(name: string, paths: readonly string[], cwd?: string): string[] {
@@ -72,7 +77,13 @@ export function permissionFlags(rights: Rights, cwd?: string): string[] {
     ...written,
     ...read,
   ];
-  const asked = [...new Set([...system, ...(native === "figures" ? systemOfFigures : [])])];
+  const asked = [
+    ...new Set([
+      ...system,
+      ...(written.length > 0 ? systemOfWriters : []),
+      ...(native === "figures" ? systemOfFigures : []),
+    ]),
+  ];
   return [
     "--no-prompt",
     "--allow-env", // HDF5's library lists all of it.

@@ -35,6 +35,16 @@ export function userPath(text: string): string {
   return resolve(userFolder(), text);
 }
 
+/** A path as it may be shown: `~` for the home folder, whose name is the user's. */
+export function shownPath(path: string): string {
+  for (const variable of ["HOME", "USERPROFILE"]) {
+    if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") continue;
+    const home = Deno.env.get(variable);
+    if (home && [`${home}/`, `${home}\\`].some((start) => path.startsWith(start))) return `~${path.slice(home.length)}`;
+  }
+  return path;
+}
+
 /** Whether there is something at a path. */
 export function exists(path: string): boolean {
   try {

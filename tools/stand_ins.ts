@@ -4,6 +4,9 @@
  * @module
  */
 
+import { partPath } from "./files.ts";
+import { fromFileUrl } from "./paths.ts";
+
 const root = new URL("../", import.meta.url);
 const registry = Deno.env.get("JSR_URL") ?? "https://jsr.io";
 
@@ -54,7 +57,8 @@ async function writeMap(): Promise<string> {
   try {
     const folder = new URL("node_modules/.onestep/", root);
     await Deno.mkdir(folder, { recursive: true });
-    const [part, path] = [`${Deno.pid}.part`, "stand_ins.json"].map((name) => new URL(name, folder));
+    const path = new URL("stand_ins.json", folder);
+    const part = partPath(fromFileUrl(path));
     await Deno.writeTextFile(part, map);
     await Deno.rename(part, path); // Another process may be reading it.
     return path.href;

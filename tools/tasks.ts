@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { browsers } from "./browsers.ts";
-import type { Rights } from "./flags.ts";
+import { lockPrograms, type Rights } from "./flags.ts";
 import { exists, userPath, workspaceFolder } from "./paths.ts";
 
 /** A script that gets the user's arguments, and may read what they name. */
@@ -74,13 +74,13 @@ const test = (args: readonly string[]) => {
 export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   reproduce: {
     script: "results/reproduce.ts",
-    rights: { write: ["results"], data: "write", run: [deno, ...slurm], native: "figures" },
+    rights: { write: ["results"], data: "write", run: [deno, ...slurm, ...lockPrograms], native: "figures" },
     writes: { "--out": "folder" },
     takes: "arguments",
   },
   train: {
     script: "results/train/train_cli.ts",
-    rights: { read: "any", write: ["results"], data: "write", net: "any", native: "runtime" },
+    rights: { read: "any", write: ["results"], data: "write", net: "any", run: lockPrograms, native: "runtime" },
     writes: { "--folder": "folder" },
     takes: "arguments",
   },
@@ -126,7 +126,12 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   dataset: {
     script: "data/cli.ts",
-    rights: (args) => ({ data: "write", native: "figures", net: args.includes("fetch") ? "any" : [] }),
+    rights: (args) => ({
+      data: "write",
+      native: "figures",
+      net: args.includes("fetch") ? "any" : [],
+      run: lockPrograms,
+    }),
     writes: { "--folder": "folder", "--figure": "beside" },
     takes: "arguments",
   },

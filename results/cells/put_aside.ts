@@ -23,10 +23,11 @@ export async function putAside(root: string, cells: readonly Cell[]): Promise<st
   for (const cell of cells) {
     const folder = cellFolder(root, cell);
     if (!await isThere(folder)) continue;
-    const lock = await lockFolder(folder);
+    let holder = { who: "another process", remedy: "" };
+    const lock = await lockFolder(folder, (by) => holder = by);
     if (!lock) {
       throw new Error(
-        `Cannot train ${cellLabel(cell)} again: another process trains it; stop that one, or wait for it`,
+        `Cannot train ${cellLabel(cell)} again: ${holder.who} trains it; stop that one, or wait for it${holder.remedy}`,
       );
     }
     held.use(lock);

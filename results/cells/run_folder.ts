@@ -7,27 +7,23 @@
 import { join } from "node:path";
 import type { AgentState } from "../../algorithms/core/agent.ts";
 import { decodeCheckpoint, encodeCheckpoint, restoreTree } from "../../algorithms/engine/checkpoint.ts";
+import { tryLock } from "../../tools/file_lock.ts";
 import { makeFolder, writeAtomically, writeError } from "../../tools/files.ts";
+import type { Holder } from "../../tools/lock_holder.ts";
 
 /** What a checkpoint is of; one of another identity is refused. */
 export type Identity = Readonly<Record<"task" | "algorithm" | "seed" | "hash", string>>;
 
-/** Holds the folder for this process; the lock ends with it, however it ends. Null while another process holds it. */
-export async function lockFolder(folder: string): Promise<Disposable | null> {
+/** Holds the folder for this process. Null while another process holds it, which `onHeld` is told. */
+export async function lockFolder(folder: string, onHeld?: (by: Holder) => void): Promise<Disposable | null> {
   const path = join(folder, "lock");
   for (;;) {
-    let file: Deno.FsFile;
     try {
-      file = await Deno.open(path, { create: true, write: true });
+      return await tryLock(path, onHeld);
     } catch (error) {
-      throw writeError(path, error);
+      if (!(error instanceof Deno.errors.NotFound)) throw writeError(path, error);
+      await makeFolder(folder); // It was put aside meanwhile.
     }
-    const locked = await file.tryLock(true);
-    const [own, there] = [await file.stat(), await Deno.stat(path).catch(() => null)];
-    if (locked && there?.ino === own.ino && there.dev === own.dev) return file;
-    file.close();
-    if (!locked) return null;
-    await makeFolder(folder); // The folder was put aside meanwhile.
   }
 }
 

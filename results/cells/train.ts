@@ -15,6 +15,8 @@ import { encodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { together } from "../../algorithms/engine/together.ts";
 import { datasetSha256 } from "../../data/dataset.ts";
 import { makeFolder, removeParts, writeAtomically } from "../../tools/files.ts";
+import type { Holder } from "../../tools/lock_holder.ts";
+import { pause } from "../../tools/pause.ts";
 import { describeMachine, type Provenance } from "../../tools/machine.ts";
 import { readRecord } from "../../tools/records.ts";
 import { type Cell, cellFolder, cellLabel, cellRecord } from "./cell.ts";
@@ -76,7 +78,10 @@ export async function trainCell(
   const folder = cellFolder(root, cell);
   using _lock = await turn(async () => {
     await makeFolder(folder);
-    return await waitForFolder(folder, () => onProgress({ done: 0, total: 1, note: "another process trains it" }));
+    return await waitForFolder(
+      folder,
+      ({ who, remedy }) => onProgress({ done: 0, total: 1, note: `${who} trains it${remedy}` }),
+    );
   });
   await removeParts(folder);
   const at = (name: string) => join(folder, name);
@@ -238,11 +243,10 @@ function withOneAgent(algorithm: AnyAlgorithm): AnyAlgorithm {
 }
 
 /** Holds a folder as soon as no other process does. */
-export async function waitForFolder(folder: string, onWait: () => void): Promise<Disposable> {
+export async function waitForFolder(folder: string, onWait: (by: Holder) => void): Promise<Disposable> {
   for (;;) {
-    const held = await lockFolder(folder);
+    const held = await lockFolder(folder, onWait);
     if (held) return held;
-    onWait();
-    await new Promise((done) => setTimeout(done, lockPollMs));
+    await pause(lockPollMs);
   }
 }

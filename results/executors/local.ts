@@ -6,7 +6,7 @@
 
 import { dirname } from "node:path";
 import { isOnGpu } from "../../algorithms/engine/backend.ts";
-import { lockFlags, permissionFlags, type Rights } from "../../tools/flags.ts";
+import { lockFlags, lockPrograms, permissionFlags, type Rights } from "../../tools/flags.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 import { childEnvironment, stopChild } from "../../tools/processes.ts";
 import { type Cell, cellFolder, cellLabel } from "../cells/cell.ts";
@@ -122,7 +122,13 @@ export async function runScript(
   signal: AbortSignal,
   onError: (said: { error: string } & OfSeed) => void = () => {},
 ): Promise<string | null> {
-  const rights: Rights = { write: [writable], read: readable, net: network === "any" ? "any" : [], native: "runtime" };
+  const rights: Rights = {
+    write: [writable],
+    read: readable,
+    net: network === "any" ? "any" : [],
+    run: lockPrograms,
+    native: "runtime",
+  };
   const script = fromFileUrl(new URL(name, import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...lockFlags(backend), ...permissionFlags(rights, writable), script, ...args],

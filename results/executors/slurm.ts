@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
-import { lockFlags, permissionFlags } from "../../tools/flags.ts";
+import { lockFlags, lockPrograms, permissionFlags } from "../../tools/flags.ts";
 import { workspaceFolder } from "../../tools/paths.ts";
 import { readRecord } from "../../tools/records.ts";
 import { type Cell, cellLabel } from "../cells/cell.ts";
@@ -75,7 +75,10 @@ const folderOf = (root: string, profile: string) => join(root, "slurm", profile)
  * that ends with an error is not, and neither is one that was cancelled.
  */
 function arrayScript(list: string, logs: string, cells: readonly Cell[], root: string): string {
-  const rights = permissionFlags({ write: [root], read: readableFiles(cells), native: "runtime" }, root);
+  const rights = permissionFlags(
+    { write: [root], read: readableFiles(cells), run: lockPrograms, native: "runtime" },
+    root,
+  );
   const flags = [...lockFlags(cells[0].backend), ...rights].map(quote).join(" ");
   const script = join(workspaceFolder, "results/executors/run_cell.ts");
   return `#!/bin/bash

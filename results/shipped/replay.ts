@@ -129,7 +129,7 @@ export async function playShipped(
   const folder = cellFolder(root, cell);
   await makeFolder(folder);
   const said = (note: string) => onProgress({ done: 0, total: 1, note });
-  using _lock = await waitForFolder(folder, () => said("another process plays it"));
+  using _lock = await waitForFolder(folder, ({ who, remedy }) => said(`${who} plays it${remedy}`));
   const { evaluation: done } = await findEvaluation(root, cell, code.study.result);
   if (done) return done;
   const { runs: [run], problems } = await readShipped(from, cell.shipped!.path);

@@ -412,10 +412,11 @@ async function openFolder<C extends CommonConfig>(
 ): Promise<Disposable> {
   const { config, label, policy } = prepared;
   await makeFolder(folder);
-  const lock = await lockFolder(folder);
+  let holder = { who: "another process", remedy: "" };
+  const lock = await lockFolder(folder, (by) => holder = by);
   if (!lock) {
     throw new Error(
-      `Cannot train ${label}: another process trains in "${folder}"; wait for it, or give another folder`,
+      `Cannot train ${label}: ${holder.who} trains in "${folder}"; wait for it, or give another folder${holder.remedy}`,
     );
   }
   try {
