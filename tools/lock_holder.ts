@@ -58,7 +58,7 @@ export const isGone = async ({ host, pid }: HolderText): Promise<boolean> =>
 async function isRunning(pid: number): Promise<boolean | null> {
   const may = (command?: string) => Deno.permissions.querySync({ name: "run", command }).state === "granted";
   if (may("ps")) {
-    const options = { args: ["-o", "pid=,stat=", "-p", `${Deno.pid},${pid}`], clearEnv: true } as const; // LD_… needs more rights.
+    const options = { args: ["-o", "pid=,stat=", "-p", `${Deno.pid},${pid}`], clearEnv: true }; // LD_… needs more rights.
     const output = await new Deno.Command("ps", options).output().catch(() => null);
     const lines = output ? new TextDecoder().decode(output.stdout).matchAll(/^\s*(\d+)\s+(\S)/gm) : [];
     const states = new Map(Array.from(lines, ([, pid, state]) => [Number(pid), state]));

@@ -95,7 +95,7 @@ Deno.test("what killed processes left of caches is swept, and a cache that anoth
   withFolder(async (folder) => {
     const path = join(folder, "x.hdf5");
     await writeHdf5(path, exampleArrays());
-    for (const name of ["arrays.12345.part", "arrays.1.2.part", "backup.part"]) {
+    for (const name of ["arrays.12345.part", "arrays.1.2.part", "arrays.node-3.12345.part", "backup.part"]) {
       await Deno.writeTextFile(`${path}.${name}`, "");
     }
     {

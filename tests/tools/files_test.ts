@@ -1,6 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
-import { renameOver, writeError } from "../../tools/files.ts";
+import { basename, join } from "node:path";
+import {
+  hostName,
+  partPath,
+  removeParts,
+  renameOver,
+  sweepParts,
+  writeAtomically,
+  writeError,
+} from "../../tools/files.ts";
 
 for (
   const [os, number, remedy] of [
@@ -34,6 +42,26 @@ Deno.test("renameOver() replaces a file, and waits for nothing that will not com
     const start = performance.now();
     await assertRejects(() => renameOver(from, to), Deno.errors.NotFound);
     assert(performance.now() - start < 500);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("parts have this machine and process in their names, are swept by these and older names, and are not said", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = join(folder, "x.hdf5");
+    assertEquals(partPath(path), `${path}.${hostName()}.${Deno.pid}.part`);
+    assert(/^[\w-]+$/.test(hostName()));
+    const parts = [basename(partPath(path)), basename(partPath(path, 7)), "x.hdf5.12.part", "x.hdf5.12.3.part"];
+    const others = ["x.hdf5.part", "x.hdf5.backup.part", "x.hdf5.arrays.node-3.12.part", "y.hdf5.node-3.12.part"];
+    for (const name of [...parts, ...others]) await Deno.writeTextFile(join(folder, name), "");
+    await sweepParts(path);
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), others.sort());
+    await removeParts(folder);
+    assertEquals([...Deno.readDirSync(folder)], []);
+    const error = await assertRejects(() => writeAtomically(join(folder, "none", "y"), ""), Error);
+    assertStringIncludes(error.message, `open '${join(folder, "none", "y")}'`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -98,6 +98,8 @@ Deno.test("permissionFlags() gives nothing that was not asked for", () => {
     assert(!flags.some((flag) => flag.startsWith(`--allow-${name}`)), name);
   }
   assert(!flags.includes("--allow-read") && !flags.includes("--allow-sys"), flags.join(" "));
+  const asksName = (flags: string[]) => flags.some((flag) => /^--allow-sys=.*hostname/.test(flag));
+  assertEquals([asksName(flags), asksName(permissionFlags({ write: ["/a"] }))], [false, true]);
 });
 
 Deno.test("every script task runs with its rights: make, show, train, compare, export, play", () =>

@@ -7,6 +7,7 @@ import { lockFolder } from "../../../results/cells/run_folder.ts";
 import { keepStages } from "../../../results/cells/stages.ts";
 import { loadEvaluations } from "../../../results/notebook.ts";
 import { ndarray } from "../../../algorithms/engine/array.ts";
+import { hostName } from "../../../tools/files.ts";
 import { withFolder } from "../../folder.ts";
 import { outcome, tinyCell, train } from "../cells.ts";
 import { lastLine, reproduce, textOf } from "../reproduce.ts";
@@ -103,7 +104,7 @@ Deno.test("putAside() moves what is there and deletes nothing, or refuses where 
     for (const cell of cells.slice(0, 2)) await writeEvaluation(root, cell, "kept");
     const held = await lockFolder(cellFolder(root, cells[1]));
     const { message } = await putAside(root, cells).then(() => new Error("it moved"), (error) => error);
-    assertStringIncludes(message, "seed 1 again: another process trains it");
+    assertStringIncludes(message, `seed 1 again: process ${Deno.pid} on ${hostName()} trains it`);
     assert((await Deno.stat(cellFolder(root, cells[0]))).isDirectory);
     held![Symbol.dispose]();
     const aside = await putAside(root, cells);

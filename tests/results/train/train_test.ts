@@ -20,6 +20,7 @@ import { toFileUrl } from "../../../tools/paths.ts";
 import { compare } from "../../../results/train/compare.ts";
 import { findAlgorithm, loadPolicy } from "../../../results/train/policy_folder.ts";
 import { type Run, type Runs, train } from "../../../results/train/train.ts";
+import { hostName } from "../../../tools/files.ts";
 import { makeHopperFile, ownAlgorithm, workspace } from "./example.ts";
 
 const folder = await Deno.makeTempDir();
@@ -214,7 +215,7 @@ Deno.test("train() refuses a folder that another process trains in, or that hold
   child.kill("SIGKILL");
   await child.status;
   await child.stderr.cancel();
-  assert(message.includes(`another process trains in "${at("held")}"`), message);
+  assert(message.includes(`process ${child.pid} on ${hostName()} trains in "${at("held")}"`), message);
   await train(bc, data, { ...scored, folder: at("held") });
   await assertRejects(
     () => train(bc, data, { ...scored, overrides: { ...small, hidden: 8 }, seed: 1, folder: at("held") }),
