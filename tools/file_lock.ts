@@ -47,17 +47,19 @@ export async function tryLock(path: string, onHeld: (by: Holder) => void = () =>
     // A token in a file that flock gives: a machine on which the same folder has no flock holds it.
     if (isItself ? opened.isNew : locked && !there?.token) {
       const text = ownText(isItself);
-      const isWritten = attempt(() => write(file, text));
-      if (isItself && !isWritten) {
-        attempt(() => Deno.removeSync(path));
-        throw new Error(`Cannot lock "${path}": its disk must have space left`);
+      try {
+        write(file, text);
+      } catch (error) {
+        if (isItself) attempt(() => Deno.removeSync(path));
+        if (isItself) throw error; // Where there is flock, a full disk keeps no one from it.
       }
-      const held = isItself ? null : open.move();
+      const held = open.move();
       return {
         [Symbol.dispose]() {
-          if (held) attempt(() => file.truncateSync()); // Windows removes no file that is open.
-          if (held ? isAt(path, file) : readHolder(path)?.text === text) attempt(() => Deno.removeSync(path));
-          held?.dispose();
+          const isThere = isItself ? readHolder(path)?.text === text : isAt(path, file); // Its folder may have been put aside.
+          if (isThere) attempt(() => Deno.removeSync(path));
+          attempt(() => file.truncateSync()); // Windows removes no file that is open.
+          held.dispose();
         },
       };
     }

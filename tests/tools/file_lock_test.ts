@@ -178,6 +178,15 @@ Deno.test("a lock of a killed process needs the right to see that it is gone, an
     assertEquals([...Deno.readDirSync(folder)], []);
   }));
 
+Deno.test("a lock whose folder is put aside leaves no name there", () =>
+  withFolder(async (folder) => {
+    for (const error of canTrace ? [null, "ENOLCK"] : [null]) {
+      const [from, to] = ["from", `to ${error}`].map((name) => join(folder, name));
+      await Deno.mkdir(from);
+      assertEquals((await run(error, ["move", join(from, "lock"), to])).out, '""');
+    }
+  }));
+
 Deno.test("a process that dies while it takes a lock over blocks it, and the file to remove is named", () =>
   withFolder(async (folder) => {
     const path = join(folder, "lock");

@@ -1,9 +1,11 @@
 /**
- * A process that locks: `hold <path>` until it is killed, `try <path>` once, or `append <path> <file> <rounds> <pid>`, many times.
+ * A process that locks: `hold <path>` until it is killed, `try <path>` once, `move <path> <folder>`, which
+ * puts its folder aside meanwhile, or `append <path> <file> <rounds> <pid>`, many times.
  *
  * @module
  */
 
+import { basename, dirname, join } from "node:path";
 import { takeLock, tryLock } from "../../tools/file_lock.ts";
 import { hostName } from "../../tools/files.ts";
 
@@ -15,6 +17,12 @@ if (what === "hold") {
 } else if (what === "try") {
   using lock = await tryLock(path, ({ who, remedy }) => console.log(`${who}${remedy}`));
   if (lock) console.log("free");
+} else if (what === "move") {
+  {
+    using _lock = await takeLock(path);
+    Deno.renameSync(dirname(path), file);
+  }
+  console.log(JSON.stringify(Deno.readTextFileSync(join(file, basename(path)))));
 } else {
   for (let round = 0; round < Number(rounds); round++) {
     let lock: Disposable | null;
