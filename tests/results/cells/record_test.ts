@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import { putAside } from "../../../results/cells/put_aside.ts";
 import { findEvaluation } from "../../../results/cells/record.ts";
@@ -129,7 +129,8 @@ Deno.test("lockFolder() of a folder that was put aside meanwhile holds the new o
     const second = await lockFolder(folder);
     assertEquals(await lockFolder(folder), null);
     second![Symbol.dispose]();
-    assert((await Deno.stat(join(dirname(folder), "x", "lock"))).isFile);
+    assertEquals([...Deno.readDirSync(folder)], []);
+    assertEquals(await Deno.readTextFile(join(root, "moved", "lock")), ""); // No name stays.
   }));
 
 Deno.test("reproduce names a damaged evaluation, counts its cell as not done and reports the others", () =>
