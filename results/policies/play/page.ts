@@ -349,11 +349,15 @@ async function start() {
         end = startFilm(sides.map(({ canvas }) => canvas), words);
         films.forEach((one) => one.disabled = one !== button);
         button.textContent = "Stop and save";
-        const shown = (passed: number) =>
-          status.textContent = `Recording, ${passed}${seconds < Infinity ? ` of ${seconds}` : ""} s`;
-        let passed = 0;
-        shown(0);
-        timer = setInterval(() => ++passed < seconds ? shown(passed) : press(), 1000);
+        const started = performance.now();
+        const tick = () => {
+          const passed = Math.floor((performance.now() - started) / 1000); // Ticks come late where the page has much to do.
+          const words = `Recording, ${passed}${seconds < Infinity ? ` of ${seconds}` : ""} s`;
+          if (passed >= seconds) press();
+          else if (status.textContent !== words) status.textContent = words; // It is read aloud when it changes.
+        };
+        tick();
+        timer = setInterval(tick, 250);
         return;
       }
       const blob = await end();
