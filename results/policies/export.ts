@@ -38,7 +38,12 @@ const trials = 1000;
 export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const failed = (why: string) => new Error(`Cannot export "${run}": ${why}`);
   const evaluation = await readEvaluation(run);
-  if (!evaluation) throw failed("it must be the folder of a finished run; the report's table of cells links to them");
+  if (!evaluation) {
+    throw failed(
+      "it must be the folder of a finished run of reproduce, as the report's table of cells links to them; of a training by train() or " +
+        "`deno task train`, loadPolicy(folder).exportPolicy() gives the file",
+    );
+  }
   const { cell, environment, updates, madeWith } = evaluation;
   if (!environment) {
     throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
