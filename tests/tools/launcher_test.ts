@@ -15,7 +15,7 @@ const versionOf = (specifier: string) => specifier.split("@").at(-1)!;
 async function makeWorkspace(registry: Registry) {
   const folder = await Deno.makeTempDir();
   await Deno.mkdir(join(folder, "tools/std"), { recursive: true });
-  for (const name of ["deno", "machine", "paths", "processes", "stand_ins", "std/assert", "std/cli"]) {
+  for (const name of ["deno", "files", "machine", "paths", "processes", "stand_ins", "std/assert", "std/cli"]) {
     await Deno.copyFile(join(workspaceFolder, `tools/${name}.ts`), join(folder, `tools/${name}.ts`));
   }
   const imports = Object.fromEntries(std.map(({ name, specifier }) => [name, specifier]));
