@@ -236,7 +236,7 @@ function createSide(name: string, [robot, ghost]: readonly string[], drawn: (sid
   return side;
 }
 
-/** The pair that shows most: a one-step policy and the diffusion model of its own run, Hopper's SRPO first. */
+/** The pair that shows most: a one-step policy and the diffusion model of its own run, SRPO's first. */
 function usualPair(policies: readonly PlayPolicy[], task: string): (PlayPolicy | undefined)[] {
   const ofTask = policies.filter((policy) => policy.task === task);
   const oneStep = ofTask.filter(({ kind }) => kind === "one-step");
@@ -249,7 +249,7 @@ function usualPair(policies: readonly PlayPolicy[], task: string): (PlayPolicy |
 async function start() {
   const policies = await (await fetch("policies.json")).json() as PlayPolicy[];
   const tasks = [...new Set(policies.map(({ task }) => task))].sort((a, b) =>
-    Number(b.startsWith("hopper")) - Number(a.startsWith("hopper"))
+    Number(b.startsWith("walker2d")) - Number(a.startsWith("walker2d"))
   );
   if (tasks.length === 0) throw new Error("There are no policies here: export a run first (deno task export)");
   const [task, run, restart, push, speed, race, record, gif, full, status] = [
