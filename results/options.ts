@@ -28,7 +28,7 @@ Usage: deno task reproduce [options]
   --profile <name>     ${profileNames.map((name) => `${name}: ${profiles[name]}`).join(";\n                       ")}
                        (default: quick)
   --only <experiment>  one of ${experimentNames.join(", ")}; quick leaves out
-                       ${onRequest.join(", ")} unless named: they take from ten minutes to hours
+                       ${onRequest.join(", ")} unless named, but for shipped runs: they take from ten minutes to hours
   --task <id>          one task, such as 25gaussians-far or ${hopperReplay}
   --algorithm <name>   one of ${trainedAlgorithms().join(", ")}
   --seeds <list>       such as 0,1,2 or 0-4 (default: the profile's)

@@ -186,8 +186,7 @@ async function plannedCells(flags: Options, backend: Backend): Promise<{ cells: 
     ? planCells(shippedProfile, flags, backend, datasetFolder())
     : replayed.filter(({ experiment, task, algorithm, seed }) =>
       (!flags.only || experiment === flags.only) && (!flags.task || task === flags.task) &&
-      (!flags.algorithm || algorithm === flags.algorithm) && (!flags.seeds || flags.seeds.includes(seed)) &&
-      (flags.only || !experimentOf({ experiment }).onRequest?.includes(flags.profile))
+      (!flags.algorithm || algorithm === flags.algorithm) && (!flags.seeds || flags.seeds.includes(seed))
     );
   const isOwn = (cell: Cell) =>
     own.some((other) =>
