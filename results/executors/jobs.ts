@@ -4,6 +4,8 @@
  * @module
  */
 
+import { coresHere } from "../../tools/machine.ts";
+
 /** The share of free memory that cells may take by their estimates; the rest is for everything else. */
 const share = 0.9;
 
@@ -16,7 +18,7 @@ export interface Room {
 
 /** What this machine has now. */
 const roomHere = (): Room => ({
-  cores: navigator.hardwareConcurrency,
+  cores: coresHere(),
   freeMiB: Deno.systemMemoryInfo().available / 2 ** 20,
 });
 

@@ -216,7 +216,7 @@ function createSide(name: string, [robot, ghost]: readonly string[], drawn: (sid
     frames: () => view?.frames ?? 0,
     state: () => ({ policy: current(), calls: calls() }),
     send(command) {
-      if (command.type === "run") [running, silent] = [command.running, 0];
+      if (command.type === "run") [running, silent] = [command.running, Math.min(silent, 0)];
       if (command.type === "task" || command.type === "policy") silent = -opening;
       worker.postMessage(command);
     },

@@ -46,8 +46,8 @@ function streamOf(bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array<Arr
 function rangeOf(header: string | null, size: number): [first: number, last: number] | null {
   const [, first = "", last = ""] = /^bytes=(\d*)-(\d*)$/.exec(header ?? "") ?? [];
   if (first === "") return last === "" ? null : [Math.max(0, size - Number(last)), size - 1];
-  const end = last === "" ? size - 1 : Number(last);
-  return end < Number(first) && last !== "" ? null : [Number(first), Math.min(end, size - 1)];
+  if (last !== "" && Number(last) < Number(first)) return null;
+  return [Number(first), last === "" ? size - 1 : Math.min(Number(last), size - 1)];
 }
 
 /** A file, or the range of it that is asked for. */

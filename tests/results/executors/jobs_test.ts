@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { jobsAtOnce } from "../../../results/executors/jobs.ts";
+import { coresHere } from "../../../tools/machine.ts";
 
 Deno.test("jobsAtOnce(): as many cells as cores allow, and memory were the largest to meet; at least one", () => {
   const jobs = (needs: number[], threads: number, cores: number, freeMiB: number) => {
@@ -19,5 +20,5 @@ Deno.test("jobsAtOnce(): as many cells as cores allow, and memory were the large
     "1 at once, not 8: 5.0 GiB of memory are free, and a cell may take 4.5 GiB; --jobs overrides this",
   );
   const here = jobsAtOnce([1], 1);
-  assertEquals(here, { jobs: navigator.hardwareConcurrency, why: null });
+  assertEquals(here, { jobs: coresHere(), why: null });
 });

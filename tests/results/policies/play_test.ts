@@ -279,6 +279,33 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "the playground ends a side whose policy does not act, and says so",
+  ...onlyWithBrowser,
+  fn: async () => {
+    const server = serveSite(await site(), 0);
+    const browser = await startBrowser();
+    try {
+      const page = await browser.newPage();
+      await page.clock.install();
+      await page.route(
+        "**/worker.js",
+        (route) => route.fulfill({ contentType: "text/javascript", body: "self.onmessage = () => {};" }),
+      ); // Thinks for ever.
+      await page.goto(`http://127.0.0.1:${server.addr.port}/`);
+      await page.getByRole("heading", { name: "A: DTQL, one step" }).waitFor();
+      const alerts = page.getByRole("alert").filter({ hasText: "did not act within 20 s" });
+      await page.clock.runFor(75_000); // A minute more than 20 s to fetch and open it.
+      assertEquals(await alerts.count(), 0);
+      await page.clock.runFor(10_000);
+      await alerts.nth(1).waitFor();
+    } finally {
+      await browser.close();
+      await server.shutdown();
+    }
+  },
+});
+
 Deno.test("deno task play: a folder without policies, an unknown flag and a bad port end with one line", async () => {
   const folder = await Deno.makeTempDir();
   try {
