@@ -4,8 +4,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { sha256Hex } from "../../tools/digest.ts";
 import type { Provenance } from "../../tools/machine.ts";
 import { readRecord, type Shape } from "../../tools/records.ts";
 
@@ -59,9 +59,6 @@ const cardName = "card.json";
 
 /** Bytes of a file of an export, beyond which it is no policy of ours; the papers' planners have 240 MB. */
 const mostBytes = 2 ** 29;
-
-/** The SHA-256 of a file's bytes, in hex. */
-export const sha256Hex = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 /**
  * An exported policy's card and files, by name; null if the folder has no card.

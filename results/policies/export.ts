@@ -16,6 +16,7 @@ import { loadTransitions } from "../../data/d4rl.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { createEnvironment } from "../../environments/environment.ts";
 import { findTask } from "../../environments/tasks.ts";
+import { sha256Hex } from "../../tools/digest.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import type { Cell } from "../cells/cell.ts";
 import { resume } from "../cells/run_folder.ts";
@@ -24,7 +25,7 @@ import { readEvaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
-import { type PolicyCard, sha256Hex } from "./card.ts";
+import type { PolicyCard } from "./card.ts";
 
 /** Observations that an exported policy is tried on. */
 const trials = 1000;

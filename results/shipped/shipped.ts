@@ -6,8 +6,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { sha256Hex } from "../../tools/digest.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { fromFileUrl } from "../../tools/paths.ts";
 import { misfit, readRecord, type Shape } from "../../tools/records.ts";
@@ -55,7 +55,6 @@ interface Manifest {
 }
 
 const recordName = "run.json";
-const digest = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
 
 /** A run's folder, relative to the shipped ones. */
 const pathOf = ({ experiment, task, algorithm, hash, seed }: Cell): string =>
@@ -91,7 +90,7 @@ export async function readShipped(
       const record = JSON.parse(new TextDecoder().decode(bytes)) as ShippedRecord;
       const why = misfit(record, { ...runShape, evaluation: evaluationShape("anything"), metrics: ["anything"] });
       if (why !== null) throw new Error(`Cannot use "${join(folder, path)}": ${why}; another version shipped it`);
-      runs.push({ ...record, path: of, sha256: digest(`${files[path]} ${files[arrays] ?? ""}`) });
+      runs.push({ ...record, path: of, sha256: sha256Hex(`${files[path]} ${files[arrays] ?? ""}`) });
     } catch (error) {
       problems.push((error as Error).message);
     }
@@ -109,7 +108,7 @@ async function readVerified(folder: string, path: string, files: Manifest["files
       `Cannot use "${whole}": it is not there, though the manifest names it; restore it from the repository`,
     );
   }
-  if (digest(bytes) === files[path]) return bytes;
+  if (sha256Hex(bytes) === files[path]) return bytes;
   throw new Error(
     `Cannot use "${whole}": it is not what was shipped (its SHA-256 is another); restore it from the repository`,
   );
@@ -160,7 +159,7 @@ export async function shipRuns(
     await makeFolder(join(folder, path));
     const put = async (name: string, bytes: Uint8Array | string) => {
       await writeAtomically(join(folder, path, name), bytes);
-      files[`${path}/${name}`] = digest(bytes);
+      files[`${path}/${name}`] = sha256Hex(bytes);
     };
     await put(recordName, `${JSON.stringify(record)}\n`);
     const arrays = await Deno.readFile(join(from, actingName)).catch(() => null); // Not every study has some.

@@ -5,7 +5,6 @@
  */
 
 import { closest } from "fastest-levenshtein";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Algorithm } from "../../algorithms/core/agent.ts";
 import type { CommonConfig } from "../../algorithms/core/config.ts";
@@ -21,6 +20,7 @@ import { currentBackend, currentGpu, currentThreads, isOnGpu } from "../../algor
 import { together } from "../../algorithms/engine/together.ts";
 import { evaluateWith } from "../../environments/evaluate.ts";
 import { createPlayers, type Players } from "../../environments/play.ts";
+import { sha256Hex } from "../../tools/digest.ts";
 import { makeFolder, readJson, removeParts, writeAtomically } from "../../tools/files.ts";
 import { describeMachine } from "../../tools/machine.ts";
 import { type Progress, silentProgress, startProgress } from "../../tools/progress.ts";
@@ -384,14 +384,12 @@ async function logsOf<C extends CommonConfig>(
   };
 }
 
-const digest = (text: string | Uint8Array) => createHash("sha256").update(text).digest("hex");
-
 /** What the run is: anything that changes its result changes its hash. */
 function identityOf<C extends CommonConfig>({ config, policy }: PreparedTraining<C>, data: TrainingData): Identity {
   const { algorithm, task, seed, spec } = policy({ updates: 0, arrays: null });
   const { observationDim, actionDim, maxAction } = spec;
   const sizes = { observationDim, actionDim, maxAction };
-  const hash = digest(
+  const hash = sha256Hex(
     JSON.stringify([algorithm.name, config, sizes, data.fingerprint?.() ?? null, currentBackend(), currentThreads()]),
   );
   return { task: `${task}`, algorithm: algorithm.name, seed: `${seed}`, hash: hash.slice(0, 16) };

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "node:path";
-import { type PolicyCard, readExport, sha256Hex } from "../../../results/policies/card.ts";
+import { type PolicyCard, readExport } from "../../../results/policies/card.ts";
 import { serveSite } from "../../../results/policies/play/serve.ts";
 import { buildSite } from "../../../results/policies/play/site.ts";
+import { sha256Hex } from "../../../tools/digest.ts";
 import { resultsFolder } from "../../../tools/paths.ts";
 import { withFolder } from "../../folder.ts";
 
