@@ -138,6 +138,7 @@ export async function measurePeers(): Promise<Measurement[]> {
     if (round > 0) add(all, "onestep", await ownRound());
     for (const [name, peer] of Object.entries(peers)) {
       if (missing.has(name)) continue;
+      console.error(`round ${round + 1} of ${rounds}: ${name}`);
       const found = await peerRound(peer);
       if (typeof found !== "string") {
         assertSameWork(name, found, own);

@@ -11,6 +11,7 @@ const layers = [
   ["data"],
   ["results/cells"],
   ["results/scores"],
+  ["results/train"],
   ["results/experiments"],
   ["results/experiments/mod.ts"],
   ["results/shipped"],

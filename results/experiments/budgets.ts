@@ -115,6 +115,18 @@ export const standardFrame = {
 /** Settings of all methods in `standard`. */
 export const equal = { hidden: 128, batchSize: 256, normalizeObservations: true } as const;
 
+/** DTQL in `standard`. */
+export const standardDtql = {
+  ...equal,
+  updates: 6000,
+  learningRate: 1e-3,
+  criticLearningRate: 1e-3,
+  schedule: "cosine" as const,
+  trustRegionWeight: 50,
+  pretrainUpdates: 600,
+  diffusionHidden: 128,
+};
+
 /** What the settings of `standard` differ in, `own` among it. */
 export const standardSource = (own: string): string =>
   "scaled down on equal terms: normalized observations, width 128 and batches of 256 for every method, learning rate 0.001; main " +

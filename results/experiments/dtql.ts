@@ -15,6 +15,7 @@ import {
   fullDtql,
   gym,
   hopperReplay,
+  standardDtql,
   standardFrame,
   standardSource,
   tiny,
@@ -35,16 +36,7 @@ const oneStep = { algorithm: "dtql", rule: "own" };
 const iterative = { algorithm: "diffusion_ql", rule: "softmax" };
 
 /** DTQL in `standard`; one run of it is trained in `quick`. */
-const ourDtql = run(dtql, {
-  ...equal,
-  updates: 6000,
-  learningRate: 1e-3,
-  criticLearningRate: 1e-3,
-  schedule: "cosine",
-  trustRegionWeight: 50,
-  pretrainUpdates: 600,
-  diffusionHidden: 128,
-}, { candidates: 64 });
+const ourDtql = run(dtql, standardDtql, { candidates: 64 });
 const standard = {
   ...standardFrame,
   source: standardSource(

@@ -16,6 +16,7 @@ export const experiments: readonly AnyExperiment[] = (await Promise.all([
   import("./bridges/mod.ts"),
   import("./dtql.ts"),
   import("./srpo.ts"),
+  import("./experts.ts"),
   import("./family.ts"),
   import("./stitching/mod.ts"),
   import("./distillation/mod.ts"),

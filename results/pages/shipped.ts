@@ -79,9 +79,9 @@ function pairedWeights(evaluations: readonly Evaluation[]): string {
     groups.find(({ rule }) => rule.id === id && [rule.setting].flat().join() === setting);
   const arms = ["by rank", "exponent 0.05", "exponent 1"];
   const pairs: [what: string, own: RuleScores | undefined, other: RuleScores | undefined][] = [
-    ...[["distilled", "one by one"], ["ensemble", "together"]].flatMap(([id, words]) =>
-      arms.map((arm) => [`${arm} minus none, ${words}`, find(id, arm), find(id, "none")] as typeof pairs[number])
-    ),
+    ...[["distilled", "one by one"], ["ensemble", "together"], ["disturbed", "after random steps"]].flatMap((
+      [id, words],
+    ) => arms.map((arm) => [`${arm} minus none, ${words}`, find(id, arm), find(id, "none")] as typeof pairs[number])),
     ...["0.1", "0.2"].map((share) =>
       [
         `teacher in the rarest ${100 * Number(share)} % of states minus in random ones`,
@@ -106,7 +106,7 @@ const leading = ["SRPO, one pass", "DTQL, one sample", "IQL, one pass", "TD3+BC,
 
 /** What differs from method to method: policies of pairs of its own; the rest is shown once. */
 const isOwnPairs = ({ algorithm, rule }: RuleScores) =>
-  algorithm === "av_pbc" || ["distilled", "ensemble"].includes(rule.id);
+  algorithm === "av_pbc" || ["distilled", "ensemble", "disturbed"].includes(rule.id);
 
 /** What the blocks say, by their names. */
 export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string, string> {
@@ -124,6 +124,8 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
     distillation: scoresOf(of("distillation").filter(isOwnPairs), wayLabel),
     weights: scoresOf(of("exponents").filter(isOwnPairs), wayLabel),
     "weights, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents")),
+    "weights of 256": scoresOf(of("exponents_256").filter(isOwnPairs), wayLabel),
+    "weights of 256, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents_256")),
     times: markdown(
       ["method", "acting", "ms per action", "times SRPO's"],
       times.map(({ method, acting, actMs }) => [

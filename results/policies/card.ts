@@ -16,6 +16,8 @@ export interface PolicyCard {
   task: string;
   seed: number;
   updates: number;
+  /** Updates that its training was to have, if it has not ended. */
+  planned?: number;
   /**
    * Inputs of `policy.onnx`, by name; float32. `noise` is to be drawn from the unit Gaussian for every action. The dimension "batch" is
    * any number of observations.
@@ -27,10 +29,12 @@ export interface PolicyCard {
   observationSpace: { shape: number[] };
   actionSpace: { shape: number[]; low: number; high: number };
   physics: string;
-  /** D4RL normalized scores of the run's own evaluation, last checkpoint. */
-  scores: { acting: string; mean: number; episodes: number; msPerAction: number }[];
-  trainingData: { id: string; transitions: number; licence: string };
-  madeWith: Provenance;
+  /** D4RL normalized scores of the run's own evaluation, last checkpoint; `train()` measures no times. */
+  scores: { acting: string; mean: number; episodes: number; msPerAction?: number }[];
+  /** `transitions` are missing of policies that `save()` wrote. */
+  trainingData: { id: string; transitions?: number; licence: string };
+  /** Missing likewise. */
+  madeWith?: Provenance;
   licence: string;
   /**
    * The run's diffusion model, to act by iteration: `denoiser.onnx`, how many network calls `denoiser.json` has noise levels for, and why

@@ -7,24 +7,28 @@
 import { basename, join } from "node:path";
 import { createRng } from "../../algorithms/core/rng.ts";
 import type { Spec } from "../../algorithms/core/agent.ts";
-import type { NoiseLevel } from "../../algorithms/core/denoiser.ts";
+import type { ExportedDenoiser, NoiseLevel } from "../../algorithms/core/denoiser.ts";
 import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import { decodeCheckpoint } from "../../algorithms/engine/checkpoint.ts";
 import { openPolicy } from "../../algorithms/engine/open_policy.ts";
 import { catalog, datasetPath } from "../../data/catalog.ts";
-import { loadTransitions } from "../../data/d4rl.ts";
+import { loadTransitions, type Transitions } from "../../data/d4rl.ts";
 import { localRecipes } from "../../data/recipes.ts";
 import { createEnvironment } from "../../environments/environment.ts";
+import { readId } from "../../environments/ids.ts";
 import { findTask } from "../../environments/tasks.ts";
 import { sha256Hex } from "../../tools/digest.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
-import type { Cell } from "../cells/cell.ts";
+import { exists } from "../../tools/paths.ts";
 import { resume } from "../cells/run_folder.ts";
 import { actingName, cellIdentity } from "../cells/train.ts";
-import { readEvaluation } from "../cells/record.ts";
+import { type Evaluation, readEvaluation } from "../cells/record.ts";
 import { codeOf } from "../experiments/mod.ts";
 import { groupRules } from "../scores/groups.ts";
+import { mean } from "../scores/mean.ts";
 import { bootstrapMean } from "../scores/statistics.ts";
+import { loadPolicy, readRunFile, type RunFile } from "../train/policy_folder.ts";
+import { readScores } from "../train/scores.ts";
 import type { PolicyCard } from "./card.ts";
 
 /** Observations that an exported policy is tried on. */
@@ -33,57 +37,37 @@ const trials = 1000;
 /**
  * Writes `policy.onnx`, `card.json` and `README.md` of a run into a folder.
  *
- * @param run Folder of a finished run with an environment.
- * @throws {Error} If it is not finished, has no environment, or its policy leaves the action space.
+ * @param run Folder of a finished run of `reproduce` with an environment, or one that `train()`, `deno task train` or `save()` wrote.
+ * @throws {Error} If it is neither, has no environment, or its policy leaves the action space.
  */
 export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const failed = (why: string) => new Error(`Cannot export "${run}": ${why}`);
   const evaluation = await readEvaluation(run);
-  if (!evaluation) {
-    throw failed(
-      "it must be the folder of a finished run of reproduce, as the report's table of cells links to them; of a training by train() or " +
-        "`deno task train`, loadPolicy(folder).exportPolicy() gives the file",
-    );
-  }
-  const { cell, environment, updates, madeWith } = evaluation;
-  if (!environment) {
-    throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
-  }
-  const { bytes, fixed } = anyBatch(await Deno.readFile(join(run, "policy.onnx")));
-  using env = await createEnvironment(findTask(cell.task), "d4rl");
-  const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
+  const made = evaluation ? await madeByCell(run, evaluation, failed) : await madeByTraining(run, failed);
+  const { card: { task } } = made;
+  const [observationDim, actionDim] = made.sizes;
+  const { bytes, fixed } = anyBatch(made.bytes);
   const policy = await openPolicy(bytes);
-  const verified = await tryPolicy(policy, cell, observationDim, failed);
-  const denoiser = await denoiserOf(run, cell, { observationDim, actionDim, maxAction: 1, ...await keptSpec(run) });
+  const data = await loadTransitions(datasetPath(task), { id: task }).catch(() => null); // Not on this machine.
+  const verified = await tryPolicy(policy, data, observationDim, failed);
+  const denoiser = await made.denoiser();
   const files = new Map([["policy.onnx", bytes]]);
   if (denoiser) {
     files.set("denoiser.onnx", denoiser.bytes);
     files.set("denoiser.json", new TextEncoder().encode(`${JSON.stringify(denoiser.levels)}\n`));
   }
   const card: PolicyCard = {
-    algorithm: cell.title,
-    source: codeOf(cell).algorithm.source,
-    task: cell.task,
-    seed: cell.seed,
-    updates,
+    ...made.card,
     inputs: Object.fromEntries(Object.entries(policy.inputs).map(([name, shape]) => [name, dimensions(shape, fixed)])),
     outputs: { action: dimensions([1, actionDim], fixed) },
     ...(fixed === null ? {} : { oneAtATime: fixed }),
     observationSpace: { shape: [observationDim] },
     actionSpace: { shape: [actionDim], low: -1, high: 1 },
-    physics: environment.physics,
-    scores: groupRules([evaluation]).map(({ acting, scores, actMs }) => ({
-      acting,
-      mean: Number(bootstrapMean(scores).mean.toFixed(2)),
-      episodes: scores[0].length,
-      msPerAction: Number(actMs[0].toFixed(4)),
-    })),
     trainingData: {
-      id: cell.task,
-      transitions: environment.datasetTransitions,
-      licence: catalog.get(cell.task)?.licence ?? (cell.task in localRecipes ? "MIT, made by Onestep" : "unknown"),
+      id: task,
+      ...(made.transitions === undefined ? {} : { transitions: made.transitions }),
+      licence: catalog.get(task)?.licence ?? (task in localRecipes ? "MIT, made by Onestep" : "unknown"),
     },
-    madeWith,
     licence: "MIT",
     ...(denoiser && {
       denoiser: { calls: denoiser.calls, ...(denoiser.fixed === null ? {} : { oneAtATime: denoiser.fixed }) },
@@ -96,6 +80,108 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
   await writeAtomically(join(out, "README.md"), cardPage(card));
   return card;
+}
+
+/** What an export is made of. */
+interface Made {
+  card: Pick<
+    PolicyCard,
+    "algorithm" | "source" | "task" | "seed" | "updates" | "planned" | "physics" | "scores" | "madeWith"
+  >;
+  bytes: Uint8Array;
+  sizes: [observationDim: number, actionDim: number];
+  transitions?: number;
+  denoiser(): Promise<Denoiser | null>;
+}
+
+type Failed = (why: string) => Error;
+
+/** Of a finished cell of `reproduce`. */
+async function madeByCell(run: string, evaluation: Evaluation, failed: Failed): Promise<Made> {
+  const { cell, environment, updates, madeWith } = evaluation;
+  if (!environment) {
+    throw failed(`it must have been trained for an environment, current is ${cell.experiment}`);
+  }
+  using env = await createEnvironment(findTask(cell.task), "d4rl");
+  const [observationDim, actionDim] = [env.observationSpace.shape[0], env.actionSpace.shape[0]];
+  return {
+    card: {
+      algorithm: cell.title,
+      source: codeOf(cell).algorithm.source,
+      task: cell.task,
+      seed: cell.seed,
+      updates,
+      physics: environment.physics,
+      scores: groupRules([evaluation]).map(({ acting, scores, actMs }) => ({
+        acting,
+        mean: Number(bootstrapMean(scores).mean.toFixed(2)),
+        episodes: scores[0].length,
+        msPerAction: Number(actMs[0].toFixed(4)),
+      })),
+      madeWith,
+    },
+    bytes: await Deno.readFile(join(run, "policy.onnx")),
+    sizes: [observationDim, actionDim],
+    transitions: environment.datasetTransitions,
+    async denoiser() {
+      if (cell.shipped) return null; // Its policy alone was.
+      const spec = { observationDim, actionDim, maxAction: 1, ...await keptSpec(run) };
+      const agent = codeOf(cell).algorithm.create(cell.config, spec);
+      if (!agent.exportDenoiser) return null;
+      const { state } = await resume(run, agent.init(createRng("any")), cellIdentity(cell));
+      return denoiserOf(agent.exportDenoiser(state));
+    },
+  };
+}
+
+/** What a folder that `train()` or `save()` wrote says. */
+async function trainedFile(run: string): Promise<RunFile> {
+  if (exists(join(run, "run.json"))) return await readRunFile(run);
+  throw new Error(
+    `Cannot export "${run}": it must be the folder of a run: of reproduce, as the report's table of cells links to them, or of train(), ` +
+      "`deno task train` (its seed_0, seed_1, ...) or save()",
+  );
+}
+
+/** Of a folder that `train()` or `save()` wrote. */
+async function madeByTraining(run: string, failed: Failed): Promise<Made> {
+  const { madeWith, transitions } = await trainedFile(run);
+  const { algorithm, task, seed, config, spec, state, agent, exportPolicy } = await loadPolicy(run);
+  if (task === null || !isPlayed(task)) {
+    throw failed(`it must have been trained for an environment, current task is ${task}`);
+  }
+  const scored = (await readScores(run)).filter(({ update }) => update === state.updates);
+  return {
+    card: {
+      algorithm: algorithm.title,
+      source: algorithm.source,
+      task,
+      seed,
+      updates: state.updates,
+      ...(state.updates < config.updates ? { planned: config.updates } : {}),
+      physics: readId(task).physics ?? "d4rl",
+      scores: scored.map(({ candidates, scores }) => ({
+        acting: candidates === 1 ? algorithm.acts : `softmax of ${candidates}`,
+        mean: Number(mean(scores).toFixed(2)),
+        episodes: scores.length,
+      })),
+      ...(madeWith && { madeWith }),
+    },
+    bytes: exportPolicy(),
+    sizes: [spec.observationDim, spec.actionDim],
+    transitions: transitions ?? undefined,
+    denoiser: () => Promise.resolve(agent.exportDenoiser ? denoiserOf(agent.exportDenoiser(state)) : null),
+  };
+}
+
+/** Whether there is a simulator of the task. */
+function isPlayed(task: string): boolean {
+  try {
+    findTask(task);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A shape of the file, by its shape for one observation. */
@@ -111,34 +197,30 @@ async function keptSpec(run: string): Promise<Partial<Spec>> {
   return bytes ? JSON.parse(decodeCheckpoint(bytes).metadata.spec) : {};
 }
 
-/** The run's diffusion model, from its checkpoint; null for an algorithm without, or a run whose policy alone was shipped. */
-async function denoiserOf(run: string, cell: Cell, spec: Spec) {
-  if (cell.shipped) return null;
-  const agent = codeOf(cell).algorithm.create(cell.config, spec);
-  if (!agent.exportDenoiser) return null;
-  const { state } = await resume(run, agent.init(createRng("any")), cellIdentity(cell));
-  const { bytes, levels, mostNfe } = agent.exportDenoiser(state);
-  const file = anyBatch(bytes);
+/** A diffusion model as files. */
+interface Denoiser {
+  bytes: Uint8Array;
+  /** Why it takes one observation at a time, if it does. */
+  fixed: string | null;
+  /** Numbers of network calls that it has noise levels for. */
+  calls: number[];
+  levels: LevelTable;
+}
+
+function denoiserOf({ bytes, levels, mostNfe }: ExportedDenoiser): Denoiser {
   const calls = [1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100].filter((n) => n <= mostNfe);
-  const table: LevelTable = Object.fromEntries(calls.map((n) => [n, levels(n)]));
-  return { ...file, calls, levels: table };
+  return { ...anyBatch(bytes), calls, levels: Object.fromEntries(calls.map((n) => [n, levels(n)])) };
 }
 
 type Policy = Awaited<ReturnType<typeof openPolicy>>;
 
 /** Runs the policy on observations of its data, and on random ones where the data are gone. */
-async function tryPolicy(policy: Policy, cell: Cell, dim: number, failed: (why: string) => Error) {
+async function tryPolicy(policy: Policy, data: Transitions | null, dim: number, failed: Failed) {
   const rng = createRng("export");
-  let rows = rng.fillNormal(new Float32Array(trials * dim));
-  try {
-    const data = await loadTransitions(datasetPath(cell.task), { id: cell.task });
-    rows = Float32Array.from(
-      { length: trials * dim },
-      (_, i) => data.observation[Math.floor(Math.floor(i / dim) * data.count / trials) * dim + i % dim],
-    );
-  } catch {
-    // The dataset is not on this machine.
-  }
+  const rows = data === null ? rng.fillNormal(new Float32Array(trials * dim)) : Float32Array.from(
+    { length: trials * dim },
+    (_, i) => data.observation[Math.floor(Math.floor(i / dim) * data.count / trials) * dim + i % dim],
+  );
   let largest = 0;
   for (let i = 0; i < trials; i++) {
     const feeds = Object.fromEntries(
@@ -167,7 +249,7 @@ export function cardPage(card: PolicyCard): string {
   const shown = (shape: readonly (number | string)[]) => `[${shape.join(", ")}]`;
   const inputs = Object.entries(card.inputs).map(([name, shape]) => `\`${name}\` ${shown(shape)}`).join(" and ");
   const scores = card.scores.map(({ acting, mean, episodes, msPerAction }) =>
-    `| ${acting} | ${mean} | ${episodes} | ${msPerAction} |`
+    `| ${acting} | ${mean} | ${episodes} | ${msPerAction ?? ""} |`
   ).join("\n");
   const drawn = one ? card.inputs.noise : ["len(observations)", ...noise ?? []];
   const python = [
@@ -188,9 +270,11 @@ export function cardPage(card: PolicyCard): string {
     noise ? " Draw `noise` from the unit Gaussian for every action." : ""
   }${one ? `\n\nWhy one at a time: ${card.oneAtATime}.` : ""}
 
-| acting | D4RL score | episodes | ms per action |
-| --- | --- | --- | --- |
-${scores}
+${
+    scores === ""
+      ? "Not scored at its last checkpoint."
+      : `| acting | D4RL score | episodes | ms per action |\n| --- | --- | --- | --- |\n${scores}`
+  }
 
 ${
     card.denoiser
@@ -202,8 +286,14 @@ ${
         `${card.denoiser.calls.join(", ")} network calls; to act, start from noise and move with\n` +
         "`x = s2/s1 x + (a2 - s2/s1 a1) clean` from each level (a1, s1) to the next (DDIM).\n\n"
       : ""
-  }One training seed (${card.seed}), last checkpoint, ${card.updates} updates. Source: ${card.source}. Training data: ${card.trainingData.id},
-${card.trainingData.transitions} transitions, ${card.trainingData.licence}.
+  }One training seed (${card.seed}), last checkpoint, ${card.updates} updates${
+    card.planned === undefined ? "" : ` of ${card.planned}: its training has not ended`
+  }. Source: ${card.source}. Training data: ${card.trainingData.id},
+${
+    card.trainingData.transitions === undefined
+      ? ""
+      : `${card.trainingData.transitions} transitions, `
+  }${card.trainingData.licence}.
 
 \`\`\`python
 import os
@@ -217,6 +307,12 @@ Licence: ${card.licence}. \`card.json\` says the same for programs.
 `;
 }
 
-/** Where an export goes by default. */
-export const exportFolder = (root: string, { task, algorithm, seed }: Cell) =>
-  join(root, "exports", basename(`${task}-${algorithm}-${seed}`));
+/**
+ * Where a run's export goes by default.
+ *
+ * @throws {Error} If it is no run.
+ */
+export async function exportFolder(root: string, run: string): Promise<string> {
+  const { task, algorithm, seed } = (await readEvaluation(run))?.cell ?? (await trainedFile(run)).policy;
+  return join(root, "exports", basename(`${task}-${algorithm}-${seed}`));
+}

@@ -7,14 +7,13 @@
 import { readArguments } from "../../tools/arguments.ts";
 import { runCommand } from "../../tools/command.ts";
 import { resultsFolder, userPath } from "../../tools/paths.ts";
-import { readEvaluation } from "../cells/record.ts";
 import { exportFolder, exportRun } from "./export.ts";
 
-const help = `Makes finished runs into policies to deploy: policy.onnx, card.json, README.md.
+const help = `Makes runs into policies to deploy: policy.onnx, card.json, README.md.
 
 Usage: deno task export <run> [<run> ...] [--out <folder>]
 
-  <run>            folder of a run; the report's table of cells links to them
+  <run>            folder of a run of reproduce (the report's table of cells links to them), of train, or of save()
   --out <folder>   where to write (default: results/exports/<task>-<algorithm>-<seed>)
   -h, --help       this text`;
 
@@ -30,13 +29,11 @@ async function main(): Promise<number> {
     throw new RangeError(`Cannot export: --out takes one run, current number is ${runs.length}`);
   }
   for (const run of runs.map(userPath)) {
-    const evaluation = await readEvaluation(run);
-    const out = texts.out === undefined
-      ? evaluation ? exportFolder(resultsFolder, evaluation.cell) : ""
-      : userPath(texts.out);
-    const { scores, verified } = await exportRun(run, out);
-    const [{ acting, mean }] = scores;
-    console.log(`${out}: score ${mean} (${acting}), tried on ${verified.observations} observations`);
+    const out = texts.out === undefined ? await exportFolder(resultsFolder, run) : userPath(texts.out);
+    const { scores, updates, planned, verified } = await exportRun(run, out);
+    const score = scores.length === 0 ? "not scored" : `score ${scores[0].mean} (${scores[0].acting})`;
+    const ended = planned === undefined ? "" : `, after ${updates} of ${planned} updates`;
+    console.log(`${out}: ${score}${ended}, tried on ${verified.observations} observations`);
   }
   return 0;
 }

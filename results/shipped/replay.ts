@@ -100,11 +100,13 @@ const students: Replays = async ({ cell, algorithm, spec, acting, onProgress }) 
 const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   dtql: { rule: "own", policies: ownPolicy },
   srpo: { rule: "own", policies: ownPolicy },
+  experts: { rule: "own", policies: ownPolicy },
   family: { rule: "own", policies: ownPolicy },
   bridges_offline: { rule: "own", policies: ownPolicy },
   stitching: { rule: "both", policies: clones },
   distillation: { rule: "distilled", policies: students },
   exponents: { rule: "distilled", policies: students },
+  exponents_256: { rule: "distilled", policies: students },
 };
 
 /** Episodes that are played first; if one of them is not as recorded, all are. */

@@ -13,6 +13,7 @@ import { anyBatch } from "../../algorithms/engine/any_batch.ts";
 import * as registry from "../../algorithms/registry.ts";
 import { importAlgorithm } from "../../environments/play.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
+import type { Provenance } from "../../tools/machine.ts";
 import { closest } from "fastest-levenshtein";
 import { type PolicyRecord, policyRecord } from "../cells/policy_record.ts";
 import { type Identity, resume, saveCheckpoint } from "../cells/run_folder.ts";
@@ -20,6 +21,9 @@ import { type Identity, resume, saveCheckpoint } from "../cells/run_folder.ts";
 /** A file that `loadPolicy()` reads. */
 export interface RunFile {
   policy: PolicyRecord;
+  /** Both are missing of policies that {@linkcode savePolicy} wrote. */
+  madeWith?: Provenance;
+  transitions?: number | null;
 }
 
 /** The identity of a policy that was saved by itself. */

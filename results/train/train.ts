@@ -431,6 +431,7 @@ async function openFolder<C extends CommonConfig>(
       preset,
       source: algorithm.source,
       data: fingerprint,
+      transitions: "count" in data ? data.count : null,
       datasetSha256: data.sha256 ?? null,
       backend: currentBackend(),
       madeWith: await describeMachine(currentGpu()),

@@ -37,6 +37,7 @@ import type { Rule, RuleResult } from "../../cells/record.ts";
 import type { StudyTraining } from "../../cells/study.ts";
 import { mean } from "../../scores/mean.ts";
 import { physics, playCell } from "../../scores/play.ts";
+import { disturbed } from "./disturbed.ts";
 import { type DistillationResult, weightingOf } from "./result.ts";
 import { writeAtomically } from "../../../tools/files.ts";
 import { substitution, type SubstitutionArrays, type SubstitutionConfig } from "./substitution.ts";
@@ -114,27 +115,27 @@ export async function evaluateDistillation(
     return policies;
   };
   const stateOf = (policies: StudentArrays["policies"]): AgentState => ({ updates: 0, arrays: { policies } });
+  const together = (parts: Awaited<ReturnType<typeof play>>[]) => ({
+    episodes: parts.flatMap(({ episodes }) => episodes),
+    scores: parts.flatMap(({ scores }) => scores),
+  });
   const addEach = async (id: string, label: string, policies: StudentArrays["policies"], settings = config) => {
     const parts = [];
     for (const policy of policies) parts.push(await play(label, stateOf([policy]), algorithm, settings));
     const own = algorithm.create(settings, spec);
     const actMs = await timeCalls(() => own.act(stateOf([policies[0]]), one, 1, rng), 50, 200);
-    rules.push({
-      rule: ruleOf(id, label),
-      episodes: parts.flatMap((p) => p.episodes),
-      scores: parts.flatMap((p) => p.scores),
-      actMs,
-    });
+    rules.push({ rule: ruleOf(id, label), ...together(parts), actMs });
   };
   await exportPairs(work, pairs);
   const students = await train(() => pairs, "distilled pairs");
   await addEach("distilled", "distilled pairs", students);
-  const together = stateOf(students);
+  const ensemble = stateOf(students);
   rules.push({
     rule: ruleOf("ensemble", `distilled pairs, ensemble of ${students.length}`),
-    ...await play("ensemble", together),
-    actMs: await timeCalls(() => agent.act(together, one, 1, rng), 50, 200),
+    ...await play("ensemble", ensemble),
+    actMs: await timeCalls(() => agent.act(ensemble, one, 1, rng), 50, 200),
   });
+  if (config.densityErrors === "reported") rules.push(await disturb());
   const random = (k: number) =>
     work.pairsOf(distinctRows(data.count, config.pairs, rng.child(`random/${k}`).child("rows")));
   await addEach("random", "random pairs", await train(random, "random pairs"));
@@ -185,13 +186,26 @@ export async function evaluateDistillation(
       weighting: weightingOf(config),
       effectiveShare: effectiveSampleSize(weights) / weights.length,
       heldOut: work.heldOut,
-      densityErrors: config.densityErrors === "reported" ? await densityErrors(work, together) : null,
+      densityErrors: config.densityErrors === "reported" ? await densityErrors(work, ensemble) : null,
       curve: await readCurve(join(work.folder, "metrics.jsonl")),
       projection: project(work.normalized, data.count, first.observation, pairs.observation),
     },
-    policy: agent.exportPolicy(together),
+    policy: agent.exportPolicy(ensemble),
     acting: { spec, arrays: pairs },
   };
+
+  /** Each student after random steps, the same ones for all students of a task and seed. */
+  async function disturb(): Promise<RuleResult> {
+    const settings = { ...disturbed.defaults, student: config };
+    const label = `distilled pairs, after ${settings.steps} random steps`;
+    const seed = `${cell.task}/obd/${cell.seed}/disturbed`;
+    const player = { algorithm: disturbed as unknown as AnyAlgorithm, config: settings, spec, seed, label };
+    const parts = [];
+    for (const policy of students) {
+      parts.push(await playCell(players, cell, { ...player, state: stateOf([policy]) }, work.onProgress));
+    }
+    return { rule: ruleOf("disturbed", label), ...together(parts), actMs: 0 }; // As without.
+  }
 
   /** Each student with the teacher in its place in the rarest states, and in as many random ones. */
   async function substitute(): Promise<RuleResult[]> {
@@ -224,12 +238,7 @@ export async function evaluateDistillation(
           const played = substitution as unknown as AnyAlgorithm;
           parts.push(await play(label, { updates: 0, arrays }, played, settings));
         }
-        found.push({
-          rule: ruleOf(`${where} ${share}`, label),
-          episodes: parts.flatMap((p) => p.episodes),
-          scores: parts.flatMap((p) => p.scores),
-          actMs: 0, // Nobody would act so.
-        });
+        found.push({ rule: ruleOf(`${where} ${share}`, label), ...together(parts), actMs: 0 }); // Nobody would act so.
       }
     }
     return found;

@@ -24,7 +24,7 @@ import {
 } from "../budgets.ts";
 import { type Estimate, type Exhibits, type Experiment, type Plan, run } from "../experiment.ts";
 import { scoredSection } from "../scored_section.ts";
-import { avPbcPairs, distillationClaims, weightingClaim } from "./claims.ts";
+import { avPbcPairs, distillationClaims, largerClaims, weightingClaims } from "./claims.ts";
 import { variantPrefix } from "./evaluation.ts";
 import type { DistillationResult } from "./result.ts";
 import {
@@ -247,7 +247,31 @@ const exponents: Experiment<DistillationResult> = {
     ),
   },
   section: (runs, notes) => section("exponents", runs, notes, { exponents: exponentsFigure(runs) }),
-  claims: [weightingClaim],
+  claims: weightingClaims,
 };
 
-export default [distillation, sizes, exponents];
+/** The arms of {@linkcode exponents} with four times the pairs. */
+const larger: Experiment<DistillationResult> = {
+  ...common,
+  name: "exponents_256",
+  title: "SDW-OBD: how states weigh, with 256 pairs",
+  plans: {
+    smoke: exponentPlans(["rank"], smoke, tiny),
+    quick: [],
+    standard: exponentPlans(
+      ["rank", 1, 0.05],
+      { ...standard, seeds: [6, 7, 8, 9, 10, 11], source: standard.source.replace("64 pairs for 256; ", "") },
+      { ...standardSettings, pairs: 256 },
+    ),
+    full: exponentPlans(["rank"], { ...full, tasks: [cheetahMedium] }, fullSettings),
+    paper: exponentPlans(
+      ["rank"],
+      { ...paper, tasks: gym.filter((task) => task.includes("-medium-v2")) },
+      paperSettings,
+    ),
+  },
+  section: (runs, notes) => section("exponents_256", runs, notes, { exponents_256: exponentsFigure(runs) }),
+  claims: largerClaims,
+};
+
+export default [distillation, sizes, exponents, larger];

@@ -199,7 +199,12 @@ export function exponentsFigure(evaluations: readonly DistillationRun[]): TopLev
   );
   const scores = groupRules(evaluations).flatMap((g) => {
     const { id, setting: weights } = g.rule;
-    const acting = ({ distilled: "one by one", ensemble: "together", random: "random pairs" } as const)[id];
+    const acting = ({
+      distilled: "one by one",
+      ensemble: "together",
+      disturbed: "one by one, after random steps",
+      random: "random pairs",
+    } as const)[id];
     if (acting === undefined || id === "random" && weights !== "none") return [];
     const { mean, low, high } = bootstrapMean(g.scores);
     return [{

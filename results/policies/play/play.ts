@@ -16,8 +16,8 @@ const help = `Watches two policies side by side in the browser: physics, network
 Usage: deno task play [<folder> ...] [--port <number>]
        deno task play [<folder> ...] --static <folder>
 
-  <folder>           an exported policy, or a folder of them (default: those of this package, and results/exports; make
-                     more with deno task export)
+  <folder>           a run of train or reproduce, an exported policy, or a folder of such (default: those of this package,
+                     and results/exports)
   --port <number>    where to listen on 127.0.0.1 (default: 8417, or any free one if that is taken)
   --static <folder>  write the page into a folder instead, for any web server
   -h, --help         this text`;
@@ -36,8 +36,7 @@ async function main(): Promise<number> {
   if (port > 65535) {
     throw new RangeError(`Cannot play: --port must be at most 65535, current value is ${port}`);
   }
-  const folders = positional.length > 0 ? positional.map(userPath) : policyFolders();
-  const site = await buildSite(folders);
+  const site = await buildSite(positional.length > 0 ? positional.map(userPath) : policyFolders());
   if (texts.static !== undefined) {
     const folder = userPath(texts.static);
     await writeSite(site, folder);

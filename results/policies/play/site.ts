@@ -6,8 +6,9 @@
 
 import { basename, dirname, join } from "node:path";
 import { type PolicyCard, readExport } from "../card.ts";
+import { exportFolder, exportRun } from "../export.ts";
 import { makeFolder, writeAtomically } from "../../../tools/files.ts";
-import { fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
+import { exists, fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
 import { noticesOf, readLocked } from "../../../tools/notices.ts";
 import { bundle } from "./bundle.ts";
 import type { PlayPolicy } from "./messages.ts";
@@ -86,10 +87,24 @@ export function offers(id: string, card: PolicyCard): PlayPolicy[] {
   return [...oneStep, ...iterative];
 }
 
+/** What a folder has to play: an export, or a run, which is exported on the way; null if neither. */
+async function exportOf(folder: string) {
+  const found = await readExport(folder);
+  if (found) return { ...found, name: basename(folder) };
+  if (!exists(join(folder, "run.json"))) return null;
+  const out = await Deno.makeTempDir();
+  try {
+    await exportRun(folder, out);
+    return { ...(await readExport(out))!, name: basename(await exportFolder("", folder)) };
+  } finally {
+    await Deno.remove(out, { recursive: true });
+  }
+}
+
 /**
  * The whole site.
  *
- * @param folders Folders of exports (see `deno task export`), or exports themselves.
+ * @param folders Runs of `train()` or `reproduce`, exports (see `deno task export`), or folders of such.
  * @throws {Error} If there is no policy in them.
  */
 export async function buildSite(folders: readonly string[]): Promise<Site> {
@@ -97,20 +112,22 @@ export async function buildSite(folders: readonly string[]): Promise<Site> {
   const policies: PlayPolicy[] = [];
   for (const folder of folders) {
     for (const path of [folder, ...await subfolders(folder)]) {
-      const exported = await readExport(path).catch((error: Error) => {
+      const exported = await exportOf(path).catch((error: Error) => {
         console.error(`${error.message}; it is passed over`);
         return null;
       });
       if (!exported) continue;
-      const { card, files } = exported;
-      let id = basename(path);
-      for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${basename(path)}-${k}`;
+      const { name, card, files } = exported;
+      let id = name;
+      for (let k = 2; site.has(`policies/${id}/card.json`); k++) id = `${name}-${k}`;
       for (const [name, bytes] of files) site.set(`policies/${id}/${name}`, bytes);
       policies.push(...offers(id, card));
     }
   }
   if (policies.length === 0) {
-    throw new Error(`Cannot play: no exported policy in ${folders.join(", ")}; make one with deno task export <run>`);
+    throw new Error(
+      `Cannot play: no run and no exported policy in ${folders.join(", ")}; make one with deno task train or export`,
+    );
   }
   const [[page, worker], ort, mujoco] = await Promise.all([
     bundle([here("page.ts"), here("worker.ts")]),

@@ -15,7 +15,7 @@ const help = `Films policies, as the playground draws them: film.gif, film.webm 
 
 Usage: deno task video <run> [<run>] [--calls <n>] [--seconds <n>] [--seed <n>] [--out <folder>]
 
-  <run>            a finished run's folder, or an exported policy's (deno task export); two of one task stand side by side
+  <run>            folder of a run of reproduce or of train, or of an exported policy; two of one task stand side by side
   --calls <n>      beside the one-step policy, its run's diffusion model with so many network calls per action
   --seconds <n>    of film, 1 to 60 (default: 5)
   --seed <n>       of the start (default: 0)

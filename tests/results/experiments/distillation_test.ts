@@ -13,6 +13,7 @@ import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
+import { disturbed } from "../../../results/experiments/distillation/disturbed.ts";
 import { substitution } from "../../../results/experiments/distillation/substitution.ts";
 import type { DistillationRun } from "../../../results/experiments/distillation/section.ts";
 import { planCells } from "../../../results/plan.ts";
@@ -51,6 +52,8 @@ Deno.test("distillationStudy: a cell that was stopped ends as one left alone, an
 
     const { heldOut, effectiveShare } = whole.result;
     assert(Number.isFinite(heldOut!.flow) && Number.isFinite(heldOut!.gaussian) && effectiveShare < 1);
+    const late = whole.environment!.rules.find(({ rule }) => rule.id === "disturbed")!;
+    assertEquals([late.episodes.length, late.rule.setting], [4, "exponent 1"]); // Two students, two episodes.
     const errors = whole.result.densityErrors!;
     assertEquals(resumed.result.densityErrors, errors);
     assert(errors.length === 10 && errors.every((x) => x > 0), `${errors}`);
@@ -110,4 +113,30 @@ Deno.test("substitution: the teacher acts in the rarest states, or in as many ra
   assertEquals((await replaced("rare", 0.1, 1e30)).filter(Boolean).length, rows);
   const random = (await replaced("random", 0.1)).filter(Boolean).length;
   assert(random > 0.05 * rows && random < 0.15 * rows, `${random}`);
+});
+
+Deno.test("disturbed: random steps first, the same for every student, then the student", async () => {
+  const spec = {
+    observationDim: 3,
+    actionDim: 2,
+    maxAction: 0.5,
+    observationStatistics: { mean: [1, 0, 0], standardDeviation: [2, 1, 1] },
+  };
+  const student = { ...avPbc.defaults, hidden: 8 };
+  const observation = ndarray(createRng("states").fillNormal(new Float32Array(12)), [4, 3]);
+  const played = async (seed: string) => {
+    const state = { updates: 0, arrays: avPbc.create(student, spec).init(createRng(seed)).arrays };
+    const agent = disturbed.create({ ...disturbed.defaults, student, steps: 2 }, spec);
+    const act = agent.startActing!(state, 4, createRng("episodes"));
+    const actions = [];
+    for (let k = 0; k < 4; k++) actions.push([...(await act(observation)).data as Float32Array]);
+    const own = (await agent.act(state, observation, 1, createRng("own"))).data as Float32Array;
+    return { actions, own: [...own] };
+  };
+  const [one, other] = [await played("one"), await played("other")];
+  assertEquals(one.actions.slice(0, 2), other.actions.slice(0, 2));
+  assertNotEquals(one.actions[0], one.actions[1]);
+  assert(one.actions[0].every((x) => Math.abs(x) <= 0.5) && new Set(one.actions[0]).size === 8);
+  assertEquals(one.actions.slice(2), [one.own, one.own]);
+  assertNotEquals(one.own, other.own);
 });

@@ -3,6 +3,10 @@ import { dirname, join } from "node:path";
 import { ndarray } from "../../../algorithms/engine/array.ts";
 import { createRng } from "../../../algorithms/core/rng.ts";
 import { openPolicy } from "../../../algorithms/engine/open_policy.ts";
+import { bc } from "../../../algorithms/bc.ts";
+import { dtql } from "../../../algorithms/dtql/mod.ts";
+import { makeBandit } from "../../../data/bandits.ts";
+import { loadTransitions } from "../../../data/d4rl.ts";
 import { makeLocalDataset } from "../../../data/local.ts";
 import { localRecipes } from "../../../data/recipes.ts";
 import { createEnvironment, evaluationSeed, findTask, normalizedScore } from "../../../environments/mod.ts";
@@ -11,8 +15,11 @@ import { resume } from "../../../results/cells/run_folder.ts";
 import { cellIdentity } from "../../../results/cells/train.ts";
 import { codeOf } from "../../../results/experiments/mod.ts";
 import { planCells } from "../../../results/plan.ts";
-import type { PolicyCard } from "../../../results/policies/card.ts";
-import { cardPage, exportRun } from "../../../results/policies/export.ts";
+import { type PolicyCard, readExport } from "../../../results/policies/card.ts";
+import { cardPage, exportFolder, exportRun } from "../../../results/policies/export.ts";
+import type { PlayPolicy } from "../../../results/policies/play/messages.ts";
+import { buildSite } from "../../../results/policies/play/site.ts";
+import { train as trainPolicy } from "../../../results/train/train.ts";
 import { fromFileUrl } from "../../../tools/paths.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
 import { changeCell, train } from "../cells.ts";
@@ -193,11 +200,78 @@ Deno.test("cardPage() says of a file for one observation at a time that it is on
   }
 });
 
+Deno.test("exportRun() of a folder that train() or save() wrote: the same policy, its diffusion model, its scores", async () => {
+  const { folder } = await run();
+  const data = await loadTransitions(join(folder, "hopper-medium-replay-local.hdf5"), {
+    id: "hopper-medium-replay-local",
+  });
+  const overrides = { hidden: 16, diffusionHidden: 16, batchSize: 32, pretrainUpdates: 5, normalizeObservations: true };
+  const [kept, saved] = [join(folder, "trained"), join(folder, "saved")];
+  const options = { folder: kept, updates: 10, seed: 3, overrides, episodes: 2, log: [] };
+  const policy = await trainPolicy(dtql, data, { ...options, evaluateEvery: 10 });
+  const card = await exportRun(kept, join(folder, "of train()"));
+  assertEquals([card.algorithm, card.task, card.seed, card.updates, card.planned], [
+    "DTQL",
+    data.task,
+    3,
+    10,
+    undefined,
+  ]);
+  const [{ scores }] = policy.curve.points;
+  assertEquals(card.scores, [{
+    acting: "one sample",
+    mean: Number(((scores[0] + scores[1]) / 2).toFixed(2)),
+    episodes: 2,
+  }]);
+  assertEquals([card.trainingData.transitions, card.physics], [data.count, "d4rl"]);
+  assert(card.denoiser!.calls.includes(50));
+  assertEquals(await Deno.readFile(join(folder, "of train()", "policy.onnx")), policy.exportPolicy());
+  assertEquals((await readExport(join(folder, "of train()")))!.files.size, 4);
+
+  const site = await buildSite([kept]);
+  const offered = JSON.parse(new TextDecoder().decode(site.get("policies.json"))) as PlayPolicy[];
+  assertEquals(
+    offered.map(({ id }) => id),
+    ["one-step", "iterative"].map((kind) => `hopper-medium-replay-local-dtql-3/${kind}`),
+  );
+
+  await policy.save(saved);
+  const again = await exportRun(saved, join(folder, "of save()"));
+  assertEquals([again.sha256, again.scores, again.madeWith], [card.sha256, [], undefined]);
+  assertStringIncludes(
+    await Deno.readTextFile(join(folder, "of save()", "README.md")),
+    "Not scored at its last checkpoint.",
+  );
+  assertEquals(await exportFolder("results", saved), join("results", "exports", "hopper-medium-replay-local-dtql-3"));
+
+  const stop = new AbortController();
+  const half = join(folder, "half");
+  await trainPolicy(dtql, data, {
+    ...options,
+    folder: half,
+    evaluateEvery: 4,
+    signal: stop.signal,
+    onMetrics: ({ update }) => update === 6 && stop.abort(),
+  }).catch(() => {});
+  const part = await exportRun(half, join(folder, "of a half"));
+  assertEquals([part.updates, part.planned, part.scores.length], [4, 10, 1]);
+  assertStringIncludes(cardPage(part), `4 updates of 10: its training has not ended`);
+
+  const bandit = join(folder, "bandit");
+  const drawn = makeBandit("25gaussians", "near", 100, createRng(0));
+  await trainPolicy(bc, drawn, { folder: bandit, updates: 2, log: [] });
+  await assertRejects(
+    () => exportRun(bandit, join(folder, "none")),
+    Error,
+    "it must have been trained for an environment",
+  );
+});
+
 Deno.test("exportRun() refuses what is no finished run of an environment, and a policy that leaves the action space", async () => {
   const { folder, cell, root } = await run();
   const rejects = (path: string, message: string) =>
     assertRejects(() => exportRun(path, join(folder, "none")), Error, message);
-  await rejects(folder, "it must be the folder of a finished run");
+  await rejects(folder, "it must be the folder of a run: of reproduce");
   const broken = join(folder, "broken");
   await Deno.mkdir(broken);
   const own = cellFolder(root, cell);

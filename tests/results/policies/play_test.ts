@@ -309,11 +309,11 @@ Deno.test({
 Deno.test("deno task play: a folder without policies, an unknown flag and a bad port end with one line", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    await assertRejects(() => buildSite([folder]), Error, "make one with deno task export");
+    await assertRejects(() => buildSite([folder]), Error, "make one with deno task train or export");
     for (
       const [args, message] of [
         [["--port", "70000"], "--port must be at most 65535, current value is 70000"],
-        [[folder], `Cannot play: no exported policy in ${folder}`],
+        [[folder], `Cannot play: no run and no exported policy in ${folder}`],
         [["--ports", "1"], 'unknown flag "--ports"; did you mean "--port"?'],
         [["--port", "x"], '--port must be an integer of at least 0 in decimal digits, current value is "x"'],
       ] as const
