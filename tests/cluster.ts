@@ -32,7 +32,7 @@ export async function testsCluster(): Promise<boolean> {
   }
 }
 
-/** A running cluster of one node with the partition `work`. */
+/** A running cluster of one node, with a GPU by name alone, and the partition `work`. */
 export interface Cluster {
   env: Record<string, string>;
   node: string;
@@ -85,6 +85,7 @@ async function startOnce(folder: string): Promise<Cluster> {
     TaskPlugin: "task/none",
     JobAcctGatherType: "jobacct_gather/none",
     AccountingStorageType: "accounting_storage/none",
+    GresTypes: "gpu",
     SelectType: "select/cons_tres",
     SelectTypeParameters: "CR_Core_Memory",
     ReturnToService: 2,
@@ -97,11 +98,12 @@ async function startOnce(folder: string): Promise<Cluster> {
     at("slurm.conf"),
     [
       ...Object.entries(configuration).map(([name, value]) => `${name}=${value}`),
-      `NodeName=${node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=${memory} State=UNKNOWN`,
+      `NodeName=${node} NodeAddr=127.0.0.1 CPUs=2 RealMemory=${memory} Gres=gpu:1 State=UNKNOWN`,
       `PartitionName=work Nodes=${node} Default=YES MaxTime=INFINITE State=UP`,
       "",
     ].join("\n"),
   );
+  await Deno.writeTextFile(at("gres.conf"), "Name=gpu File=/dev/null\n");
   const env = { SLURM_CONF: at("slurm.conf") };
   const command = async (name: string, ...args: string[]) => {
     const output = await new Deno.Command(name, { args, env, stdout: "piped", stderr: "piped" }).output();

@@ -1,10 +1,12 @@
 /**
- * The Slurm executor: cells as array jobs, and the report after them. It needs Slurm's commands and a folder that all nodes share.
+ * The Slurm executor: cells as tasks of array jobs (on a GPU all seeds of a cell as one), and the report after them. It needs Slurm's
+ * commands and a folder that all nodes share.
  *
  * @module
  */
 
 import { join } from "node:path";
+import { type Backend, isOnGpu } from "../../algorithms/engine/backend.ts";
 import { makeFolder, writeAtomically } from "../../tools/files.ts";
 import { lockFlags, lockPrograms, permissionFlags } from "../../tools/flags.ts";
 import { workspaceFolder } from "../../tools/paths.ts";
@@ -13,7 +15,7 @@ import { type Cell, cellLabel } from "../cells/cell.ts";
 import { cellShape, findEvaluation } from "../cells/record.ts";
 import type { Estimate } from "../experiments/experiment.ts";
 import { experimentOf } from "../experiments/mod.ts";
-import { readableFiles } from "./local.ts";
+import { groupCells, readableFiles } from "./local.ts";
 
 /** What is asked of the cluster; what is left out is the cluster's default or an estimate. */
 export interface SlurmOptions {
@@ -22,7 +24,7 @@ export interface SlurmOptions {
   time?: string;
   /** As `sbatch --mem` takes it. */
   memory?: string;
-  /** Cells at once. */
+  /** Tasks at once. */
   jobs?: number;
   /** Called when everything was taken and before anything starts. */
   whileHeld?(): Promise<unknown>;
@@ -32,8 +34,10 @@ export interface SlurmOptions {
 export interface Submission {
   /** Where its lists, scripts and logs are. */
   folder: string;
-  /** Array jobs and the positions in `cells` that each one covers. */
+  /** Array jobs and the tasks that each one covers. */
   arrays: { job: string; start: number; count: number }[];
+  /** The task of each of `cells`; older submissions have one for each. */
+  tasks?: number[];
   /** Null until it is submitted. */
   reportJob: string | null;
   cells: Cell[];
@@ -53,6 +57,14 @@ const longestArray = 1000;
 const mostRestarts = 5;
 /** Seconds before its time limit at which a job ends itself, to go on in another. */
 const noticeSeconds = 60;
+
+const taskOf = ({ tasks }: Submission, i: number): number => tasks?.[i] ?? i;
+
+/** What `sbatch` may be told of GPUs by its own variables. */
+const gpuVariables = ["SBATCH_GRES", "SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK"];
+/** A GPU for each task that computes on one, unless the user has said which. */
+const gpuRequest = (backend: Backend): string[] =>
+  isOnGpu(backend) && !gpuVariables.some((name) => Deno.env.get(name)) ? ["--gres=gpu:1"] : [];
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
@@ -124,26 +136,35 @@ export async function submitCells(
   }
   const folder = join(folderOf(root, profile), new Date().toISOString().replaceAll(/[:.]/g, "-"));
   await makeFolder(folder);
-  const submission: Submission = { folder, arrays: [], reportJob: null, cells: [...cells] };
+  const groups = groupCells(cells);
+  const submission: Submission = {
+    folder,
+    arrays: [],
+    reportJob: null,
+    cells: groups.flat(),
+    tasks: groups.flatMap((group, i) => group.map(() => i)),
+  };
   const keep = () => writeAtomically(join(folder, "submission.json"), JSON.stringify(submission));
   // The scripts write the logs: in Slurm's names of files some signs are patterns.
   const common = ["--parsable", "--hold", "--output=/dev/null", "--chdir=/"];
   if (partition) common.push(`--partition=${partition}`);
   const minutes = Math.max(30, Math.ceil(3 * estimate.seconds / 60));
+  const largest = Math.max(...groups.map(({ length }) => length));
   const own = [
     `--time=${time ?? minutes}`,
-    `--mem=${memory ?? `${Math.ceil(1.5 * estimate.memoryMiB)}M`}`,
+    `--mem=${memory ?? `${Math.ceil(1.5 * largest * estimate.memoryMiB)}M`}`,
+    ...gpuRequest(cells[0].backend),
     `--cpus-per-task=${cells[0].threads ?? 1}`,
     "--requeue",
     `--signal=B:TERM@${noticeSeconds}`,
     `--job-name=onestep-${profile}`,
   ];
   try {
-    for (let start = 0; start < cells.length; start += longestArray) {
-      const part = cells.slice(start, start + longestArray);
+    for (let start = 0; start < groups.length; start += longestArray) {
+      const part = groups.slice(start, start + longestArray);
       const [list, script] = [`cells_${start}.json`, `cells_${start}.sh`].map((name) => join(folder, name));
       await writeAtomically(list, JSON.stringify(part));
-      await writeAtomically(script, arrayScript(list, join(folder, `cells_${start}_`), part, root));
+      await writeAtomically(script, arrayScript(list, join(folder, `cells_${start}_`), part.flat(), root));
       const array = `--array=0-${part.length - 1}${jobs ? `%${jobs}` : ""}`;
       // One array after the other, so that `jobs` counts over all of them.
       const before = submission.arrays.at(-1);
@@ -220,7 +241,7 @@ async function readSubmissions(root: string, profile: string): Promise<Submissio
 export const readSubmission = async (root: string, profile: string): Promise<Submission | null> =>
   (await readSubmissions(root, profile))[0] ?? null;
 
-/** States of a submission's tasks that Slurm still has, by position in `cells`. */
+/** States of a submission's tasks that Slurm still has, by their positions. */
 async function queuedTasks({ arrays }: Submission): Promise<Map<number, string>> {
   const tasks = new Map<number, string>();
   for (const { job, start } of arrays) {
@@ -244,7 +265,7 @@ export async function submissionStatus(submission: Submission, root: string): Pr
   const queued = await queuedTasks(submission);
   const status: SubmissionStatus = { done: 0, running: 0, waiting: 0, failed: [] };
   for (const [i, cell] of submission.cells.entries()) {
-    const state = queued.get(i);
+    const state = queued.get(taskOf(submission, i));
     if ((await findEvaluation(root, cell, experimentOf(cell).study.result)).evaluation) status.done++;
     else if (state === "RUNNING" || state === "COMPLETING") status.running++;
     else if (state) status.waiting++;
@@ -253,21 +274,31 @@ export async function submissionStatus(submission: Submission, root: string): Pr
   return status;
 }
 
-/** Why a cell failed: the error in its log, or what the scheduler says of a job that left none. */
-async function lastWords({ folder, arrays }: Submission, i: number): Promise<string> {
-  const array = arrays.find(({ start, count }) => i >= start && i < start + count);
+/** Why a cell failed: the error in its task's log, or what the scheduler says of a job that left none. */
+async function lastWords(submission: Submission, i: number): Promise<string> {
+  const { folder, arrays, cells } = submission;
+  const task = taskOf(submission, i);
+  const array = arrays.find(({ start, count }) => task >= start && task < start + count);
   if (!array) return "Slurm did not take it";
-  const index = i - array.start;
+  const index = task - array.start;
   const path = join(folder, `cells_${array.start}_${index}.log`);
   const log = await Deno.readTextFile(path).catch(() => null);
-  try {
-    const { error } = JSON.parse(log?.trim().split("\n").at(-1) ?? "");
-    if (typeof error === "string") return error;
-  } catch {
-    // It did not end by an error of its own.
-  }
+  const said = (log?.trim().split("\n") ?? []).map(readError).findLast((line) =>
+    line && (line.seed ?? cells[i].seed) === cells[i].seed
+  );
+  if (said) return said.error;
   const reason = await schedulerReason(`${array.job}_${index}`);
   return `it was stopped${reason && ` (${reason})`}${log === null ? "; it left no log" : `; see ${path}`}`;
+}
+
+/** A line of a log that says an error, and of which seed; null if it is none. */
+function readError(line: string): { error: string; seed?: number } | null {
+  try {
+    const said = JSON.parse(line);
+    return typeof said?.error === "string" ? said : null;
+  } catch {
+    return null;
+  }
 }
 
 /** State, reason and exit code of a task that ended, as long as Slurm knows them. */

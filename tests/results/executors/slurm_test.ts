@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { Evaluation } from "../../../results/cells/record.ts";
 import { planCells } from "../../../results/plan.ts";
+import { runScript, swiftShader } from "../../engine/gpu_process.ts";
 import { startCluster, testsCluster } from "../../cluster.ts";
 import { listProcesses } from "../../processes.ts";
 import { reproduce as command, textOf } from "../reproduce.ts";
@@ -183,6 +184,51 @@ Deno.test({
       assertEquals(code, 1);
       assertStringIncludes(out, "0 done, 0 running, 0 waiting, 2 failed");
       assertMatch(out, /seed 0: it was stopped \(FAILED, .*exit code \d+:\d+\); it left no log/);
+    } finally {
+      await cluster.stop();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "reproduce on Slurm on a GPU asks for one, and trains all seeds of a cell as one task",
+  ignore: onCluster.ignore || await runScript(["open", "gpu"]) !== "gpu",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const cluster = await startCluster(join(folder, "slurm"));
+    try {
+      const root = join(folder, "out");
+      const selection = [
+        "--profile",
+        "smoke",
+        "--only",
+        "bandits",
+        "--algorithm",
+        "dtql",
+        "--seeds",
+        "0,1",
+        "--backend",
+        "gpu",
+        "--out",
+        root,
+      ];
+      const env = { ...cluster.env, VK_ICD_FILENAMES: swiftShader! };
+      const submitted = await run([...selection, "--executor", "slurm", "--jobs", "1"], env);
+      assertEquals(submitted.code, 0, submitted.err);
+      const cells = planCells("smoke", { only: "bandits", algorithm: "dtql", seeds: [0, 1] }, "gpu", "");
+      assertStringIncludes(submitted.out, `Submitted ${cells.length} cells`);
+      const { text } = await cluster.command("scontrol", "show", "job", "--oneliner");
+      const jobs = text.split("\n");
+      assertEquals(jobs.filter((job) => /TresPerNode=gres[:/]gpu:1/.test(job)).length, jobs.length - 1); // But for the report.
+      await until("the end", 400, async () => (await cluster.command("squeue", "-h")).text === "");
+      const { code, out } = await run([...selection, "--status"], env);
+      assertEquals([code, out.trim()], [0, `${cells.length} done, 0 running, 0 waiting, 0 failed`]);
+      const [submission] = [...Deno.readDirSync(join(root, "slurm", "smoke"))].map(({ name }) => name);
+      const logs = [...Deno.readDirSync(join(root, "slurm", "smoke", submission))].map(({ name }) => name);
+      assertEquals(logs.filter((name) => /^cells_0_\d+\.log$/.test(name)).length, cells.length / 2);
     } finally {
       await cluster.stop();
       await Deno.remove(folder, { recursive: true });
