@@ -186,6 +186,8 @@ const zeros = new Uint8Array(100_000);
 const from = (bytes: Uint8Array, more: Uint8Array) => (i: number) => i === 0 ? bytes : more;
 const gzipped = async (bytes: Uint8Array<ArrayBuffer>) =>
   await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"))).arrayBuffer();
+/** Made before anybody waits for it. */
+const bomb = await gzipped(new Uint8Array(1e7));
 
 for (
   const [what, behaviour, said] of [
@@ -205,7 +207,7 @@ for (
     ],
     [
       "sends a compressed bomb",
-      async () => new Response(await gzipped(new Uint8Array(1e7)), { headers: { "content-encoding": "gzip" } }),
+      () => new Response(bomb, { headers: { "content-encoding": "gzip" } }),
       "it sends the file as gzip",
     ],
     ["redirects without end", (_, request) => Response.redirect(request.url, 302), "gave up after 3 attempts"],
