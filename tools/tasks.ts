@@ -94,7 +94,11 @@ export const tasks: Readonly<Record<string, ScriptTask | DenoTask>> = {
   },
   play: {
     script: "results/policies/play/play.ts",
-    rights: () => ({ net: ["127.0.0.1"], run: [esbuild()] }),
+    rights: (args) => ({
+      net: ["127.0.0.1"],
+      run: [esbuild()],
+      ...(args.some((arg) => !arg.startsWith("-")) ? { native: "runtime" } : {}), // It may name a run, which is exported.
+    }),
     writes: { "--static": "folder" },
     takes: "arguments",
     lock: () => develop,

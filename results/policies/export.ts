@@ -34,13 +34,19 @@ import type { PolicyCard } from "./card.ts";
 /** Observations that an exported policy is tried on. */
 const trials = 1000;
 
+/** An exported policy: its card, and all files, the card's among them, by name. */
+export interface Export {
+  card: PolicyCard;
+  files: Map<string, Uint8Array<ArrayBuffer>>;
+}
+
 /**
- * Writes `policy.onnx`, `card.json` and `README.md` of a run into a folder.
+ * The policy of a run as something to deploy.
  *
  * @param run Folder of a finished run of `reproduce` with an environment, or one that `train()`, `deno task train` or `save()` wrote.
  * @throws {Error} If it is neither, has no environment, or its policy leaves the action space.
  */
-export async function exportRun(run: string, out: string): Promise<PolicyCard> {
+export async function makeExport(run: string): Promise<Export> {
   const failed = (why: string) => new Error(`Cannot export "${run}": ${why}`);
   const evaluation = await readEvaluation(run);
   const made = evaluation ? await madeByCell(run, evaluation, failed) : await madeByTraining(run, failed);
@@ -51,10 +57,10 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
   const data = await loadTransitions(datasetPath(task), { id: task }).catch(() => null); // Not on this machine.
   const verified = await tryPolicy(policy, data, observationDim, failed);
   const denoiser = await made.denoiser();
-  const files = new Map([["policy.onnx", bytes]]);
+  const files = new Map([["policy.onnx", new Uint8Array(bytes)]]);
   if (denoiser) {
-    files.set("denoiser.onnx", denoiser.bytes);
-    files.set("denoiser.json", new TextEncoder().encode(`${JSON.stringify(denoiser.levels)}\n`));
+    files.set("denoiser.onnx", new Uint8Array(denoiser.bytes));
+    files.set("denoiser.json", encode(`${JSON.stringify(denoiser.levels)}\n`));
   }
   const card: PolicyCard = {
     ...made.card,
@@ -75,12 +81,19 @@ export async function exportRun(run: string, out: string): Promise<PolicyCard> {
     verified,
     sha256: Object.fromEntries([...files].map(([name, content]) => [name, sha256Hex(content)])),
   };
+  files.set("card.json", encode(`${JSON.stringify(card, null, 2)}\n`)).set("README.md", encode(cardPage(card)));
+  return { card, files };
+}
+
+/** Writes {@linkcode makeExport}'s files into a folder. */
+export async function exportRun(run: string, out: string): Promise<PolicyCard> {
+  const { card, files } = await makeExport(run);
   await makeFolder(out);
   for (const [name, content] of files) await writeAtomically(join(out, name), content);
-  await writeAtomically(join(out, "card.json"), `${JSON.stringify(card, null, 2)}\n`);
-  await writeAtomically(join(out, "README.md"), cardPage(card));
   return card;
 }
+
+const encode = (text: string) => new TextEncoder().encode(text);
 
 /** What an export is made of. */
 interface Made {
@@ -266,9 +279,11 @@ export function cardPage(card: PolicyCard): string {
 \`policy.onnx\` takes ${inputs} and gives \`action\` ${shown(card.outputs.action)} in [-1, 1], for ${
     one ? "one observation at a time" : "any number of observations\nat once"
   }; observations are raw, as the environment gives them
-(d4rl physics: today's MuJoCo with two edits, see Onestep's environments).${
-    noise ? " Draw `noise` from the unit Gaussian for every action." : ""
-  }${one ? `\n\nWhy one at a time: ${card.oneAtATime}.` : ""}
+(${card.physics} physics${
+    card.physics === "d4rl" ? ": today's MuJoCo with two edits, see Onestep's environments" : ""
+  }).${noise ? " Draw `noise` from the unit Gaussian for every action." : ""}${
+    one ? `\n\nWhy one at a time: ${card.oneAtATime}.` : ""
+  }
 
 ${
     scores === ""

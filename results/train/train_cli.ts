@@ -140,6 +140,8 @@ async function main(): Promise<number> {
   }
   progress.stop();
   showRuns(algorithm, runs);
+  const [{ folder }] = runs;
+  if (data.task !== null) console.log(`Watch it: deno task play ${folder}\nDeploy it: deno task export ${folder}`);
   return 0;
 }
 

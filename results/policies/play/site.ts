@@ -6,7 +6,7 @@
 
 import { basename, dirname, join } from "node:path";
 import { type PolicyCard, readExport } from "../card.ts";
-import { exportFolder, exportRun } from "../export.ts";
+import { exportFolder, makeExport } from "../export.ts";
 import { makeFolder, writeAtomically } from "../../../tools/files.ts";
 import { exists, fromFileUrl, resultsFolder } from "../../../tools/paths.ts";
 import { noticesOf, readLocked } from "../../../tools/notices.ts";
@@ -92,13 +92,7 @@ async function exportOf(folder: string) {
   const found = await readExport(folder);
   if (found) return { ...found, name: basename(folder) };
   if (!exists(join(folder, "run.json"))) return null;
-  const out = await Deno.makeTempDir();
-  try {
-    await exportRun(folder, out);
-    return { ...(await readExport(out))!, name: basename(await exportFolder("", folder)) };
-  } finally {
-    await Deno.remove(out, { recursive: true });
-  }
+  return { ...await makeExport(folder), name: basename(await exportFolder("", folder)) };
 }
 
 /**

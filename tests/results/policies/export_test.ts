@@ -18,9 +18,8 @@ import { planCells } from "../../../results/plan.ts";
 import { type PolicyCard, readExport } from "../../../results/policies/card.ts";
 import { cardPage, exportFolder, exportRun } from "../../../results/policies/export.ts";
 import type { PlayPolicy } from "../../../results/policies/play/messages.ts";
-import { buildSite } from "../../../results/policies/play/site.ts";
 import { train as trainPolicy } from "../../../results/train/train.ts";
-import { fromFileUrl } from "../../../tools/paths.ts";
+import { fromFileUrl, workspaceFolder } from "../../../tools/paths.ts";
 import { browserPath, startBrowser } from "../../browser.ts";
 import { changeCell, train } from "../cells.ts";
 
@@ -228,12 +227,16 @@ Deno.test("exportRun() of a folder that train() or save() wrote: the same policy
   assertEquals(await Deno.readFile(join(folder, "of train()", "policy.onnx")), policy.exportPolicy());
   assertEquals((await readExport(join(folder, "of train()")))!.files.size, 4);
 
-  const site = await buildSite([kept]);
-  const offered = JSON.parse(new TextDecoder().decode(site.get("policies.json"))) as PlayPolicy[];
-  assertEquals(
-    offered.map(({ id }) => id),
-    ["one-step", "iterative"].map((kind) => `hopper-medium-replay-local-dtql-3/${kind}`),
-  );
+  const page = join(folder, "page");
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", "tools/task.ts", "play", kept, "--static", page],
+    cwd: workspaceFolder,
+    stderr: "piped",
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+  const offered: PlayPolicy[] = JSON.parse(await Deno.readTextFile(join(page, "policies.json")));
+  const id = "hopper-medium-replay-local-dtql-3";
+  assertEquals(offered.map((policy) => policy.id), [`${id}/one-step`, `${id}/iterative`]);
 
   await policy.save(saved);
   const again = await exportRun(saved, join(folder, "of save()"));
