@@ -109,7 +109,7 @@ const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   exponents_256: { rule: "distilled", policies: students },
 };
 
-/** Episodes that are played first; if one of them is not as recorded, all are. */
+/** Episodes that are played first, of all policies together, but one of each at least; if one is not as recorded, all are played. */
 const firstEpisodes = 5;
 
 /**
@@ -166,7 +166,7 @@ export async function playShipped(
     await writeAtomically(join(folder, "policy.onnx"), file.bytes);
     using players = createPlayers();
     const { episodes: count } = cell.evaluation;
-    const first = await playAll(players, policies, Math.min(firstEpisodes, count));
+    const first = await playAll(players, policies, Math.min(Math.ceil(firstEpisodes / policies.length), count));
     const isRecorded = ({ episodeReturn }: Episode, policy: number, episode: number) =>
       rule.episodes[policy * count + episode].episodeReturn === episodeReturn;
     const equalOf = (played: Episode[][]) =>

@@ -248,9 +248,9 @@ function usualPair(policies: readonly PlayPolicy[], task: string): (PlayPolicy |
 
 async function start() {
   const policies = await (await fetch("policies.json")).json() as PlayPolicy[];
-  const tasks = [...new Set(policies.map(({ task }) => task))].sort((a, b) =>
-    Number(b.startsWith("walker2d")) - Number(a.startsWith("walker2d"))
-  );
+  const bestOf = (task: string) =>
+    Math.max(...policies.map((policy) => policy.task === task ? policy.score ?? 0 : -Infinity));
+  const tasks = [...new Set(policies.map(({ task }) => task))].sort((a, b) => bestOf(b) - bestOf(a));
   if (tasks.length === 0) throw new Error("There are no policies here: export a run first (deno task export)");
   const [task, run, restart, push, speed, race, record, gif, full, status] = [
     find<HTMLSelectElement>("#task"),
