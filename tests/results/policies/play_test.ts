@@ -265,8 +265,8 @@ Deno.test({
   ...onlyWithBrowser,
   fn: async () => {
     const files = new Map(await site());
-    files.set("policies/walker2d-dtql/policy.onnx", new Uint8Array(100)); // Both of the pair that it starts with.
-    files.delete("policies/walker2d-dtql/denoiser.onnx");
+    files.set("policies/hopper-expert-dtql/policy.onnx", new Uint8Array(100)); // Both of the pair that it starts with.
+    files.delete("policies/hopper-expert-dtql/denoiser.onnx");
     const server = serveSite(files, 0);
     try {
       await using opened = await openPage(`http://127.0.0.1:${server.addr.port}/`);
