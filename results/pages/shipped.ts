@@ -8,8 +8,11 @@
 
 import { join } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
+import type { Table } from "../../data/show/table.ts";
 import { resultsFolder, workspaceFolder } from "../../tools/paths.ts";
 import type { Evaluation } from "../cells/record.ts";
+import type { BridgeRun } from "../experiments/bridges/claims.ts";
+import { bridgeFigures, bridgeSummary } from "../experiments/bridges/section.ts";
 import { exampleFigure, returnsFigure, type StitchingRun } from "../experiments/stitching/section.ts";
 import { type DistillationRun, exponentsFigure } from "../experiments/distillation/section.ts";
 import { banditFigure, type BanditRun } from "../experiments/bandits/section.ts";
@@ -31,6 +34,8 @@ function markdown(columns: readonly string[], rows: readonly (readonly string[])
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i])).join(" | ")} |`;
   return [line(columns), `| ${widths.map((n) => "-".repeat(n)).join(" | ")} |`, ...rows.map(line)].join("\n");
 }
+
+const tableOf = ({ columns, rows }: Table) => markdown(columns, rows);
 
 const scoreText = (group: RuleScores) => {
   const interval = bootstrapMean(group.scores);
@@ -55,7 +60,7 @@ function scoresOf(groups: readonly RuleScores[], label: (group: RuleScores) => s
   return markdown(["score", ...tasks], [["the data's own mean", ...data], ...rows]);
 }
 
-const isMethod = ({ cell }: Evaluation) => cell.experiment === "dtql" || cell.experiment === "srpo";
+const isMethod = ({ cell }: Evaluation) => ["dtql", "srpo", "family"].includes(cell.experiment);
 
 /** The claims of some papers, over tasks where there are several. */
 function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) => boolean): string {
@@ -120,12 +125,14 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
   const blocks: Record<string, string> = {
     methods: scoresOf(methods, wayLabel),
     leading: scoresOf(methods.filter(isLeading), wayLabel),
+    experts: scoresOf(of("experts"), wayLabel),
     stitching: scoresOf(of("stitching"), ({ acting }) => acting),
     distillation: scoresOf(of("distillation").filter(isOwnPairs), wayLabel),
     weights: scoresOf(of("exponents").filter(isOwnPairs), wayLabel),
     "weights, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents")),
     "weights of 256": scoresOf(of("exponents_256").filter(isOwnPairs), wayLabel),
     "weights of 256, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents_256")),
+    bridges: tableOf(bridgeSummary(evaluations.filter(({ cell }) => cell.experiment === "bridges") as BridgeRun[])),
     times: markdown(
       ["method", "acting", "ms per action", "times SRPO's"],
       times.map(({ method, acting, actMs }) => [
@@ -163,6 +170,7 @@ export function shippedFigures(evaluations: readonly Evaluation[]): Record<strin
   add("stitching_example", of("stitching"), () => exampleFigure(of<StitchingRun>("stitching")));
   add("weights", of("exponents"), () => exponentsFigure(of<DistillationRun>("exponents")));
   add("bandits", of("bandits"), () => banditFigure(first(of<BanditRun>("bandits"))));
+  Object.assign(figures, bridgeFigures(of<BridgeRun>("bridges")));
   add("toy", of("toy"), () => toyFigure(first(of<ToyRun>("toy"))));
   return figures;
 }

@@ -301,9 +301,10 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
       "Score against time per action",
       "Circles: one call per action; diamonds: the same behaviour network, sampled with as many calls as said. Bars: 95 % " +
         `intervals over seeds; dotted: what none beats in both. Batch 1, one thread.${ofLocal(tasks)}`,
-      tasks.length * (width + 50),
+      Math.min(tasks.length, 2) * (width + 50),
     ),
-    hconcat: panels,
+    concat: panels,
+    columns: 2,
     spacing: 24,
   } as TopLevelSpec;
 }
