@@ -60,9 +60,13 @@ const recordName = "run.json";
 const pathOf = ({ experiment, task, algorithm, hash, seed }: Cell): string =>
   `runs/${experiment}/${task}/${algorithm}/${hash}/seed_${seed}`;
 
+/** Whether cells differ in their settings at most. */
+const sameMethod = (a: Cell, b: Cell): boolean =>
+  (["experiment", "task", "algorithm", "seed"] as const).every((key) => a[key] === b[key]);
+
 /** What tells a run from others but for its code: a newer run of it takes its place. */
 const sameRun = (a: Cell, b: Cell): boolean =>
-  (["experiment", "task", "algorithm", "seed"] as const).every((key) => a[key] === b[key]) &&
+  sameMethod(a, b) &&
   JSON.stringify([a.config, a.evaluation.setting]) === JSON.stringify([b.config, b.evaluation.setting]);
 
 const readManifest = async (folder: string): Promise<Manifest> =>
@@ -121,7 +125,8 @@ const runShape: { readonly [field: string]: Shape } = {
 };
 
 /**
- * Ships the finished ones of `cells`: each in the place of an older run with the same settings.
+ * Ships the finished ones of `cells`: each in the place of an older run with the same settings, and of those of its method, task and seed
+ * whose settings none of `cells` has any more.
  *
  * @param root The results folder.
  * @returns What was shipped, and the size of all shipped files.
@@ -150,8 +155,13 @@ export async function shipRuns(
       code,
       datasetSha256,
     };
-    for (const { evaluation: { cell: other }, path } of old.filter((run) => sameRun(run.evaluation.cell, cell))) {
-      if (other.hash === cell.hash) continue;
+    const isOver = ({ evaluation: { cell: other } }: ShippedRun) =>
+      sameRun(other, cell)
+        ? other.hash !== cell.hash
+        : sameMethod(other, cell) && !cells.some((planned) => sameRun(other, planned));
+    for (const run of old.filter(isOver)) {
+      const { path } = run;
+      old.splice(old.indexOf(run), 1);
       await Deno.remove(join(folder, path), { recursive: true });
       for (const name of Object.keys(files)) if (name.startsWith(`${path}/`)) delete files[name];
     }

@@ -10,6 +10,7 @@ import { playShipped } from "../../results/shipped/replay.ts";
 import { fillPage, shippedBlocks, shippedPages } from "../../results/pages/shipped.ts";
 import { readShipped, replayCell, shipRuns } from "../../results/shipped/shipped.ts";
 import { withFolder } from "../folder.ts";
+import { changeCell } from "./cells.ts";
 import { ensureDataset } from "../../results/executors/datasets.ts";
 
 const signal = new AbortController().signal;
@@ -64,6 +65,30 @@ for (
     });
   });
 }
+
+Deno.test("a run that is shipped takes the place of runs of its method, task and seed that are planned no more, and of no others", async () => {
+  await withFolder(async (root) => {
+    const [cell] = await trainSmoke(root, "srpo", "bc");
+    const other = { ...cell, seed: 1 };
+    await trainCell(other, codeOf(other), root, () => {});
+    const folder = join(root, "shipped");
+    await shipRuns([cell, other], root, folder);
+    const changed = changeCell(cell, { hidden: 16 });
+    const kept = async () =>
+      (await readShipped(folder)).runs.map(({ evaluation: { cell: { config, seed } } }) => [
+        seed,
+        (config as { hidden?: number }).hidden,
+      ]);
+    await shipRuns([changed, other], root, folder);
+    assertEquals(await kept(), [[0, 32], [1, 32]], "nothing takes its place yet");
+    await trainCell(changed, codeOf(changed), root, () => {});
+    await shipRuns([cell, changed, other], root, folder);
+    assertEquals((await kept()).sort(), [[0, 16], [0, 32], [1, 32]], "both are planned");
+    await shipRuns([changed, other], root, folder);
+    assertEquals((await kept()).sort(), [[0, 16], [1, 32]]);
+    assertEquals((await readShipped(folder)).problems, []);
+  });
+});
 
 Deno.test("shipped files that were edited, cut short or removed are refused by name, and the others are used", async () => {
   await withFolder(async (root) => {
