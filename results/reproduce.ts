@@ -22,12 +22,13 @@ import { formatSeconds } from "../tools/progress.ts";
 import { showProgress } from "./executors/progress.ts";
 import { cancelSubmissions, readSubmission, statusLines, submissionStatus, submitCells } from "./executors/slurm.ts";
 import type { Estimate } from "./experiments/experiment.ts";
-import { experimentOf } from "./experiments/mod.ts";
+import { codeOf, experimentOf } from "./experiments/mod.ts";
 import { onStop } from "../tools/processes.ts";
 import { help, type Options, parseOptions, selectionArguments } from "./options.ts";
 import { planCells } from "./plan.ts";
 import { claimLines } from "./report/claims.ts";
 import { type Report, writeReport } from "./report/report.ts";
+import { hasReplay, playShipped } from "./shipped/replay.ts";
 import { readShipped, replayCell, shippedProfile } from "./shipped/shipped.ts";
 
 /** Playing a shipped run again takes seconds, whatever it took to make. */
@@ -113,7 +114,12 @@ async function runLocally(
         else await onFinished();
       },
     };
-    await runCells(byCost(part), flags.out, jobs, watcher, signal);
+    const recorded = part.filter((cell) => cell.shipped && !hasReplay(cell));
+    for (const cell of recorded) {
+      watcher.started(cell);
+      await watcher.ended(cell, await playShipped(cell, codeOf(cell), flags.out, () => {}).catch((error) => error));
+    }
+    await runCells(byCost(part.filter((cell) => !recorded.includes(cell))), flags.out, jobs, watcher, signal);
   };
   // Datasets are made beside the cells that need none.
   const [needing, free] = [true, false].map((needs) => waiting.filter((cell) => (cell.dataset !== null) === needs));

@@ -109,6 +109,9 @@ const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   exponents_256: { rule: "distilled", policies: students },
 };
 
+/** Whether a shipped cell has policies to play; what others say is taken as it was recorded, which takes no process of its own. */
+export const hasReplay = ({ experiment }: Pick<Cell, "experiment">): boolean => experiment in replays;
+
 /** Episodes that are played first, of all policies together, but one of each at least; if one is not as recorded, all are played. */
 const firstEpisodes = 5;
 
@@ -139,8 +142,6 @@ export async function playShipped(
     const [problem = `Cannot play "${cell.shipped!.path}": it is shipped no more`] = problems;
     throw new Error(problem);
   }
-  await useBackend(cell.backend);
-  useThreads(cell.threads ?? 1);
   const recorded = run.evaluation;
   const isSame = run.code === partHashes(cell, code).code;
   const replay = { code: isSame ? "same" : "older", episodes: 0, equal: 0 } as const;
@@ -158,6 +159,8 @@ export async function playShipped(
   return evaluation;
 
   async function playAgain(rule: RuleResult): Promise<Pick<Evaluation, "environment" | "replay">> {
+    await useBackend(cell.backend);
+    useThreads(cell.threads ?? 1);
     const acting = decodeCheckpoint(await Deno.readFile(join(from, run.path, actingName)));
     const spec: Spec = JSON.parse(acting.metadata.spec);
     const policies = await how.policies({ cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said });
