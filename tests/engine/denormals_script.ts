@@ -4,7 +4,8 @@
  * @module
  */
 
-import { openPolicy, type Route, useRoute } from "../../algorithms/engine/runtime.ts";
+import { openPolicy } from "../../algorithms/engine/open_policy.ts";
+import { type Route, useRoute } from "../../algorithms/engine/runtime.ts";
 import { type Found, multiplyTiny, type Order } from "./session_worker.ts";
 
 function startWorker(route: Route) {

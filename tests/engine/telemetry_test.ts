@@ -5,7 +5,8 @@ import { fromFileUrl } from "../../tools/paths.ts";
 const script = `
   import { ndarray } from "./algorithms/engine/array.ts";
   import { compile } from "./algorithms/engine/compile.ts";
-  import { openPolicy, useRoute } from "./algorithms/engine/runtime.ts";
+  import { openPolicy } from "./algorithms/engine/open_policy.ts";
+  import { useRoute } from "./algorithms/engine/runtime.ts";
   import { tf } from "./algorithms/engine/tensor.ts";
   await useRoute(Deno.env.get("ROUTE"));
   const double = compile("double", ({ x }) => ({ y: tf.mul(x, 2) }));
