@@ -44,8 +44,8 @@ interface ReplayWork {
   onProgress(note: string): void;
 }
 
-/** The policies of a rule, as they were played. */
-type Replays = (work: ReplayWork) => Promise<Player[]>;
+/** The policies of a rule, as they were played; of several the first `most`. */
+type Replays = (work: ReplayWork, most: number) => Promise<Player[]>;
 
 /** A training's policy. */
 const ownPolicy: Replays = ({ cell, algorithm, spec, acting, rule }) => {
@@ -57,10 +57,10 @@ const ownPolicy: Replays = ({ cell, algorithm, spec, acting, rule }) => {
 };
 
 /** Cloned policies, which lie one after the other. */
-const clones: Replays = ({ cell, spec, acting, rule }) => {
+const clones: Replays = ({ cell, spec, acting, rule }, most) => {
   const config = policyConfig(cell.config as StitchingStudyConfig);
   const count = 1 + Math.max(...[...acting.tensors.keys()].map((path) => Number(path.split("/")[0])));
-  return Promise.resolve(Array.from({ length: count }, (_, k) => {
+  return Promise.resolve(Array.from({ length: Math.min(count, most) }, (_, k) => {
     const { arrays } = bc.create(config, spec).init(createRng("replaced"));
     const own = [...acting.tensors].filter(([path]) => path.startsWith(`${k}/`));
     const params = new Map<string, NdArray>(own.map(([path, array]) => [`policy/params/${path.slice(2)}`, array]));
@@ -78,15 +78,16 @@ const clones: Replays = ({ cell, spec, acting, rule }) => {
 };
 
 /** Students of distilled pairs, trained anew. */
-const students: Replays = async ({ cell, algorithm, spec, acting, onProgress }) => {
+const students: Replays = async ({ cell, algorithm, spec, acting, onProgress }, most) => {
   const config = cell.config as BehaviorDistillationConfig;
   const distillation = createDistillation(config, spec);
   const [observation, action] = ["observation", "action"].map((name) => acting.tensors.get(name)!);
   const pairs: Pairs = { observation, action };
   const rng = evaluationStream(runStream({ task: cell.task, algorithm, seed: cell.seed }));
   const players: Player[] = [];
-  for (let k = 0; k < config.students; k++) {
-    onProgress(`training student ${k + 1} of ${config.students}`);
+  const count = Math.min(config.students, most);
+  for (let k = 0; k < count; k++) {
+    onProgress(`training student ${k + 1} of ${count}`);
     const policy = await distillation.trainPolicy(pairs, rng.child(`students/${k}`));
     const state = { updates: 0, arrays: { policies: [policy] } };
     const label = "distilled pairs";
@@ -112,7 +113,7 @@ const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
 /** Whether a shipped cell has policies to play; what others say is taken as it was recorded, which takes no process of its own. */
 export const hasReplay = ({ experiment }: Pick<Cell, "experiment">): boolean => experiment in replays;
 
-/** Episodes that are played first, of all policies together, but one of each at least; if one is not as recorded, all are played. */
+/** Episodes that are played first, of a run's first policy; if one of them is not as recorded, all of all policies are. */
 const firstEpisodes = 5;
 
 /**
@@ -163,13 +164,14 @@ export async function playShipped(
     useThreads(cell.threads ?? 1);
     const acting = decodeCheckpoint(await Deno.readFile(join(from, run.path, actingName)));
     const spec: Spec = JSON.parse(acting.metadata.spec);
-    const policies = await how.policies({ cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said });
-    const [{ algorithm, config, state }] = policies;
+    const work = { cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said };
+    const [one] = await how.policies(work, 1);
+    const { algorithm, config, state } = one;
     const file = anyBatch(algorithm.create(config, spec).exportPolicy(state));
     await writeAtomically(join(folder, "policy.onnx"), file.bytes);
     using players = createPlayers();
     const { episodes: count } = cell.evaluation;
-    const first = await playAll(players, policies, Math.min(Math.ceil(firstEpisodes / policies.length), count));
+    const first = await playAll(players, [one], Math.min(firstEpisodes, count));
     const isRecorded = ({ episodeReturn }: Episode, policy: number, episode: number) =>
       rule.episodes[policy * count + episode].episodeReturn === episodeReturn;
     const equalOf = (played: Episode[][]) =>
@@ -178,7 +180,7 @@ export async function playShipped(
     if (equalOf(first) === tried) {
       return { environment: recorded.environment, replay: { ...replay, episodes: tried, equal: tried } };
     }
-    const all = await playAll(players, policies, count);
+    const all = await playAll(players, await how.policies(work, Infinity), count);
     const episodes = all.flat();
     const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
     const environment = recorded.environment!;
