@@ -55,7 +55,8 @@ export async function makeExport(run: string): Promise<Export> {
   const { bytes, fixed } = anyBatch(made.bytes);
   const policy = await openPolicy(bytes);
   const data = await loadTransitions(datasetPath(task), { id: task }).catch(() => null); // Not on this machine.
-  const verified = await tryPolicy(policy, data, observationDim, failed);
+  const fitting = data?.observationDim === observationDim ? data : null; // A training may have had other data of this id.
+  const verified = await tryPolicy(policy, fitting, observationDim, failed);
   const denoiser = await made.denoiser();
   const files = new Map([["policy.onnx", new Uint8Array(bytes)]]);
   if (denoiser) {
@@ -160,8 +161,11 @@ async function trainedFile(run: string): Promise<RunFile> {
 async function madeByTraining(run: string, failed: Failed): Promise<Made> {
   const { madeWith, transitions } = await trainedFile(run);
   const { algorithm, task, seed, config, spec, state, agent, exportPolicy } = await loadPolicy(run);
-  if (task === null || !isPlayed(task)) {
-    throw failed(`it must have been trained for an environment, current task is ${task}`);
+  if (task === null) throw failed("it must have been trained for an environment, current task is none");
+  try {
+    findTask(task);
+  } catch (error) {
+    throw failed(`it must have been trained for an environment; ${(error as Error).message}`);
   }
   const scored = (await readScores(run)).filter(({ update }) => update === state.updates);
   return {
@@ -185,16 +189,6 @@ async function madeByTraining(run: string, failed: Failed): Promise<Made> {
     transitions: transitions ?? undefined,
     denoiser: () => Promise.resolve(agent.exportDenoiser ? denoiserOf(agent.exportDenoiser(state)) : null),
   };
-}
-
-/** Whether there is a simulator of the task. */
-function isPlayed(task: string): boolean {
-  try {
-    findTask(task);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A shape of the file, by its shape for one observation. */
@@ -227,7 +221,7 @@ function denoiserOf({ bytes, levels, mostNfe }: ExportedDenoiser): Denoiser {
 
 type Policy = Awaited<ReturnType<typeof openPolicy>>;
 
-/** Runs the policy on observations of its data, and on random ones where the data are gone. */
+/** Runs the policy on observations of its task's data, and on random ones where they are not here. */
 async function tryPolicy(policy: Policy, data: Transitions | null, dim: number, failed: Failed) {
   const rng = createRng("export");
   const rows = data === null ? rng.fillNormal(new Float32Array(trials * dim)) : Float32Array.from(

@@ -24,7 +24,7 @@ import {
 } from "../budgets.ts";
 import { type Estimate, type Exhibits, type Experiment, type Plan, run } from "../experiment.ts";
 import { scoredSection } from "../scored_section.ts";
-import { avPbcPairs, distillationClaims, largerClaims, weightingClaims } from "./claims.ts";
+import { avPbcPairs, distillationClaims, largerClaims, weightingClaim } from "./claims.ts";
 import { variantPrefix } from "./evaluation.ts";
 import type { DistillationResult } from "./result.ts";
 import {
@@ -247,7 +247,7 @@ const exponents: Experiment<DistillationResult> = {
     ),
   },
   section: (runs, notes) => section("exponents", runs, notes, { exponents: exponentsFigure(runs) }),
-  claims: weightingClaims,
+  claims: [weightingClaim],
 };
 
 /** The arms of {@linkcode exponents} with four times the pairs. */
