@@ -20,7 +20,7 @@ import { toyFigure, type ToyRun } from "../experiments/toy/section.ts";
 import { latencies, type SpeedRun } from "../experiments/speed/section.ts";
 import { answerClaims, digits, intervalText, wanted } from "../report/claims.ts";
 import { papers } from "../experiments/papers.ts";
-import { curvesFigure } from "../scores/curves.ts";
+import { curvesFigure, scorePoints } from "../scores/curves.ts";
 import { differencesOf, groupRules, type RuleScores, wayLabel } from "../scores/groups.ts";
 import { mean } from "../scores/mean.ts";
 import { measured } from "../scores/measures.ts";
@@ -37,7 +37,7 @@ function markdown(columns: readonly string[], rows: readonly (readonly string[])
 
 const tableOf = ({ columns, rows }: Table) => markdown(columns, rows);
 
-const scoreText = (group: RuleScores) => {
+const scoreText = (group: Pick<RuleScores, "scores">) => {
   const interval = bootstrapMean(group.scores);
   return `${interval.mean.toFixed(1)}${interval.low === null ? "" : ` ${range(interval)}`}`;
 };
@@ -58,6 +58,26 @@ function scoresOf(groups: readonly RuleScores[], label: (group: RuleScores) => s
     }),
   ]);
   return markdown(["score", ...tasks], [["the data's own mean", ...data], ...rows]);
+}
+
+/** Updates at which methods are compared, beside the end of each. */
+const equalUpdates = 8000;
+
+/** A row per method, a column per task: the last evaluation that is not beyond so many updates, where there is a policy by then. */
+function scoresBy(limit: number, evaluations: readonly Evaluation[]): string {
+  const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))].sort();
+  const rows = [...Map.groupBy(evaluations, ({ cell }) => cell.title)].flatMap(([title, runs]) => {
+    const points = runs.flatMap((run) =>
+      scorePoints(run).filter(({ update }) => update <= limit).slice(-1).map((point) => ({ run, ...point }))
+    );
+    if (points.length === 0) return [];
+    const scores = tasks.map((task) => {
+      const own = points.filter(({ run }) => run.cell.task === task);
+      return own.length === 0 ? "" : scoreText({ scores: own.map(({ scores }) => scores) });
+    });
+    return [[title, `${points[0].update}`, ...scores]];
+  });
+  return markdown(["score", "updates", ...tasks], rows);
 }
 
 const isMethod = ({ cell }: Evaluation) => ["dtql", "srpo", "family"].includes(cell.experiment);
@@ -124,6 +144,7 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
     /^(Behaviour|Diffusion-QL).*(15 calls, dpmpp2|of 16|of 50)$/.test(wayLabel(group));
   const blocks: Record<string, string> = {
     methods: scoresOf(methods, wayLabel),
+    "methods at equal updates": scoresBy(equalUpdates, evaluations.filter(isMethod)),
     leading: scoresOf(methods.filter(isLeading), wayLabel),
     experts: scoresOf(of("experts"), wayLabel),
     stitching: scoresOf(of("stitching"), ({ acting }) => acting),

@@ -8,20 +8,20 @@ import type { TopLevelSpec } from "vega-lite";
 import { heading } from "../../data/show/figure.ts";
 import { accents, methodScale } from "../../data/show/palette.ts";
 import { normalizedScore } from "../../environments/scores.ts";
-import type { Evaluation } from "../cells/record.ts";
+import type { Evaluation, ScorePoint } from "../cells/record.ts";
 import { bootstrapMean } from "./statistics.ts";
+
+/** A run's evaluations on its way and at its end, in their order; none of studies without a policy of their own. */
+export function scorePoints({ curve = [], environment, updates }: Evaluation): ScorePoint[] {
+  const own = environment!.rules.find(({ rule }) => rule.id === "own");
+  return [...curve, ...(own ? [{ update: updates, scores: own.scores }] : [])];
+}
 
 /** A panel per task: the mean over seeds of each method, with a band of its 95 % interval; the last point is the final evaluation. */
 export function curvesFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
-  const points = evaluations.flatMap(({ cell, curve = [], environment, updates }) => {
-    const own = environment!.rules.find(({ rule }) => rule.id === "own");
-    return [...curve, ...(own ? [{ update: updates, scores: own.scores }] : [])].map(({ update, scores }) => ({
-      task: cell.task,
-      method: cell.title,
-      update,
-      scores,
-    }));
-  });
+  const points = evaluations.flatMap((run) =>
+    scorePoints(run).map((point) => ({ task: run.cell.task, method: run.cell.title, ...point }))
+  );
   const groups = Map.groupBy(points, ({ task, method, update }) => `${task}/${method}/${update}`);
   const values = [...groups.values()].map((own) => {
     const { mean, low, high } = bootstrapMean(own.map(({ scores }) => scores));
