@@ -12,6 +12,11 @@ import type { Table } from "../../data/show/table.ts";
 import { resultsFolder, workspaceFolder } from "../../tools/paths.ts";
 import type { Evaluation } from "../cells/record.ts";
 import type { BridgeRun } from "../experiments/bridges/claims.ts";
+import {
+  bridgeOfflineFigures,
+  type BridgeOfflineRun,
+  bridgeOfflineSummary,
+} from "../experiments/bridges/offline_section.ts";
 import { bridgeFigures, bridgeSummary } from "../experiments/bridges/section.ts";
 import { exampleFigure, returnsFigure, type StitchingRun } from "../experiments/stitching/section.ts";
 import { type DistillationRun, exponentsFigure } from "../experiments/distillation/section.ts";
@@ -154,6 +159,11 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
     "weights of 256": scoresOf(of("exponents_256").filter(isOwnPairs), wayLabel),
     "weights of 256, paired": pairedWeights(evaluations.filter(({ cell }) => cell.experiment === "exponents_256")),
     bridges: tableOf(bridgeSummary(evaluations.filter(({ cell }) => cell.experiment === "bridges") as BridgeRun[])),
+    "bridges on datasets": tableOf(
+      bridgeOfflineSummary(
+        evaluations.filter(({ cell }) => cell.experiment === "bridges_offline") as BridgeOfflineRun[],
+      ),
+    ),
     times: markdown(
       ["method", "acting", "ms per action", "times SRPO's"],
       times.map(({ method, acting, actMs }) => [
@@ -192,6 +202,7 @@ export function shippedFigures(evaluations: readonly Evaluation[]): Record<strin
   add("weights", of("exponents"), () => exponentsFigure(of<DistillationRun>("exponents")));
   add("bandits", of("bandits"), () => banditFigure(first(of<BanditRun>("bandits"))));
   Object.assign(figures, bridgeFigures(of<BridgeRun>("bridges")));
+  Object.assign(figures, bridgeOfflineFigures(of<BridgeOfflineRun>("bridges_offline")));
   add("toy", of("toy"), () => toyFigure(first(of<ToyRun>("toy"))));
   return figures;
 }

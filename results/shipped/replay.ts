@@ -103,7 +103,6 @@ const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   srpo: { rule: "own", policies: ownPolicy },
   experts: { rule: "own", policies: ownPolicy },
   family: { rule: "own", policies: ownPolicy },
-  bridges_offline: { rule: "own", policies: ownPolicy },
   stitching: { rule: "both", policies: clones },
   distillation: { rule: "distilled", policies: students },
   exponents: { rule: "distilled", policies: students },

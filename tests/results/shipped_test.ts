@@ -34,7 +34,6 @@ for (
     ["stitching", "stitching"],
     ["distillation", "av_pbc"],
     ["family", "fql"],
-    ["bridges_offline", "bridged"],
   ]
 ) {
   Deno.test(`${only}: a shipped run of ${algorithm} played again gives the recorded returns to the last digit`, async () => {

@@ -30,8 +30,8 @@ export const covering: readonly BridgeName[] = allBridges.filter((bridge) => !se
 const numberOf = ({ result: { diverged, metrics } }: BridgeRun, name: keyof BridgeMetrics): number =>
   diverged === null ? metrics![name] : 0;
 
-/** What `of` says of each seed's students on each bandit, with a value or without; nothing where it says nothing. */
-function perSeed<R>(
+/** What `of` says of each seed's students on each task; nothing where it says nothing. */
+export function perSeed<R>(
   runs: readonly Evaluation<R>[],
   of: (students: readonly Evaluation<R>[]) => number | null,
 ): Measured[] {

@@ -5,17 +5,17 @@
  */
 
 import type { TopLevelSpec } from "vega-lite";
-import { bridges } from "../../../algorithms/bridges/mod.ts";
+import { type BridgeName, bridges } from "../../../algorithms/bridges/mod.ts";
 import type { Table } from "../../../data/show/table.ts";
 import type { Evaluation } from "../../cells/record.ts";
 import { differencesOf, groupRules } from "../../scores/groups.ts";
 import { mean } from "../../scores/mean.ts";
 import { type Measured, measured } from "../../scores/measures.ts";
-import { bootstrapMean } from "../../scores/statistics.ts";
+import { bootstrapMean, type Interval } from "../../scores/statistics.ts";
 import { range, speedFigure } from "../../scores/tables.ts";
 import type { Claim, Exhibits } from "../experiment.ts";
 import { scoredSection } from "../scored_section.ts";
-import { bridgeOverTeacher, configOf, isStudent } from "./claims.ts";
+import { bridgeOverTeacher, configOf, isStudent, perSeed, sharesOf } from "./claims.ts";
 import { type BridgeDistances, bridgeLabel } from "./offline.ts";
 import { teacherTitles } from "./titles.ts";
 
@@ -107,6 +107,155 @@ export function bridgeScores(runs: readonly BridgeOfflineRun[], notes: string[])
   };
 }
 
+/** Mean over some students of their score less their teacher's, seed by seed; null where no teacher is. */
+function keptBySeed(rows: ReturnType<typeof besideTeachers>): number[][] | null {
+  const taught = rows.flatMap(({ differences }) => differences === null ? [] : [differences]);
+  if (taught.length === 0) return null;
+  const seeds = Math.min(...taught.map((differences) => differences.length));
+  return Array.from({ length: seeds }, (_, i) => [mean(taught.map((differences) => mean(differences[i])))]);
+}
+
+/** What each bridge does over the teachers of a dataset, with intervals over seeds, and shares of variance. */
+export function bridgeOfflineSummary(runs: readonly BridgeOfflineRun[]): Table {
+  const text = (interval: Interval, digits = 1) => [interval.mean.toFixed(digits), range(interval, digits)];
+  const rows = [...Map.groupBy(runs, ({ cell }) => cell.task)].flatMap(([task, own]) => {
+    const beside = besideTeachers(own);
+    const each = (Object.keys(bridges) as BridgeName[]).flatMap((bridge) => {
+      const over = (number: (run: BridgeOfflineRun) => number) =>
+        perSeed(own, (students) => {
+          const found = students.filter((run) => configOf(run).bridge === bridge && configOf(run).teacher !== "none");
+          return found.length === 0 ? null : mean(found.map(number));
+        });
+      const [score] = over(scoreOf);
+      if (!score) return [];
+      const students = beside.filter(({ cells }) => configOf(cells[0]).bridge === bridge);
+      const less = keptBySeed(students);
+      return [[
+        task,
+        bridges[bridge].title,
+        `${configOf(students[0].cells[0]).bridgeWeight}`,
+        ...text(score.ours),
+        ...(less ? text(bootstrapMean(less)) : ["", ""]),
+        over(({ result }) => result.distance)[0].ours.mean.toFixed(3),
+        over(({ trainingMs }) => trainingMs / 1000)[0].ours.mean.toFixed(0),
+        mean(students.flatMap(({ own }) => own.actMs)).toFixed(3),
+      ]];
+    });
+    const share = (who: "bridge" | "teacher") =>
+      perSeed(own, (students) => {
+        const shares = sharesOf(students, scoreOf);
+        return shares && 100 * shares[who];
+      }).map(({ ours }) => [task, `% of variance: ${who}`, "", ...text(ours, 0), "", "", "", "", ""]);
+    return [...each, ...share("bridge"), ...share("teacher")];
+  });
+  return {
+    title: "What bridges do on datasets, over all teachers",
+    columns: [
+      "dataset",
+      "bridge",
+      "weight",
+      "score",
+      "95 %",
+      "less the teacher's",
+      "its 95 %",
+      "distance",
+      "training, s",
+      "ms per action",
+    ],
+    numbers: ["weight", "score", "less the teacher's", "distance", "training, s", "ms per action"],
+    rows,
+    notes: [
+      "Means over teachers; intervals: bootstrap over seeds. Variance: sums of squares between bridges and between teachers over the total " +
+      "one; the rest is what both do together.",
+    ],
+  };
+}
+
+/** Scores as a grid: rows teachers, columns the teacher by its own sampler and the bridges. */
+function scoresFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
+  const own = "The teacher";
+  const panels = [...Map.groupBy(runs, ({ cell }) => cell.task)].map(([task, cells]) => {
+    const values = [
+      ...besideTeachers(cells).map(({ cells, own }) => ({
+        teacher: teacherTitles[configOf(cells[0]).teacher],
+        bridge: bridges[configOf(cells[0]).bridge].title,
+        score: bootstrapMean(own.scores).mean,
+      })),
+      ...groupRules(cells.filter((run) => !isStudent(run))).filter(({ rule }) => rule.id === "softmax").map((
+        group,
+      ) => ({
+        teacher: Object.values(teacherTitles).find((title) => group.rule.label.startsWith(title))!,
+        bridge: own,
+        score: bootstrapMean(group.scores).mean,
+      })),
+    ].map((value) => ({ ...value, text: value.score.toFixed(1) }));
+    const encoding = {
+      x: {
+        field: "bridge",
+        type: "nominal",
+        title: null,
+        sort: [own, ...Object.values(bridges).map(({ title }) => title)],
+        axis: { orient: "top", labelAngle: 0, labelExpr: "split(datum.label, ' ')", ticks: false, domain: false },
+      },
+      y: {
+        field: "teacher",
+        type: "nominal",
+        title: null,
+        sort: Object.values(teacherTitles),
+        axis: { ticks: false, domain: false },
+      },
+    };
+    const most = Math.max(...values.map(({ score }) => score));
+    return {
+      title: { text: task, fontSize: 12, fontWeight: "normal" },
+      width: { step: 76 },
+      height: { step: 30 },
+      data: { values },
+      layer: [
+        {
+          mark: "rect",
+          encoding: {
+            ...encoding,
+            color: {
+              field: "score",
+              type: "quantitative",
+              legend: null,
+              scale: { range: ["#f2f4f8", "#2b5c8a"], domain: [0, most] },
+            },
+          },
+        },
+        {
+          mark: { type: "text", fontSize: 12 },
+          encoding: {
+            ...encoding,
+            text: { field: "text" },
+            color: { condition: { test: `datum.score > ${0.6 * most}`, value: "#ffffff" }, value: "#1c2733" },
+          },
+        },
+      ],
+      resolve: { scale: { color: "independent" } },
+    };
+  });
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    title: {
+      text: "Teachers and bridges on datasets",
+      subtitle: [
+        "D4RL normalized score, mean over seeds. Rows: teachers. Columns: one-step students by bridge; the teacher itself by",
+        "its sampler, one of 16 samples by softmax of the same critic. Local data.",
+      ],
+    },
+    vconcat: panels,
+    resolve: { scale: { color: "independent" } },
+  } as TopLevelSpec;
+}
+
+/** Pictures of the grid on datasets. */
+export const bridgeOfflineFigures = (runs: readonly BridgeOfflineRun[]): Record<string, TopLevelSpec> =>
+  runs.some(isStudent)
+    ? { bridges_offline_scores: scoresFigure(runs), bridges_offline_distance: distanceFigure(runs) }
+    : {};
+
 /** Score against distance to the data, by bridge. */
 function distanceFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
   const tasks = [...new Set(runs.map(({ cell }) => cell.task))];
@@ -155,13 +304,17 @@ function distanceFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
 /** The part of the report. */
 export function bridgeOfflineSection(runs: readonly BridgeOfflineRun[], notes: string[]): Exhibits {
   const { tables, figures } = scoredSection("bridges_offline", runs, notes);
-  const students = runs.filter(isStudent);
   return {
-    tables: { ...tables, ...(students.length > 0 ? { bridges_offline: bridgeScores(runs, notes) } : {}) },
+    tables: {
+      ...tables,
+      ...(runs.some(isStudent)
+        ? { bridges_offline_summary: bridgeOfflineSummary(runs), bridges_offline: bridgeScores(runs, notes) }
+        : {}),
+    },
     figures: {
       ...figures,
       bridges_offline_speed: speedFigure(runs),
-      ...(students.length > 0 ? { bridges_offline_distance: distanceFigure(runs) } : {}),
+      ...bridgeOfflineFigures(runs),
     },
   };
 }
@@ -192,16 +345,11 @@ export function weightsTable(runs: readonly BridgeOfflineRun[], notes: string[])
 }
 
 /** Mean over students of a dataset of their score less their teacher's, seed by seed. */
-function kept(runs: readonly BridgeOfflineRun[]): Measured[] {
-  const rows = besideTeachers(runs).filter(({ differences }) => differences !== null);
-  return [...Map.groupBy(rows, ({ own }) => own.task)].map(([task, students]) => {
-    const seeds = Math.min(...students.map(({ differences }) => differences!.length));
-    return measured(
-      task,
-      Array.from({ length: seeds }, (_, i) => [mean(students.map(({ differences }) => mean(differences![i])))]),
-    );
+const kept = (runs: readonly BridgeOfflineRun[]): Measured[] =>
+  [...Map.groupBy(besideTeachers(runs), ({ own }) => own.task)].flatMap(([task, students]) => {
+    const bySeed = keptBySeed(students);
+    return bySeed ? [measured(task, bySeed)] : [];
   });
-}
 
 const common = {
   paper: "grid",

@@ -9,8 +9,10 @@ import { bridgeClaims, type BridgeRun, varianceShares } from "../../../results/e
 import { bridgeLabel, distancesToData } from "../../../results/experiments/bridges/offline.ts";
 import {
   bridgeOfflineClaims,
+  bridgeOfflineFigures,
   type BridgeOfflineRun,
   bridgeOfflineSection,
+  bridgeOfflineSummary,
   weightsTable,
 } from "../../../results/experiments/bridges/offline_section.ts";
 import { bridgeFigures, bridgeSummary, bridgeTable } from "../../../results/experiments/bridges/section.ts";
@@ -236,19 +238,38 @@ Deno.test("the section of bridges_offline pairs each student with its teacher of
   assertEquals(rows.length, 7 + 3);
   const of = (teacher: string, bridge: string, column: string) =>
     rows.find((row) => row[1] === teacher && row[2] === bridge)![columns.indexOf(column)];
-  assertEquals(of("Flow", "Paired regression", "less the teacher's"), "-6.1"); // 47 - 3 - 0.1 - 50
+  const weightOf = (name: BridgeName) =>
+    (all.find(({ cell }) => (cell.config as BridgedConfig).bridge === name)!.cell.config as BridgedConfig).bridgeWeight;
+  assertEquals(
+    of("Flow", "Paired regression", "less the teacher's"),
+    (47 - 3 - 0.01 * weightOf("paired") - 50).toFixed(1),
+  );
   assertEquals(of("None (data)", "Completion", "less the teacher's"), "");
   assertEquals(of("Flow", "KL", "seeds"), "3");
   const { svg } = await renderFigure(figures.bridges_offline_distance);
   assert(Object.keys(bridges).every((name) => svg.includes(bridges[name as BridgeName].title)));
   const kept = bridgeOfflineClaims[0].measure(all);
   assertEquals(kept.map(({ task }) => task), ["hopper-medium-replay-local", "halfcheetah-medium-local"]);
-  assertAlmostEquals(kept[0].ours.mean, 47 - 3 - (0.01 + 2 * 0.1 + 1 + 3 * 10) / 7 - 50, 1e-9);
+  const weights = Object.keys(bridges).map((name) => weightOf(name as BridgeName));
+  assertAlmostEquals(kept[0].ours.mean, 47 - 3 - 0.01 * weights.reduce((a, b) => a + b) / 7 - 50, 1e-9);
   assert(bridgeOfflineClaims[1].measure(all)[0].ours.mean > 0.99);
+});
+
+Deno.test("the summary of bridges_offline is over teachers, and its picture has every student and teacher", async () => {
+  const all = offlineRuns("bridges_offline");
+  const { rows, columns } = bridgeOfflineSummary(all);
+  assertEquals(rows.length, 2 * (7 + 2));
+  const of = (name: string, column: string) => Number(rows.find((row) => row[1] === name)![columns.indexOf(column)]);
+  assertAlmostEquals(of("KL", "score"), 47 - 2 - 0.01 * of("KL", "weight"), 0.051);
+  assertAlmostEquals(of("KL", "less the teacher's"), of("KL", "score") - 50, 1e-9);
+  assertEquals([of("% of variance: bridge", "score"), of("% of variance: teacher", "score")], [100, 0]);
+  const { svg } = await renderFigure(bridgeOfflineFigures(all).bridges_offline_scores);
+  assertEquals(svg.match(/>50\.0</g)!.length, 2 * 4, "teachers");
+  assert(Object.keys(bridges).every((name) => svg.includes(bridges[name as BridgeName].title.split(" ")[0])));
 });
 
 Deno.test("bridge_weights tries as many weights of each bridge and marks the best one", () => {
   const { rows } = weightsTable(offlineRuns("bridge_weights"), []);
-  assertEquals(rows.length, 2 * 7 * 3);
-  assertEquals(rows.filter((row) => row.at(-1) === "yes").map((row) => row[3]), Array(14).fill("1"));
+  assertEquals(rows.length, 2 * 7 * 6);
+  assertEquals(rows.filter((row) => row.at(-1) === "yes").map((row) => row[3]), Array(14).fill("0.01"));
 });
