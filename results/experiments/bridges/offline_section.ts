@@ -195,7 +195,7 @@ function scoresFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
         type: "nominal",
         title: null,
         sort: [own, ...Object.values(bridges).map(({ title }) => title)],
-        axis: { orient: "top", labelAngle: 0, labelExpr: "split(datum.label, ' ')", ticks: false, domain: false },
+        axis: { orient: "top", labelAngle: 0, ticks: false, domain: false },
       },
       y: {
         field: "teacher",
@@ -208,7 +208,7 @@ function scoresFigure(runs: readonly BridgeOfflineRun[]): TopLevelSpec {
     const most = Math.max(...values.map(({ score }) => score));
     return {
       title: { text: task, fontSize: 12, fontWeight: "normal" },
-      width: { step: 76 },
+      width: { step: 102 },
       height: { step: 30 },
       data: { values },
       layer: [
