@@ -239,7 +239,8 @@ Deno.test("the section of bridges_offline pairs each student with its teacher of
   const of = (teacher: string, bridge: string, column: string) =>
     rows.find((row) => row[1] === teacher && row[2] === bridge)![columns.indexOf(column)];
   const weightOf = (name: BridgeName) =>
-    (all.find(({ cell }) => (cell.config as BridgedConfig).bridge === name)!.cell.config as BridgedConfig).bridgeWeight;
+    (some.find(({ cell }) => (cell.config as BridgedConfig).bridge === name)!.cell.config as BridgedConfig)
+      .bridgeWeight;
   assertEquals(
     of("Flow", "Paired regression", "less the teacher's"),
     (47 - 3 - 0.01 * weightOf("paired") - 50).toFixed(1),
