@@ -5,7 +5,12 @@ import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { renderFigure } from "../../../data/show/figure.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { Evaluation } from "../../../results/cells/record.ts";
-import { bridgeClaims, type BridgeRun, varianceShares } from "../../../results/experiments/bridges/claims.ts";
+import {
+  bridgeClaims,
+  type BridgeRun,
+  isStudent,
+  varianceShares,
+} from "../../../results/experiments/bridges/claims.ts";
 import { bridgeLabel, distancesToData } from "../../../results/experiments/bridges/offline.ts";
 import {
   bridgeOfflineClaims,
@@ -238,9 +243,8 @@ Deno.test("the section of bridges_offline pairs each student with its teacher of
   assertEquals(rows.length, 7 + 3);
   const of = (teacher: string, bridge: string, column: string) =>
     rows.find((row) => row[1] === teacher && row[2] === bridge)![columns.indexOf(column)];
-  const weightOf = (name: BridgeName) =>
-    (some.find(({ cell }) => (cell.config as BridgedConfig).bridge === name)!.cell.config as BridgedConfig)
-      .bridgeWeight;
+  const students = some.filter(isStudent).map(({ cell }) => cell.config as BridgedConfig);
+  const weightOf = (name: BridgeName) => students.find(({ bridge }) => bridge === name)!.bridgeWeight;
   assertEquals(
     of("Flow", "Paired regression", "less the teacher's"),
     (47 - 3 - 0.01 * weightOf("paired") - 50).toFixed(1),
