@@ -184,7 +184,7 @@ function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
       method: g.method,
       kind: sampling ? "iterative" : g.rule.id === "own" ? "one-step" : "own",
       line: sampling ? `${g.method}, ${sampling.candidates > 1}` : wayLabel(g),
-      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : wayLabel(g),
+      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : g.acting,
       ms: mean(g.actMs),
       score,
       low: low ?? score,
@@ -204,7 +204,7 @@ const frontierOf = (points: readonly SpeedPoint[]): SpeedPoint[] =>
  */
 export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
-  const [width, height] = [tasks.length > 1 ? 285 : 420, 260];
+  const [width, height] = [tasks.length > 1 ? 320 : 420, 290];
   const methods = methodScale(groupRules(evaluations).map(({ method }) => method));
   const panels = tasks.map((task) => {
     const values = speedPoints(evaluations.filter(({ cell }) => cell.task === task));
@@ -290,7 +290,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
             },
           },
         },
-        { data: { values: labels }, mark: "text", encoding: { x, y, text: { field: "label" } } },
+        { data: { values: labels }, mark: "text", encoding: { x, y, text: { field: "label" }, color } },
         ...factorArrow(values, x, y, top - (top - bottom) * 0.035),
       ],
     };
@@ -299,8 +299,10 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     title: heading(
       "Score against time per action",
-      "Circles: one call per action; diamonds: the same behaviour network, sampled with as many calls as said. Bars: 95 % " +
-        `intervals over seeds; dotted: what none beats in both. Batch 1, one thread.${ofLocal(tasks)}`,
+      "Circles: one sample per action; squares: one of several, same colour; diamonds: the same behaviour network, sampled with as many " +
+        `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread.${
+          ofLocal(tasks)
+        }`,
       Math.min(tasks.length, 2) * (width + 50),
     ),
     concat: panels,
