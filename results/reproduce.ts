@@ -28,7 +28,7 @@ import { help, type Options, parseOptions, selectionArguments } from "./options.
 import { planCells } from "./plan.ts";
 import { claimLines } from "./report/claims.ts";
 import { type Report, writeReport } from "./report/report.ts";
-import { hasReplay, playShipped } from "./shipped/replay.ts";
+import { playShipped } from "./shipped/replay.ts";
 import { readShipped, replayCell, shippedProfile } from "./shipped/shipped.ts";
 
 /** Playing a shipped run again takes seconds, whatever it took to make. */
@@ -114,7 +114,7 @@ async function runLocally(
         else await onFinished();
       },
     };
-    const recorded = part.filter((cell) => cell.shipped && !hasReplay(cell));
+    const recorded = part.filter((cell) => cell.shipped && !cell.shipped.playable); // Takes no process of its own.
     for (const cell of recorded) {
       watcher.started(cell);
       await watcher.ended(cell, await playShipped(cell, codeOf(cell), flags.out, () => {}).catch((error) => error));

@@ -55,8 +55,8 @@ export interface Cell {
   dataset: string | null;
   /** Least time between checkpoints. */
   checkpointMs: number;
-  /** The shipped run that is played again in the place of a training. */
-  shipped?: { path: string; sha256: string };
+  /** The shipped run that is played again, or taken as it was recorded, in the place of a training. */
+  shipped?: { path: string; sha256: string; playable: boolean };
   /** What metrics are written to, beside JSON lines. */
   logs?: readonly typeof logFormats[number][];
   /** Changes with settings, code and data, and so with all that changes the result. */

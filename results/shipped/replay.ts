@@ -109,9 +109,6 @@ const replays: Readonly<Record<string, { rule: string; policies: Replays }>> = {
   exponents_256: { rule: "distilled", policies: students },
 };
 
-/** Whether a shipped cell has policies to play; what others say is taken as it was recorded, which takes no process of its own. */
-export const hasReplay = ({ experiment }: Pick<Cell, "experiment">): boolean => experiment in replays;
-
 /** Episodes that are played first, of a run's first policy; if one of them is not as recorded, all of all policies are. */
 const firstEpisodes = 5;
 
@@ -145,9 +142,11 @@ export async function playShipped(
   const recorded = run.evaluation;
   const isSame = run.code === partHashes(cell, code).code;
   const replay = { code: isSame ? "same" : "older", episodes: 0, equal: 0 } as const;
-  const how = replays[cell.experiment];
+  const how = cell.shipped!.playable ? replays[cell.experiment] : undefined;
   const rule = recorded.environment?.rules.find(({ rule }) => rule.id === how?.rule);
-  const evaluation: Evaluation = rule ? { ...recorded, ...await playAgain(rule), cell } : { ...recorded, replay, cell };
+  const evaluation: Evaluation = how && rule
+    ? { ...recorded, ...await playAgain(how.policies, rule), cell }
+    : { ...recorded, replay, cell };
   const { preset, datasetSha256 } = run;
   const { source } = code.algorithm;
   const { madeWith } = recorded;
@@ -158,13 +157,13 @@ export async function playShipped(
   await writeAtomically(join(folder, "evaluation.json"), JSON.stringify({ ...evaluation, cell: cellRecord(cell) }));
   return evaluation;
 
-  async function playAgain(rule: RuleResult): Promise<Pick<Evaluation, "environment" | "replay">> {
+  async function playAgain(policies: Replays, rule: RuleResult): Promise<Pick<Evaluation, "environment" | "replay">> {
     await useBackend(cell.backend);
     useThreads(cell.threads ?? 1);
     const acting = decodeCheckpoint(await Deno.readFile(join(from, run.path, actingName)));
     const spec: Spec = JSON.parse(acting.metadata.spec);
     const work = { cell, algorithm: code.algorithm, spec, acting, rule, onProgress: said };
-    const [one] = await how.policies(work, 1);
+    const [one] = await policies(work, 1);
     const { algorithm, config, state } = one;
     const file = anyBatch(algorithm.create(config, spec).exportPolicy(state));
     await writeAtomically(join(folder, "policy.onnx"), file.bytes);
@@ -179,7 +178,7 @@ export async function playShipped(
     if (equalOf(first) === tried) {
       return { environment: recorded.environment, replay: { ...replay, episodes: tried, equal: tried } };
     }
-    const all = await playAll(players, await how.policies(work, Infinity), count);
+    const all = await playAll(players, await policies(work, Infinity), count);
     const episodes = all.flat();
     const scores = episodes.map(({ episodeReturn }) => normalizedScore(cell.task, episodeReturn));
     const environment = recorded.environment!;

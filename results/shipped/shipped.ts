@@ -26,8 +26,9 @@ export const shippedProfile = "standard";
 
 /** Largest size of all files together. */
 const mostBytes = 25e6;
-/** Experiments whose policies would be as many bytes as all others': what their runs say is taken as it was recorded. */
-const withoutPolicies = ["bridges_offline"];
+/** Whether a run's policy is shipped; all would be more bytes than that. What other runs say is taken as it was recorded. */
+const shipsPolicy = ({ experiment, seed }: Cell) =>
+  experiment !== "bridges_offline" && (experiment !== "family" || seed === 0);
 /** Metrics that are kept of a run, evenly spread. */
 const keptMetrics = 20;
 
@@ -50,6 +51,8 @@ export interface ShippedRun extends ShippedRecord {
   path: string;
   /** SHA-256 of its record and of its arrays. */
   sha256: string;
+  /** Whether it has what can be played again. */
+  playable: boolean;
 }
 
 interface Manifest {
@@ -96,7 +99,8 @@ export async function readShipped(
       const record = JSON.parse(new TextDecoder().decode(bytes)) as ShippedRecord;
       const why = misfit(record, { ...runShape, evaluation: evaluationShape("anything"), metrics: ["anything"] });
       if (why !== null) throw new Error(`Cannot use "${join(folder, path)}": ${why}; another version shipped it`);
-      runs.push({ ...record, path: of, sha256: sha256Hex(`${files[path]} ${files[arrays] ?? ""}`) });
+      const sha256 = sha256Hex(`${files[path]} ${files[arrays] ?? ""}`);
+      runs.push({ ...record, path: of, sha256, playable: arrays in files });
     } catch (error) {
       problems.push((error as Error).message);
     }
@@ -174,7 +178,7 @@ export async function shipRuns(
       files[`${path}/${name}`] = sha256Hex(bytes);
     };
     await put(recordName, `${JSON.stringify(record)}\n`);
-    if (!withoutPolicies.includes(cell.experiment)) {
+    if (shipsPolicy(cell)) {
       const arrays = await Deno.readFile(join(from, actingName)).catch(() => null); // Not every study has some.
       if (arrays) await put(actingName, arrays);
     }
@@ -190,8 +194,8 @@ export async function shipRuns(
   return { shipped, missing: cells.length - shipped.length, bytes };
 }
 
-/** The cell that plays a shipped run again. */
-export function replayCell({ evaluation: { cell }, path, sha256 }: ShippedRun, profile: string): Cell {
-  const unhashed = { ...cell, profile, dataset: null, shipped: { path, sha256 } };
+/** The cell that plays a shipped run again, or takes what it says as it was recorded. */
+export function replayCell({ evaluation: { cell }, path, sha256, playable }: ShippedRun, profile: string): Cell {
+  const unhashed = { ...cell, profile, dataset: null, shipped: { path, sha256, playable } };
   return { ...unhashed, hash: cellHash(unhashed, codeOf(cell)) };
 }

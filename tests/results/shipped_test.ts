@@ -65,6 +65,24 @@ for (
   });
 }
 
+Deno.test("of the family the first seed's policies are shipped and played; what the others say is taken as it was recorded", async () => {
+  await withFolder(async (root) => {
+    const [cell] = await trainSmoke(root, "family", "bc");
+    const other = { ...cell, seed: 1 };
+    await trainCell(other, codeOf(other), root, () => {});
+    const folder = join(root, "shipped");
+    await shipRuns([cell, other], root, folder);
+    const { runs } = await readShipped(folder);
+    const cells = runs.map((run) => replayCell(run, "quick"));
+    assertEquals(cells.map(({ seed, shipped }) => [seed, shipped!.playable]), [[0, true], [1, false]]);
+    for (const [i, { evaluation }] of runs.entries()) {
+      const { replay, environment } = await playShipped(cells[i], codeOf(cells[i]), root, () => {}, folder);
+      assertEquals(replay!.episodes > 0, i === 0);
+      assertEquals(environment, evaluation.environment);
+    }
+  });
+});
+
 Deno.test("a run that is shipped takes the place of runs of its method, task and seed that are planned no more, and of no others", async () => {
   await withFolder(async (root) => {
     const [cell] = await trainSmoke(root, "srpo", "bc");

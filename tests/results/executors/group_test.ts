@@ -42,7 +42,7 @@ Deno.test("groupCells() puts the seeds of a cell together on a GPU, in their ord
   const groups = groupCells(onGpu);
   assertEquals(groups.length, onGpu.length / 2);
   for (const [one, three] of groups) assertEquals({ ...one, seed: 3 }, three);
-  const shipped = { path: "runs/a", sha256: "0" };
+  const shipped = { path: "runs/a", sha256: "0", playable: true };
   assertEquals(groupCells(onGpu.map((cell) => ({ ...cell, shipped }))).length, onGpu.length);
 });
 
