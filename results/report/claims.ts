@@ -62,7 +62,7 @@ export function judge(
 const cloning = { algorithm: "bc", rule: "own" };
 
 /**
- * Why a baseline has not learnt on a task: its mean is below that of the dataset's episodes, or all of the interval of its difference
+ * Why a baseline (several ways to act are taken together) has not learnt on a task: its mean is below that of the dataset's episodes, or all of the interval of its difference
  * from BC is below 0 where BC was run. Empty if it has. [Ours]
  */
 function notLearnt(
@@ -71,14 +71,18 @@ function notLearnt(
   own: readonly RuleScores[],
   all: readonly RuleScores[],
 ): string {
-  const baseline = floor && own.filter(actsAs(floor)).find((group) => group.task === task);
-  if (!baseline) return "";
-  const reached = mean(baseline.scores.map(mean));
-  const below = (what: string) => `the baseline has not learnt: ${baseline.method} ${reached.toFixed(1)}, ${what}`;
-  if (reached < baseline.datasetMean) return below(`the data ${baseline.datasetMean.toFixed(1)}`);
+  const baselines = floor ? own.filter(actsAs(floor)).filter((group) => group.task === task) : [];
+  if (baselines.length === 0) return "";
+  const [{ method, datasetMean }] = baselines;
+  const reached = mean(baselines.flatMap(({ scores }) => scores.map(mean)));
+  const below = (what: string) => `the baseline has not learnt: ${method} ${reached.toFixed(1)}, ${what}`;
+  if (reached < datasetMean) return below(`the data ${datasetMean.toFixed(1)}`);
   const clone = floor!.above === "data" ? null : all.filter(actsAs(cloning)).find((group) => group.task === task);
-  const pairs = clone ? differencesOf(baseline, clone) : null;
-  const difference = pairs && bootstrapMean(pairs);
+  const pairs = clone ? baselines.map((group) => differencesOf(group, clone)).filter((pair) => pair !== null) : [];
+  const together = pairs[0]?.map((episodes, seed) =>
+    episodes.map((_, i) => mean(pairs.flatMap((pair) => pair[seed]?.[i] ?? [])))
+  );
+  const difference = together ? bootstrapMean(together) : null;
   if (difference === null || difference.high === null || difference.high >= 0) return "";
   return below(`BC ${mean(clone!.scores.map(mean)).toFixed(1)}`);
 }

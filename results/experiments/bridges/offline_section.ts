@@ -365,6 +365,7 @@ export const bridgeOfflineClaims: readonly Claim<BridgeDistances>[] = [
     id: "bridges-retention",
     claim: "One-step students keep their teacher's score: mean of the students' scores minus their teachers'",
     protocol: "teachers: one of 16 samples by softmax of the same critic; at most 5 points lost, a threshold of ours",
+    floor: { algorithm: "bridge_teacher", rule: "softmax", above: "data and BC" },
     atLeast: -5,
     measure: kept,
   },

@@ -5,6 +5,7 @@ import { decodeCheckpoint } from "../../../algorithms/engine/checkpoint.ts";
 import { renderFigure } from "../../../data/show/figure.ts";
 import { type Cell, cellFolder } from "../../../results/cells/cell.ts";
 import type { Evaluation } from "../../../results/cells/record.ts";
+import { answerClaims } from "../../../results/report/claims.ts";
 import {
   bridgeClaims,
   type BridgeRun,
@@ -258,6 +259,30 @@ Deno.test("the section of bridges_offline pairs each student with its teacher of
   const weights = Object.keys(bridges).map((name) => weightOf(name as BridgeName));
   assertAlmostEquals(kept[0].ours.mean, 47 - 3 - 0.01 * weights.reduce((a, b) => a + b) / 7 - 50, 1e-9);
   assert(bridgeOfflineClaims[1].measure(all)[0].ours.mean > 0.99);
+});
+
+Deno.test("retention is decided where the four teachers together have learnt", () => {
+  const all = offlineRuns("bridges_offline").filter(({ cell }) => cell.task === "hopper-medium-replay-local");
+  const verdict = (dataMean: number, clone: number, ddpm = 50) => {
+    const clones = [0, 1, 2].map((seed) =>
+      syntheticEvaluation({ experiment: "srpo", algorithm: "bc", task: "hopper-medium-replay-local", seed }, [
+        { score: clone, actMs: 0.1 },
+      ])
+    );
+    const [low, high] = [-20.272305, 3234.3];
+    for (const { environment, cell } of all) {
+      environment!.datasetMean = low + dataMean / 100 * (high - low);
+      if (isStudent({ cell }) || (cell.config as unknown as BridgedConfig).teacher !== "ddpm") continue;
+      const judged = environment!.rules.find(({ rule }) => rule.id === "softmax")!;
+      judged.scores = judged.scores.map(() => ddpm);
+    }
+    const found = answerClaims([...all, ...clones] as Evaluation[], () => "");
+    return found.find(({ claim }) => claim.id === "bridges-retention")!;
+  };
+  assertEquals(verdict(40, 48).why, "");
+  assertEquals(verdict(40, 48, 46).why, "", "one below cloning, all four above");
+  assertMatch(verdict(40, 60).why, /^the baseline has not learnt: Teacher [\d.]+, BC [\d.]+$/);
+  assertEquals(verdict(60, 48).verdict, "undecided");
 });
 
 Deno.test("the summary of bridges_offline is over teachers, and its picture has every student and teacher", async () => {
