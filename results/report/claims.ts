@@ -93,11 +93,17 @@ const seedsText = (n: number) => `${n} ${n === 1 ? "seed" : "seeds"}`;
 function provenance(runs: readonly Evaluation[], tasks: readonly string[]): string {
   const used = runs.filter(({ cell }) => tasks.includes(cell.task));
   const seedsOf = (evaluations: readonly Evaluation[]) => new Set(evaluations.map(({ cell }) => cell.seed)).size;
-  const [shipped, trained] = [used.filter(({ replay }) => replay), used.filter(({ replay }) => !replay)];
-  const older = shipped.some(({ replay }) => replay!.code === "older") ? ", by older code" : "";
+  const played = used.filter(({ replay }) => replay && replay.episodes > 0);
+  const recorded = used.filter(({ replay }) => replay?.episodes === 0);
+  const trained = used.filter(({ replay }) => !replay);
+  const said = (what: string, runs: readonly Evaluation[]) => {
+    const older = runs.some(({ replay }) => replay?.code === "older") ? ", by older code" : "";
+    return runs.length > 0 ? `${what}${older}, ${seedsText(seedsOf(runs))}` : "";
+  };
   return [
-    shipped.length > 0 ? `replayed from shipped runs${older}, ${seedsText(seedsOf(shipped))}` : "",
-    trained.length > 0 ? `trained here, ${seedsText(seedsOf(trained))}` : "",
+    said("replayed from shipped runs", played),
+    said("as recorded in shipped runs", recorded),
+    said("trained here", trained),
   ].filter(Boolean).join("; ");
 }
 

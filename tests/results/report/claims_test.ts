@@ -42,6 +42,14 @@ Deno.test("answerClaims() says that a claim holds, does not hold or is open, by 
   assertAlmostEquals(verdict(5).ours!.mean, 5, 1e-9);
   assertEquals(verdict(-5).verdict, "does not hold");
   assertEquals(verdict(5).task, task);
+  const shipped = pair(5).map((run) => {
+    const played = run.cell.seed === 0 ? 5 : 0;
+    return { ...run, replay: { code: "older", episodes: played, equal: played } as const };
+  });
+  assertEquals(
+    answerTo("dtql-over-diffusion-ql", shipped)[0].how,
+    "replayed from shipped runs, by older code, 1 seed; as recorded in shipped runs, by older code, 2 seeds",
+  );
   const [once] = answerTo("dtql-over-diffusion-ql", pair(5, 1));
   assertEquals([once.verdict, once.how], ["seen once", "trained here, 1 seed"]);
 });
