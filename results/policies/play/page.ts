@@ -407,13 +407,17 @@ async function start() {
     } else if (key.toLowerCase() === "r") startAnew();
     else if (key.toLowerCase() === "p") pushBoth();
   });
-  const wanted = new URLSearchParams(location.hash.slice(1));
-  if (tasks.includes(wanted.get("task") ?? "")) task.value = wanted.get("task")!;
-  race.checked = wanted.get("race") === "1";
-  if ([...speed.options].some(({ value }) => value === wanted.get("speed"))) speed.value = wanted.get("speed")!;
-  begin(wanted);
-  useSpeed();
-  useRace(false);
+  const follow = () => {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    if (tasks.includes(wanted.get("task") ?? "")) task.value = wanted.get("task")!;
+    race.checked = wanted.get("race") === "1";
+    speed.value = [...speed.options].find(({ value }) => value === wanted.get("speed"))?.value ?? "1";
+    begin(wanted);
+    useSpeed();
+    useRace(false);
+  };
+  addEventListener("hashchange", follow); // A link that is opened where the page is.
+  follow();
   setRunning(!matchMedia("(prefers-reduced-motion: reduce)").matches);
 }
 
