@@ -36,7 +36,7 @@ const short = { ...equal, updates: 8000, learningRate: 3e-4 };
 const long = { ...equal, updates: 16_000, learningRate: 1e-3 };
 const criticRate = { criticLearningRate: long.learningRate };
 /** Of Consistency-AC and CPQL, which were tried with as many as BFQ and still rose. */
-const updates = 24_000;
+const longest = 24_000;
 
 /** FQL's authors have no setting for locomotion; for new tasks they advise normalized values. */
 const ownFql = { normalizeValue: true, distillationWeight: 1 };
@@ -53,7 +53,11 @@ const tried = {
   bfq: { name: "valueWeight", values: [0.1, 0.01] },
 } as const;
 
-/** All methods in `standard`, with the first or the second values of {@linkcode tried}. */
+/**
+ * All methods in `standard`, with the first or the second values of {@linkcode tried}.
+ *
+ * @param updates Of CPQL and Consistency-AC.
+ */
 const scaled = (which: 0 | 1, updates: number): Run[] => [
   run(fql, { ...short, ...ownFql, distillationWeight: tried.fql.values[which] }),
   run(sscp, { ...short, actorPolyakRate: 0.005, completionWeight: tried.sscp.values[which] }),
@@ -89,13 +93,12 @@ const experiment: Experiment<null> = {
     quick: [],
     standard: [{
       ...standardFrame,
-      runs: scaled(0, updates),
+      runs: scaled(0, longest),
       source: standardSource(
-        "FQL, SSCP at 0.0003 with 8000 updates, BFQ with 16,000, CPQL and Consistency-AC with 24,000 (BC is among SRPO's baselines); " +
+        "FQL and SSCP at 0.0003 with 8000 updates, BFQ with 16,000, CPQL and Consistency-AC with 24,000 (BC is among SRPO's baselines); " +
           "SSCP's acting average follows ten times as fast as published, for runs that much shorter; Consistency-AC's levels grow once over " +
-          "all updates; FQL, which has no official locomotion setting, with normalized values; chosen by `family_settings`: FQL's weight 1 of 1 " +
-          "and 3, SSCP's 1 of 1 and 0.1, BFQ's 0.1 of 0.1 and 0.01, CPQL's 2 of 2 and 0.5; Consistency-AC's steps weigh alike, as its " +
-          "authors' settings say, not by their width, as their code has it",
+          "all updates and its steps weigh alike, as its authors' settings say, not by their width, as their code has it; " +
+          `\`family_settings\` has the trials; ${ownSource}`,
       ),
     }],
     full: [{
@@ -161,16 +164,18 @@ const trials: Experiment<null> = {
 /** A row per method and value: the score on each dataset. */
 function settingsTable(runs: readonly Evaluation[], notes: string[]): Table {
   const tasks = [...new Set(runs.map(({ cell }) => cell.task))];
-  const rows = Map.groupBy(runs, ({ cell: { algorithm, config } }) => {
+  const settingOf = ({ cell: { algorithm, config } }: Evaluation): [name: string, value: string] => {
     const { name } = tried[algorithm as keyof typeof tried];
-    return `${algorithm} ${name} ${config[name as keyof typeof config]}`;
-  });
+    return [name, `${config[name as keyof typeof config]}`];
+  };
+  const rows = Map.groupBy(runs, (run) => [run.cell.title, ...settingOf(run)].join());
   return {
     title: trials.title,
     columns: ["method", "setting", "value", ...tasks],
     numbers: tasks,
-    rows: [...rows].map(([key, own]) => [
-      ...key.split(" "),
+    rows: [...rows.values()].map((own) => [
+      own[0].cell.title,
+      ...settingOf(own[0]),
       ...tasks.map((task) => {
         const run = own.find(({ cell }) => cell.task === task);
         return run ? mean(run.environment!.rules.find(({ rule }) => rule.id === "own")!.scores).toFixed(1) : "";
