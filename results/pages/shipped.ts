@@ -132,7 +132,15 @@ function pairedWeights(evaluations: readonly Evaluation[]): string {
 }
 
 /** Ways to act that the README's table has. */
-const leading = ["SRPO, one pass", "DTQL, one sample", "IQL, one pass", "TD3+BC, one pass", "BC, one pass"];
+const leading = [
+  "SRPO, one pass",
+  "DTQL, one sample",
+  "FQL, one sample",
+  "CPQL, one sample",
+  "IQL, one pass",
+  "TD3+BC, one pass",
+  "BC, one pass",
+];
 
 /** What differs from method to method: policies of pairs of its own; the rest is shown once. */
 const isOwnPairs = ({ algorithm, rule }: RuleScores) =>

@@ -300,7 +300,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     title: heading(
       "Score against time per action",
       "Circles: one sample per action; squares: one of several, same colour; diamonds: the same behaviour network, sampled with as many " +
-        `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread.${
+        `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread, each run's machine.${
           ofLocal(tasks)
         }`,
       Math.min(tasks.length, 2) * (width + 50),

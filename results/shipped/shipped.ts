@@ -27,8 +27,8 @@ export const shippedProfile = "standard";
 /** Largest size of all files together. */
 const mostBytes = 25e6;
 /** Whether a run's policy is shipped; all would be more bytes than that. What other runs say is taken as it was recorded. */
-const shipsPolicy = ({ experiment, seed }: Cell) =>
-  experiment !== "bridges_offline" && (experiment !== "family" || seed === 0);
+const shipsPolicy = ({ experiment, task, seed }: Cell) =>
+  experiment !== "bridges_offline" && (experiment !== "family" || seed === 0 && task.endsWith("replay-local"));
 /** Metrics that are kept of a run, evenly spread. */
 const keptMetrics = 20;
 

@@ -65,19 +65,23 @@ for (
   });
 }
 
-Deno.test("of the family the first seed's policies are shipped and played; what the others say is taken as it was recorded", async () => {
+Deno.test("of the family the first seed's policies on the replays are shipped and played; what the others say is taken as it was recorded", async () => {
   await withFolder(async (root) => {
     const [cell] = await trainSmoke(root, "family", "bc");
-    const other = { ...cell, seed: 1 };
-    await trainCell(other, codeOf(other), root, () => {});
+    const others = [{ ...cell, seed: 1 }, { ...cell, task: "hopper-medium-local" }];
+    for (const other of others) await trainCell(other, codeOf(other), root, () => {});
     const folder = join(root, "shipped");
-    await shipRuns([cell, other], root, folder);
+    await shipRuns([cell, ...others], root, folder);
     const { runs } = await readShipped(folder);
     const cells = runs.map((run) => replayCell(run, "quick"));
-    assertEquals(cells.map(({ seed, shipped }) => [seed, shipped!.playable]), [[0, true], [1, false]]);
+    assertEquals(cells.map(({ task, seed, shipped }) => [task, seed, shipped!.playable]), [
+      ["hopper-medium-local", 0, false],
+      ["hopper-medium-replay-local", 0, true],
+      ["hopper-medium-replay-local", 1, false],
+    ]);
     for (const [i, { evaluation }] of runs.entries()) {
       const { replay, environment } = await playShipped(cells[i], codeOf(cells[i]), root, () => {}, folder);
-      assertEquals(replay!.episodes > 0, i === 0);
+      assertEquals(replay!.episodes > 0, i === 1);
       assertEquals(environment, evaluation.environment);
     }
   });
