@@ -93,8 +93,8 @@ const experiment: Experiment<null> = {
       runs: scaled(0, longer),
       source: standardSource(
         "FQL and SSCP at 0.0003 with 16,000 and 8000 updates, BFQ with 16,000, CPQL and Consistency-AC with 24,000 (BC is among " +
-          "SRPO's baselines); SSCP's acting average follows ten times as fast as published, for runs that much shorter; Consistency-AC's levels grow once over " +
-          "all updates and its steps weigh alike, as its authors' settings say, not by their width, as their code has it; " +
+          "SRPO's baselines); SSCP's acting average follows ten times as fast as published, for runs that much shorter; " +
+          "Consistency-AC's levels grow once over all updates and its steps weigh alike, as its authors' settings say, not by their width, as their code has it; " +
           `\`family_settings\` has the trials; ${ownSource}`,
       ),
     }],
