@@ -56,9 +56,9 @@ export function planCells(profile: ProfileName, selection: Selection, backend: B
   return chosenPlans(profile, only).flatMap(({ experiment, plan }) => {
     const cellsOf = (
       task: string,
-      { algorithm, overrides, perTask, candidates = 1, sampled, sampling, setting }: Run,
+      { algorithm, overrides, perTask, candidates = 1, sampled, sampling, setting, preset }: Run,
     ) => {
-      const config = resolveConfig(algorithm, cellPreset(algorithm.presets, task), {
+      const config = resolveConfig(algorithm, preset ?? cellPreset(algorithm.presets, task), {
         ...overrides,
         ...perTask?.[task],
         ...(teacher && "teacherFile" in algorithm.defaults ? { teacherFile: teacher } : {}),

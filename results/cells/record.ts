@@ -70,6 +70,8 @@ export interface RuleResult {
   scores: number[];
   /** Milliseconds per action at batch 1. */
   actMs: number;
+  /** Whether that is of one sitting with the others; never written, as a run takes its own. @default false */
+  together?: boolean;
 }
 
 /** What a cell must look like where it is read back. */

@@ -6,7 +6,7 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import type { Algorithm, AnyAlgorithm } from "../../algorithms/core/agent.ts";
-import type { CommonConfig } from "../../algorithms/core/config.ts";
+import type { CommonConfig, noPreset } from "../../algorithms/core/config.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Cell, SamplingRule } from "../cells/cell.ts";
 import type { Evaluation } from "../cells/record.ts";
@@ -31,6 +31,8 @@ export interface Run extends Pick<Cell["evaluation"], "sampling" | "setting"> {
   candidates?: number;
   /** What samples the diffusion model. */
   sampled?: AnyAlgorithm;
+  /** For the defaults on tasks of which the algorithm has no preset. */
+  preset?: typeof noPreset;
 }
 
 /** Nothing but settings of `C`. */
@@ -46,6 +48,7 @@ export function run<C extends CommonConfig, O extends Partial<C>>(
     sampled?: AnyAlgorithm;
     sampling?: readonly SamplingRule[];
     setting?: keyof C & string;
+    preset?: typeof noPreset;
   } = {},
 ): Run {
   return { algorithm: algorithm as unknown as AnyAlgorithm, overrides, ...more };

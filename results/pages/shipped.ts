@@ -23,6 +23,7 @@ import { type DistillationRun, exponentsFigure } from "../experiments/distillati
 import { banditFigure, type BanditRun } from "../experiments/bandits/section.ts";
 import { toyFigure, type ToyRun } from "../experiments/toy/section.ts";
 import { latencies, type SpeedRun } from "../experiments/speed/section.ts";
+import { scoredExperiments, timedTogether } from "../experiments/speed/together.ts";
 import { answerClaims, digits, intervalText, wanted } from "../report/claims.ts";
 import { papers } from "../experiments/papers.ts";
 import { curvesFigure, scorePoints } from "../scores/curves.ts";
@@ -85,7 +86,7 @@ function scoresBy(limit: number, evaluations: readonly Evaluation[]): string {
   return markdown(["score", "updates", ...tasks], rows);
 }
 
-const isMethod = ({ cell }: Evaluation) => ["dtql", "srpo", "family"].includes(cell.experiment);
+const isMethod = ({ cell }: Evaluation) => scoredExperiments.includes(cell.experiment);
 
 /** The claims of some papers, over tasks where there are several. */
 function claimsOf(evaluations: readonly Evaluation[], chosen: (paper: string) => boolean): string {
@@ -192,7 +193,7 @@ export function shippedBlocks(evaluations: readonly Evaluation[]): Record<string
 export function shippedFigures(evaluations: readonly Evaluation[]): Record<string, TopLevelSpec> {
   const of = <R extends Evaluation>(experiment: string) =>
     evaluations.filter(({ cell }) => cell.experiment === experiment) as R[];
-  const methods = evaluations.filter(isMethod);
+  const methods = timedTogether(evaluations).filter(isMethod);
   const first = <R extends Evaluation>(runs: readonly R[]) => {
     const least = Math.min(...runs.map(({ cell }) => cell.seed));
     return runs.filter(({ cell }) => cell.seed === least);

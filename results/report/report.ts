@@ -15,6 +15,7 @@ import type { Evaluation } from "../cells/record.ts";
 import type { ProfileName } from "../experiments/experiment.ts";
 import { codeOf, experiments } from "../experiments/mod.ts";
 import { type Paper, papers } from "../experiments/papers.ts";
+import { timedTogether } from "../experiments/speed/together.ts";
 import { profiles } from "../profiles.ts";
 import { type Answer, answerClaims, claimsTable } from "./claims.ts";
 import { bibliography } from "./cite.ts";
@@ -50,7 +51,8 @@ export interface Report {
  * `tables/` as LaTeX) and figures.
  */
 export async function writeReport(source: ReportSource): Promise<Report> {
-  const { root, profile, evaluations, failures, planned } = source;
+  const { root, profile, failures, planned } = source;
+  const evaluations = timedTogether(source.evaluations);
   const folder = join(root, profile);
   await makeFolder(join(folder, "tables"));
   const runs = await loggedRuns(root, evaluations);

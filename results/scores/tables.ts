@@ -206,6 +206,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const [width, height] = [tasks.length > 1 ? 320 : 420, 290];
   const methods = methodScale(groupRules(evaluations).map(({ method }) => method));
+  const together = evaluations.every(({ environment }) => environment!.rules.every(({ together }) => together));
   const panels = tasks.map((task) => {
     const values = speedPoints(evaluations.filter(({ cell }) => cell.task === task));
     const times = values.map(({ ms }) => Math.log10(ms));
@@ -300,9 +301,9 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     title: heading(
       "Score against time per action",
       "Circles: one sample per action; squares: one of several, same colour; diamonds: the same behaviour network, sampled with as many " +
-        `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread, each run's machine.${
-          ofLocal(tasks)
-        }`,
+        `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread, ${
+          together ? "in one sitting" : "each run's machine"
+        }.${ofLocal(tasks)}`,
       Math.min(tasks.length, 2) * (width + 50),
     ),
     concat: panels,

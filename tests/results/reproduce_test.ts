@@ -126,7 +126,7 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     await makeLocalDataset({ ...recipe, transitions: 2000 }, path);
     await Deno.writeTextFile(`${path}.made`, dataHash(recipe.id));
     const runs = [
-      { only: "speed", table: "Time per action at published sizes", files: ["speed.csv"] },
+      { only: "speed", table: "BFQ", files: ["speed.csv"] },
       {
         only: "srpo",
         table: "Paired differences",

@@ -21,14 +21,14 @@ export const latencies = (runs: readonly SpeedRun[]): (RuleTimes & { batchMs: nu
   });
 
 /** Times of every way to act, and how many times the one-step policy's they are. */
-export function latencyTable(evaluations: readonly SpeedRun[], notes: string[]): Table {
+export function latencyTable(title: string, evaluations: readonly SpeedRun[], notes: string[]): Table {
   const groups = latencies(evaluations);
   const timed = [1, latencyBatch].flatMap((rows) => {
     const batch = `batch ${rows}`;
     return [`ms, ${batch}`, `times SRPO's, ${batch}`, `times DTQL's, ${batch}`];
   });
   return {
-    title: "Time per action at published sizes",
+    title,
     columns: [
       "task",
       "method",
@@ -57,7 +57,7 @@ export function latencyTable(evaluations: readonly SpeedRun[], notes: string[]):
       ];
     }),
     notes: [
-      "Untrained networks of the published sizes; medians over rounds of calls in a row, then means over runs in processes of their own, which " +
+      "Untrained networks; medians over rounds of calls in a row, then means over runs in processes of their own, which " +
       "may have shared the machine with others.",
       ...notes,
     ],

@@ -1,5 +1,5 @@
 /**
- * Time per action of untrained networks at their published sizes: what a pass costs does not depend on its weights.
+ * Time per action of untrained networks: what a pass costs does not depend on its weights.
  *
  * @module
  */
@@ -36,10 +36,15 @@ export const speedStudy: Study<Latency[]> = {
   result: [{ rule: { id: "string", label: "string" }, actMs: "number", batchMs: ["or null", "number"] }],
   async prepare(cell, { algorithm, sampled }) {
     using env = await createEnvironment(findTask(cell.task), "d4rl");
+    const observationDim = env.observationSpace.shape[0];
     const spec: Spec = {
-      observationDim: env.observationSpace.shape[0],
+      observationDim,
       actionDim: env.actionSpace.shape[0],
       maxAction: 1,
+      observationStatistics: {
+        mean: new Float32Array(observationDim),
+        standardDeviation: new Float32Array(observationDim).fill(1),
+      },
     };
     const policy = algorithm.create(cell.config, spec);
     return {

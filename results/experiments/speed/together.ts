@@ -1,0 +1,48 @@
+/**
+ * Times per action that compare: of one sitting, in the place of those that each run took on its machine, at its moment.
+ *
+ * @module
+ */
+
+import type { Evaluation } from "../../cells/record.ts";
+import { mean } from "../../scores/mean.ts";
+import type { SpeedRun } from "./section.ts";
+
+/** The experiment that takes them. */
+export const timesTogether = "times";
+/** Those whose ways to act it times. */
+export const scoredExperiments: readonly string[] = ["dtql", "srpo", "family"];
+
+/**
+ * The evaluations, those of {@linkcode scoredExperiments} with the times of one sitting. A way to act has the time of the networks of
+ * its settings on its task; all keep their own where that of one is missing, for a mixture would compare worst.
+ */
+export function timedTogether(evaluations: readonly Evaluation[]): Evaluation[] {
+  const key = ({ task, algorithm, config }: Evaluation["cell"], id: string) =>
+    JSON.stringify([task, algorithm, Object.entries(config).sort(), id]);
+  const times = new Map<string, number[]>();
+  for (const { cell, result } of evaluations.filter(({ cell }) => cell.experiment === timesTogether) as SpeedRun[]) {
+    for (const { rule, actMs } of result) {
+      times.set(key(cell, rule.id), [...times.get(key(cell, rule.id)) ?? [], actMs]);
+    }
+  }
+  const isScored = ({ cell }: Evaluation) => scoredExperiments.includes(cell.experiment);
+  const rulesOf = ({ environment }: Evaluation) => environment?.rules ?? [];
+  const known = evaluations.filter(isScored).every((evaluation) =>
+    rulesOf(evaluation).every(({ rule }) => times.has(key(evaluation.cell, rule.id)))
+  );
+  if (!known) return [...evaluations];
+  return evaluations.map((evaluation) =>
+    !isScored(evaluation) || !evaluation.environment ? evaluation : {
+      ...evaluation,
+      environment: {
+        ...evaluation.environment,
+        rules: rulesOf(evaluation).map((result) => ({
+          ...result,
+          actMs: mean(times.get(key(evaluation.cell, result.rule.id))!),
+          together: true,
+        })),
+      },
+    }
+  );
+}
