@@ -57,7 +57,7 @@ export function latencyTable(title: string, evaluations: readonly SpeedRun[], no
       ];
     }),
     notes: [
-      "Untrained networks; medians over rounds of calls in a row, then means over runs in processes of their own, which " +
+      "Untrained networks; the median call of the quickest round of many in a row, then means over runs in processes of their own, which " +
       "may have shared the machine with others.",
       ...notes,
     ],

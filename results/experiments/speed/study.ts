@@ -15,7 +15,7 @@ import { waysToAct } from "../../scores/sampling.ts";
 /** Milliseconds of one call of one way to act. */
 export interface Latency {
   rule: Rule;
-  /** Median for one observation. */
+  /** Median for one observation, of the quickest round. */
   actMs: number;
   /** For {@linkcode latencyBatch} observations together; null where one call takes long. */
   batchMs: number | null;
@@ -23,9 +23,8 @@ export interface Latency {
 
 /** Observations of a batch. */
 export const latencyBatch = 256;
-/** Rounds over all rules, and calls of each in a row, as a policy acts; a slow one has fewer. */
-const [rounds, batchRounds, callsPerRound] = [10, 3, 20];
-const slowMs = 5;
+/** Rounds over all rules, each after such a time of warming up; in a round each is called so long in a row, as a policy acts. */
+const [rounds, batchRounds, warmMs, roundMs] = [10, 3, 300, 50];
 /** Network calls above which a batch is not timed. */
 const mostBatchCalls = 15;
 
@@ -66,17 +65,19 @@ export const speedStudy: Study<Latency[]> = {
         const median = (times: number[]) => times.sort((a, b) => a - b)[times.length >> 1];
         // Round by round, so that whatever else the machine does meets all rules alike.
         const measure = async (list: readonly typeof ways[number][], rows: number, count: number) => {
-          const times = list.map((): number[] => []);
-          for (const way of list) await time(way, rows); // Compiles.
+          const least = list.map(() => Infinity);
+          const lasting = async (ms: number, way: typeof ways[number]) => {
+            const times: number[] = [];
+            const until = performance.now() + ms;
+            while (times.length < 2 || performance.now() < until) times.push(await time(way, rows));
+            return median(times);
+          };
+          for (const way of list) await lasting(warmMs, way);
           for (let round = 0; round < count; round++) {
-            for (const [i, way] of list.entries()) {
-              const first = await time(way, rows);
-              const calls = first > slowMs ? 2 : callsPerRound;
-              for (let k = 0; k < calls; k++) times[i].push(await time(way, rows));
-            }
+            for (const [i, way] of list.entries()) least[i] = Math.min(least[i], await lasting(roundMs, way));
             onProgress(`timing, batch ${rows}, round ${round + 1} of ${count}`);
           }
-          return times.map(median);
+          return least;
         };
         const single = await measure(ways, 1, rounds);
         const light = ways.filter(({ candidates, rule }) =>
