@@ -19,6 +19,8 @@ export interface Labelled {
 export interface Placed {
   x: number;
   y: number;
+  /** What of the label is nearest to its point, for a line between the two where they are far apart. */
+  near: { x: number; y: number };
 }
 
 /** A part of a panel, in pixels. */
@@ -72,7 +74,7 @@ export function placeLabels(
   for (const i of order) {
     const { x, y, label } = points[i];
     const [w, h] = [textWidth(label, fontSize) / 2 + 1, fontSize / 2 + 1];
-    let best: { cost: number; at: Placed; box: Rectangle } | null = null;
+    let best: { cost: number; at: { x: number; y: number }; box: Rectangle } | null = null;
     for (let ring = 0; ring < 6; ring++) {
       for (let k = 0; k < 16; k++) {
         const angle = Math.PI * k / 8;
@@ -90,8 +92,10 @@ export function placeLabels(
         if (best === null || cost < best.cost) best = { cost, at, box };
       }
     }
-    placed[i] = best!.at;
-    taken.push(best!.box);
+    const { at, box } = best!;
+    const within = (low: number, value: number, high: number) => Math.min(Math.max(low, value), high);
+    placed[i] = { ...at, near: { x: within(box.left, x, box.right), y: within(box.top, y, box.bottom) } };
+    taken.push(box);
   }
   return placed;
 }

@@ -6,7 +6,7 @@
 
 import type { TopLevelSpec } from "vega-lite";
 import { heading } from "../../data/show/figure.ts";
-import { placeLabels } from "../../data/show/labels.ts";
+import { placeLabels, type Rectangle } from "../../data/show/labels.ts";
 import { accents, inks, methodScale } from "../../data/show/palette.ts";
 import type { Table } from "../../data/show/table.ts";
 import type { Evaluation } from "../cells/record.ts";
@@ -193,6 +193,16 @@ function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
   });
 }
 
+/** Pixels from which a label has a line to its point. */
+const farLabel = 12;
+
+/** What a line between two points takes of a panel. */
+const dots = (from: { x: number; y: number }, to: { x: number; y: number }): Rectangle[] =>
+  Array.from({ length: 21 }, (_, i) => {
+    const [x, y] = [from.x + (to.x - from.x) * i / 20, from.y + (to.y - from.y) * i / 20];
+    return { left: x - 2, right: x + 2, top: y - 1, bottom: y + 1 };
+  });
+
 /** Those that no other beats in both score and time, fastest first. */
 const frontierOf = (points: readonly SpeedPoint[]): SpeedPoint[] =>
   points.filter((p) => !points.some((q) => q !== p && q.ms <= p.ms && q.score >= p.score))
@@ -212,12 +222,17 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
     const times = values.map(({ ms }) => Math.log10(ms));
     const [fast, slow] = [Math.min(...times) - 0.4, Math.max(...times) + 0.8];
     const ends = values.flatMap(({ low, high }) => [low, high]);
-    const bottom = Math.min(0, ...ends);
-    const top = bottom + (Math.max(...ends) - bottom || 1) * 1.12;
+    const least = Math.min(0, ...ends);
+    const span = Math.max(...ends) - least || 1;
+    const [bottom, top] = [least - 0.06 * span, least + 1.12 * span];
     const pixel = ({ ms, score }: { ms: number; score: number }) => ({
       x: (Math.log10(ms) - fast) / (slow - fast) * width,
       y: (top - score) / (top - bottom) * height,
     });
+    const iterative = values.filter(({ kind }) => kind === "iterative");
+    const lines = [...Map.groupBy(iterative, ({ line }) => line).values()].flatMap((own) =>
+      own.slice(1).flatMap((v, i) => dots(pixel(own[i]), pixel(v)))
+    );
     const places = placeLabels(
       values.map((v) => ({
         ...pixel(v),
@@ -235,13 +250,21 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
           top: pixel(v).y - 1,
           bottom: pixel(v).y + 1,
         })),
-      ], // The arrow and the frontier.
+        ...lines,
+      ], // The arrow, the frontier and the lines.
     );
-    const labels = values.map((v, i) => ({
-      ...v,
-      ms: 10 ** (fast + places[i].x / width * (slow - fast)),
-      score: top - places[i].y / height * (top - bottom),
-    }));
+    const valueAt = ({ x, y }: { x: number; y: number }) => ({
+      ms: 10 ** (fast + x / width * (slow - fast)),
+      score: top - y / height * (top - bottom),
+    });
+    const labels = values.map((v, i) => ({ ...v, ...valueAt(places[i]) }));
+    const far = values.flatMap((v, i) => {
+      const [{ x, y }, { near }] = [pixel(v), places[i]];
+      const isAlongBar = Math.abs(near.x - x) < 3; // It would seem part of the interval.
+      if (isAlongBar || Math.hypot(near.x - x, near.y - y) < farLabel) return [];
+      const end = valueAt(near);
+      return [{ ...v, endMs: end.ms, endScore: end.score }];
+    });
     const x = {
       field: "ms",
       type: "quantitative",
@@ -267,7 +290,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
           encoding: { x, y },
         },
         {
-          data: { values: values.filter(({ kind }) => kind === "iterative") },
+          data: { values: iterative },
           mark: { type: "line", strokeWidth: 1.2 },
           encoding: { x, y, color, detail: { field: "line" } },
         },
@@ -290,6 +313,11 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
               legend: null,
             },
           },
+        },
+        {
+          data: { values: far },
+          mark: { type: "rule", strokeWidth: 0.7 },
+          encoding: { x, y, x2: { field: "endMs" }, y2: { field: "endScore" }, color },
         },
         { data: { values: labels }, mark: "text", encoding: { x, y, text: { field: "label" }, color } },
         ...factorArrow(values, x, y, top - (top - bottom) * 0.035),
