@@ -92,7 +92,10 @@ Deno.test("placeLabels() covers no point, bar or other label, and stays in the p
     });
     const boxes = placeLabels(points, 400, 300, 10).map(({ x, y, near }, i) => {
       const half = textWidth(points[i].label, 10) / 2;
-      assert(Math.abs(near.x - x) < half + 1.01 && Math.abs(near.y - y) < 6.01, `seed ${seed}: near is not on the label`);
+      assert(
+        Math.abs(near.x - x) < half + 1.01 && Math.abs(near.y - y) < 6.01,
+        `seed ${seed}: near is not on the label`,
+      );
       const away = ({ x, y }: { x: number; y: number }) => Math.hypot(x - points[i].x, y - points[i].y);
       assert(away(near) < away({ x, y }), `seed ${seed}: near is no nearer than the label's middle`);
       return { left: x - half, right: x + half, top: y - 5, bottom: y + 5 };
