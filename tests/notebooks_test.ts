@@ -31,23 +31,6 @@ for (const name of names) {
     assert(notebook.cells.some(({ outputs = [] }) => outputs.some(({ data }) => data && Object.keys(data).length > 1)));
   });
 
-  Deno.test(`${name} passes the type checker`, async () => {
-    const { cells } = await read(join(folder, name));
-    const code = cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => textOf(source)).join(";\n");
-    const path = join(folder, `_${name}.ts`);
-    await Deno.writeTextFile(path, code);
-    try {
-      const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["check", "--quiet", path],
-        stdout: "piped",
-        stderr: "piped",
-      }).output();
-      assertEquals(status, 0, new TextDecoder().decode(stderr));
-    } finally {
-      await Deno.remove(path);
-    }
-  });
-
   Deno.test({
     name: `${name} runs from a clean kernel, without errors`,
     ignore: !converts,
@@ -62,6 +45,41 @@ for (const name of names) {
     },
   });
 }
+
+Deno.test("the notebooks pass the type checker", async () => {
+  const paths: string[] = [];
+  try {
+    for (const name of names) {
+      const { cells } = await read(join(folder, name));
+      const code = cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => textOf(source)).join(
+        ";\n",
+      );
+      const path = join(folder, `_${name}.ts`);
+      paths.push(path);
+      await Deno.writeTextFile(path, code);
+    }
+    const { code: status, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["check", "--quiet", ...paths],
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    assertEquals(status, 0, new TextDecoder().decode(stderr));
+  } finally {
+    for (const path of paths) await Deno.remove(path);
+  }
+});
+
+Deno.test("deno task notebooks refuses a file that is not there, and names those that are", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", "tools/task.ts", "notebooks", "read_the_result"],
+    cwd: join(folder, ".."),
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assertEquals(code, 1);
+  const text = new TextDecoder().decode(stderr);
+  for (const part of ['read_the_result"', "no such file", ...names]) assert(text.includes(part), text);
+});
 
 Deno.test("the notebooks' committed outputs are as trimNotebook() leaves them: one picture each, 1.7 MB in all", async () => {
   let bytes = 0;

@@ -112,6 +112,8 @@ export interface Experiment<R> {
   /** Its part of the report, of runs that are at least one. */
   section(runs: readonly Evaluation<R>[], notes: string[]): Exhibits;
   claims: readonly Claim<R>[];
+  /** Further experiments, made of the runs of others. @default none */
+  derived?(experiments: readonly AnyExperiment[]): AnyExperiment[];
 }
 
 /** An experiment of any result. */

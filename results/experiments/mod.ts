@@ -8,8 +8,7 @@ import type { CellCode } from "../cells/fingerprint.ts";
 import type { Cell } from "../cells/cell.ts";
 import type { AnyExperiment, Run } from "./experiment.ts";
 
-/** All experiments. */
-export const experiments: readonly AnyExperiment[] = (await Promise.all([
+const listed = (await Promise.all([
   import("./speed/mod.ts"),
   import("./bandits/mod.ts"),
   import("./toy/mod.ts"),
@@ -22,6 +21,12 @@ export const experiments: readonly AnyExperiment[] = (await Promise.all([
   import("./distillation/mod.ts"),
   import("./diagnosis/mod.ts"),
 ])).flatMap((module): AnyExperiment | readonly AnyExperiment[] => module.default);
+
+/** All experiments. */
+export const experiments: readonly AnyExperiment[] = listed.flatMap((experiment) => [
+  experiment,
+  ...experiment.derived?.(listed) ?? [],
+]);
 
 /** All runs of an experiment, whatever the profile. */
 export const runsOf = ({ plans }: AnyExperiment): Run[] =>

@@ -31,6 +31,9 @@ await runCommand(async () => {
   const folder = join(workspaceFolder, "notebooks");
   const all = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".ipynb")).sort();
   for (const path of positional.length > 0 ? positional.map(userPath) : all.map((name) => join(folder, name))) {
+    if (!(await Deno.stat(path).catch(() => null))?.isFile) {
+      throw new Error(`Cannot run "${path}": there is no such file; those of notebooks/ are ${all.join(", ")}`);
+    }
     const out = await Deno.makeTempDir();
     try {
       if (!switches.trim) await runNotebook(path, out);

@@ -28,6 +28,10 @@ const shift = ({ mean, low, high, n }: Interval, by: number): Interval => ({
   n,
 });
 
+/** Whether all times are of one sitting, not of each run's machine and moment. */
+const ofOneSitting = (evaluations: readonly Evaluation[]) =>
+  evaluations.every(({ environment }) => environment!.rules.every(({ together }) => together));
+
 /** Scores of every way to act, their gain over the data, and their time. */
 export function scoreTable(evaluations: readonly Evaluation[], notes: string[]): Table {
   const rows = groupRules(evaluations).map(({ task, method, acting, scores, actMs, datasetMean }) => {
@@ -65,7 +69,8 @@ export function scoreTable(evaluations: readonly Evaluation[], notes: string[]):
     notes: [
       "D4RL normalized score in d4rl physics. Intervals: bootstrap over seeds, then episodes; with fewer than five seeds take " +
       "them as exploratory. Data: the mean score of the dataset's own episodes; gain: score minus that. Datasets named -local " +
-      "were made here, so their scores are not comparable with published tables.",
+      "were made here, so their scores are not comparable with published tables." +
+      (ofOneSitting(evaluations) ? " Times per action: untrained networks of the same settings, in one sitting." : ""),
       ...notes,
     ],
   };
@@ -216,7 +221,6 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
   const tasks = [...new Set(evaluations.map(({ cell }) => cell.task))];
   const [width, height] = [tasks.length > 1 ? 320 : 420, 290];
   const methods = methodScale(groupRules(evaluations).map(({ method }) => method));
-  const together = evaluations.every(({ environment }) => environment!.rules.every(({ together }) => together));
   const panels = tasks.map((task) => {
     const values = speedPoints(evaluations.filter(({ cell }) => cell.task === task));
     const times = values.map(({ ms }) => Math.log10(ms));
@@ -330,7 +334,7 @@ export function speedFigure(evaluations: readonly Evaluation[]): TopLevelSpec {
       "Score against time per action",
       "Circles: one sample per action; squares: one of several, same colour; diamonds: the same behaviour network, sampled with as many " +
         `calls as said. Bars: 95 % intervals over seeds; dotted: what none beats in both. Batch 1, one thread, ${
-          together ? "in one sitting" : "each run's machine"
+          ofOneSitting(evaluations) ? "in one sitting" : "each run's machine"
         }.${ofLocal(tasks)}`,
       Math.min(tasks.length, 2) * (width + 50),
     ),

@@ -5,19 +5,13 @@
  */
 
 import { noPreset } from "../../../algorithms/core/config.ts";
-import { bfq } from "../../../algorithms/bfq.ts";
-import { consistencyAc, cpql } from "../../../algorithms/consistency_ac.ts";
 import { diffusionQl } from "../../../algorithms/diffusion_ql.ts";
 import { dtql } from "../../../algorithms/dtql/mod.ts";
-import { fql } from "../../../algorithms/fql.ts";
+import { bfq, consistency_ac as consistencyAc, cpql, fql, sscp } from "../../../algorithms/registry.ts";
 import { behaviourSampling, srpo } from "../../../algorithms/srpo/mod.ts";
-import { sscp } from "../../../algorithms/sscp.ts";
 import type { SamplingRule } from "../../cells/cell.ts";
 import { iterativeBaselines, sampling, standardTasks } from "../budgets.ts";
-import dtqlScores from "../dtql.ts";
-import { type Experiment, type Plan, run } from "../experiment.ts";
-import familyScores from "../family.ts";
-import srpoScores from "../srpo.ts";
+import { type AnyExperiment, type Experiment, type Plan, run } from "../experiment.ts";
 import { speedClaims } from "./claims.ts";
 import { latencyTable } from "./section.ts";
 import { type Latency, speedStudy } from "./study.ts";
@@ -54,6 +48,28 @@ const all = [papersOwn, familyOf(threeSeeds)];
 /** Nothing was trained: they are not of a last checkpoint. */
 const ownNotes = (notes: readonly string[]) => notes.filter((note) => !note.startsWith("Last checkpoint"));
 
+/** The same of what `standard` scores: its runs are of many machines and moments, and their own times compare badly. */
+function timesOf(experiments: readonly AnyExperiment[]): Experiment<Latency[]> {
+  const scored = experiments.filter(({ name }) => scoredExperiments.includes(name));
+  const plan: Plan = {
+    tasks: standardTasks,
+    runs: scored.flatMap(({ plans }) => plans.standard.flatMap(({ runs }) => runs)),
+    source: "networks and ways to act as in `standard`, not trained",
+    seeds: threeSeeds,
+    episodes: 1,
+  };
+  const title = "Time per action of what is scored, in one sitting";
+  return {
+    name: timesTogether,
+    title,
+    study: speedStudy,
+    estimate: experiment.estimate,
+    plans: { smoke: [], quick: [], standard: [plan], full: [], paper: [] },
+    section: (runs, notes) => ({ tables: { times: latencyTable(title, runs, ownNotes(notes)) }, figures: {} }),
+    claims: [],
+  };
+}
+
 const experiment: Experiment<Latency[]> = {
   name: "speed",
   title: "Time per action at published sizes",
@@ -68,26 +84,6 @@ const experiment: Experiment<Latency[]> = {
   },
   section: (runs, notes) => ({ tables: { speed: latencyTable(experiment.title, runs, ownNotes(notes)) }, figures: {} }),
   claims: speedClaims,
+  derived: (experiments) => [timesOf(experiments)],
 };
-
-const scored = [dtqlScores, srpoScores, ...familyScores].filter(({ name }) => scoredExperiments.includes(name));
-const together: Plan = {
-  tasks: standardTasks,
-  runs: scored.flatMap(({ plans }) => plans.standard.flatMap(({ runs }) => runs)),
-  source: "networks and ways to act as in `standard`, not trained",
-  seeds: threeSeeds,
-  episodes: 1,
-};
-
-/** The same of what `standard` scores: its runs are of many machines and moments, and their own times compare badly. */
-const times: Experiment<Latency[]> = {
-  name: timesTogether,
-  title: "Time per action of what is scored, in one sitting",
-  study: speedStudy,
-  estimate: experiment.estimate,
-  plans: { smoke: [], quick: [], standard: [together], full: [], paper: [] },
-  section: (runs, notes) => ({ tables: { times: latencyTable(times.title, runs, ownNotes(notes)) }, figures: {} }),
-  claims: [],
-};
-
-export default [experiment, times];
+export default experiment;

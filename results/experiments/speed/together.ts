@@ -15,22 +15,27 @@ export const scoredExperiments: readonly string[] = ["dtql", "srpo", "family"];
 
 /**
  * The evaluations, those of {@linkcode scoredExperiments} with the times of one sitting. A way to act has the time of the networks of
- * its settings on its task; all keep their own where that of one is missing, for a mixture would compare worst.
+ * its settings on its task; all keep their own where that of one is missing or the sitting was on several machines, for a mixture would
+ * compare worst.
  */
 export function timedTogether(evaluations: readonly Evaluation[]): Evaluation[] {
-  const key = ({ task, algorithm, config }: Evaluation["cell"], id: string) =>
-    JSON.stringify([task, algorithm, Object.entries(config).sort(), id]);
+  const key = ({ task, algorithm, backend, config }: Evaluation["cell"], id: string) =>
+    JSON.stringify([task, algorithm, backend, Object.entries(config).sort(), id]);
   const times = new Map<string, number[]>();
-  for (const { cell, result } of evaluations.filter(({ cell }) => cell.experiment === timesTogether) as SpeedRun[]) {
+  const machines = new Set<string>();
+  for (const run of evaluations.filter(({ cell }) => cell.experiment === timesTogether) as SpeedRun[]) {
+    const { cell, result } = run;
+    machines.add(JSON.stringify(run.madeWith.machine));
     for (const { rule, actMs } of result) {
       times.set(key(cell, rule.id), [...times.get(key(cell, rule.id)) ?? [], actMs]);
     }
   }
   const isScored = ({ cell }: Evaluation) => scoredExperiments.includes(cell.experiment);
   const rulesOf = ({ environment }: Evaluation) => environment?.rules ?? [];
-  const known = evaluations.filter(isScored).every((evaluation) =>
-    rulesOf(evaluation).every(({ rule }) => times.has(key(evaluation.cell, rule.id)))
-  );
+  const known = machines.size === 1 &&
+    evaluations.filter(isScored).every((evaluation) =>
+      rulesOf(evaluation).every(({ rule }) => times.has(key(evaluation.cell, rule.id)))
+    );
   if (!known) return [...evaluations];
   return evaluations.map((evaluation) =>
     !isScored(evaluation) || !evaluation.environment ? evaluation : {

@@ -33,10 +33,14 @@ Deno.test("timedTogether() gives each way to act the mean time of one sitting, a
   assertStringIncludes(caption(all.slice(4)), "in one sitting");
 });
 
-Deno.test("timedTogether() leaves all times as they are where one is missing or is of other settings, and other experiments'", () => {
+Deno.test("timedTogether() leaves all times where one is missing, of other settings, another backend or machine, and other experiments'", () => {
   const [first] = times;
+  const elsewhereTimed = { ...first, cell: { ...first.cell, backend: "wasm" as const } };
+  const { machine } = first.madeWith;
+  const onAnother = { ...first, madeWith: { ...first.madeWith, machine: { ...machine, processor: "another" } } };
   const other = { ...first, cell: { ...first.cell, config: { ...first.cell.config, batchSize: 7 } } };
-  for (const some of [times.slice(0, 2), [other, ...times.slice(2)], []]) {
+  const rest = times.slice(2);
+  for (const some of [times.slice(0, 2), [other, ...rest], [elsewhereTimed, ...rest], [onAnother, ...rest], []]) {
     const all = timedTogether([...some, ...scored]);
     assertEquals(actMs(all), [0.1, 9, 20]);
     assertStringIncludes(caption(all.slice(some.length)), "each run's machine");
