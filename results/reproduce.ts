@@ -31,9 +31,10 @@ import { type Report, writeReport } from "./report/report.ts";
 import { playShipped } from "./shipped/replay.ts";
 import { readShipped, replayCell, shippedProfile } from "./shipped/shipped.ts";
 
-/** Playing a shipped run again takes seconds, whatever it took to make. */
-const replayEstimate: Estimate = { seconds: 6, memoryMiB: 500 };
-const estimateCell = (cell: Cell) => cell.shipped ? replayEstimate : experimentOf(cell).estimate(cell);
+/** Playing a shipped run again takes seconds, whatever it took to make; one without a policy is copied as it was recorded. */
+const [replayEstimate, copyEstimate]: Estimate[] = [{ seconds: 4, memoryMiB: 500 }, { seconds: 0.01, memoryMiB: 0 }];
+const estimateCell = (cell: Cell): Estimate =>
+  !cell.shipped ? experimentOf(cell).estimate(cell) : cell.shipped.playable ? replayEstimate : copyEstimate;
 
 /**
  * Cells whose evaluation is there, in the order of the plan, and the others; of these, how the last try failed, and what is wrong
@@ -105,7 +106,7 @@ async function runLocally(
   const run = async (part: readonly Cell[]) => {
     if (part.length === 0 || signal.aborted) return;
     if (flags.fresh) await putAside(flags.out, part);
-    const shown = bars ??= showProgress(waiting);
+    const shown = bars ??= showProgress(waiting, (cell) => estimateCell(cell).seconds);
     const watcher = {
       ...shown,
       async ended(cell: Cell, outcome: Evaluation | Error) {

@@ -9,12 +9,22 @@ import { formatSeconds } from "../../tools/progress.ts";
 import { type Cell, cellLabel } from "../cells/cell.ts";
 import type { Watcher } from "./local.ts";
 
-/** Shows the progress of `cells`. */
-export function showProgress(cells: readonly Cell[]): Watcher & { stop(): void } {
+/** The share of all work that is done, of each cell's share and the seconds that it is thought to take. */
+export function doneShare(shares: ReadonlyMap<Cell, number>, secondsOf: (cell: Cell) => number): number {
+  const sum = (of: (cell: Cell, share: number) => number) =>
+    [...shares].reduce((total, [cell, share]) => total + of(cell, share), 0);
+  return sum((cell, share) => share * secondsOf(cell)) / sum(secondsOf);
+}
+
+/** Shows the progress of `cells`, each of which is thought to take so many seconds, which are above 0. */
+export function showProgress(
+  cells: readonly Cell[],
+  secondsOf: (cell: Cell) => number,
+): Watcher & { stop(): void } {
   const start = performance.now();
   const shares = new Map(cells.map((cell) => [cell, 0]));
   const finished = new Set<Cell>();
-  const overall = () => [...shares.values()].reduce((a, b) => a + b, 0) / cells.length;
+  const overall = () => doneShare(shares, secondsOf);
   const left = () => {
     const done = overall();
     const elapsed = (performance.now() - start) / 1000;
