@@ -189,7 +189,11 @@ function speedPoints(evaluations: readonly Evaluation[]): SpeedPoint[] {
       method: g.method,
       kind: sampling ? "iterative" : g.rule.id === "own" ? "one-step" : "own",
       line: sampling ? `${g.method}, ${sampling.candidates > 1}` : wayLabel(g),
-      label: sampling ? several(sampling.calls, "call") + best : g.rule.id === "own" ? g.method : g.acting,
+      label: sampling
+        ? several(sampling.calls, "call") + best
+        : g.rule.id === "own"
+        ? g.method
+        : g.acting.replace("softmax", "one"),
       ms: mean(g.actMs),
       score,
       low: low ?? score,

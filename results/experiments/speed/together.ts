@@ -5,7 +5,6 @@
  */
 
 import type { Evaluation } from "../../cells/record.ts";
-import { mean } from "../../scores/mean.ts";
 import type { SpeedRun } from "./section.ts";
 
 /** The experiment that takes them. */
@@ -15,19 +14,20 @@ export const scoredExperiments: readonly string[] = ["dtql", "srpo", "family"];
 
 /**
  * The evaluations, those of {@linkcode scoredExperiments} with the times of one sitting. A way to act has the time of the networks of
- * its settings on its task; all keep their own where that of one is missing or the sitting was on several machines, for a mixture would
- * compare worst.
+ * its settings on its task: of the seeds the least, as what else a machine does only adds to it. All keep their own where that of one is
+ * missing or the sitting was on several machines, for a mixture would compare worst.
  */
 export function timedTogether(evaluations: readonly Evaluation[]): Evaluation[] {
   const key = ({ task, algorithm, backend, config }: Evaluation["cell"], id: string) =>
     JSON.stringify([task, algorithm, backend, Object.entries(config).sort(), id]);
-  const times = new Map<string, number[]>();
+  const times = new Map<string, number>();
   const machines = new Set<string>();
   for (const run of evaluations.filter(({ cell }) => cell.experiment === timesTogether) as SpeedRun[]) {
     const { cell, result } = run;
     machines.add(JSON.stringify(run.madeWith.machine));
     for (const { rule, actMs } of result) {
-      times.set(key(cell, rule.id), [...times.get(key(cell, rule.id)) ?? [], actMs]);
+      const own = key(cell, rule.id);
+      times.set(own, Math.min(actMs, times.get(own) ?? Infinity));
     }
   }
   const isScored = ({ cell }: Evaluation) => scoredExperiments.includes(cell.experiment);
@@ -44,7 +44,7 @@ export function timedTogether(evaluations: readonly Evaluation[]): Evaluation[] 
         ...evaluation.environment,
         rules: rulesOf(evaluation).map((result) => ({
           ...result,
-          actMs: mean(times.get(key(evaluation.cell, result.rule.id))!),
+          actMs: times.get(key(evaluation.cell, result.rule.id))!,
           together: true,
         })),
       },
