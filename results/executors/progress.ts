@@ -16,6 +16,9 @@ export function doneShare(shares: ReadonlyMap<Cell, number>, secondsOf: (cell: C
   return sum((cell, share) => share * secondsOf(cell)) / sum(secondsOf);
 }
 
+/** The share of a cell's updates that is done; nothing is trained where there are none. */
+export const updatesDone = ({ done, total }: { done: number; total: number }): number => total > 0 ? done / total : 0;
+
 /** Shows the progress of `cells`, each of which is thought to take so many seconds, which are above 0. */
 export function showProgress(
   cells: readonly Cell[],
@@ -28,19 +31,19 @@ export function showProgress(
   const left = () => {
     const done = overall();
     const elapsed = (performance.now() - start) / 1000;
-    return done > 0.01 ? `${formatSeconds(elapsed / done - elapsed)} left` : "";
+    return done > 0.01 ? `, ${formatSeconds(elapsed / done - elapsed)} left` : "";
   };
   const elapsed = () => formatSeconds((performance.now() - start) / 1000);
 
   if (!Deno.stdout.isTerminal()) {
     return {
       started: () => {},
-      progress: (cell, { done, total }) => shares.set(cell, 0.95 * done / total),
+      progress: (cell, said) => shares.set(cell, 0.95 * updatesDone(said)),
       ended(cell, outcome) {
         shares.set(cell, 1);
         finished.add(cell);
         const state = outcome instanceof Error ? "failed" : "done";
-        console.log(`[${finished.size}/${cells.length}] ${cellLabel(cell)}: ${state}; ${elapsed()} so far, ${left()}`);
+        console.log(`[${finished.size}/${cells.length}] ${cellLabel(cell)}: ${state}; ${elapsed()} so far${left()}`);
       },
       stop: () => {},
     };
@@ -57,13 +60,14 @@ export function showProgress(
   const running = new Map<Cell, cliProgress.SingleBar>();
   const refresh = () =>
     all.update(Math.round(1000 * overall()), {
-      label: `${finished.size} of ${cells.length} cells, ${elapsed()}, ${left()}`,
+      label: `${finished.size} of ${cells.length} cells, ${elapsed()}${left()}`,
     });
   return {
     started: (cell) => void running.set(cell, bars.create(1000, 0, { label: cellLabel(cell) })),
-    progress(cell, { done, total, note }) {
-      shares.set(cell, 0.95 * done / total); // The rest is evaluation.
-      running.get(cell)?.update(Math.round(1000 * done / total), { label: `${cellLabel(cell)}, ${note}` });
+    progress(cell, said) {
+      const share = updatesDone(said);
+      shares.set(cell, 0.95 * share); // The rest is evaluation.
+      running.get(cell)?.update(Math.round(1000 * share), { label: `${cellLabel(cell)}, ${said.note}` });
       refresh();
     },
     ended(cell) {

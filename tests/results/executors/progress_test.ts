@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { doneShare } from "../../../results/executors/progress.ts";
+import { doneShare, updatesDone } from "../../../results/executors/progress.ts";
 import { planCells } from "../../../results/plan.ts";
 
 Deno.test("doneShare() counts cells by the time that they take, so that many short ones do not hide a long one", () => {
@@ -7,6 +7,8 @@ Deno.test("doneShare() counts cells by the time that they take, so that many sho
   const secondsOf = (cell: typeof cells[number]) => cell === cells[8] ? 100 : 0.01;
   const shares = new Map(cells.map((cell) => [cell, 1]));
   assertEquals(doneShare(shares, secondsOf), 1);
-  shares.set(cells[8], 0.25);
+  shares.set(cells[8], updatesDone({ done: 5, total: 20 }));
   assertAlmostEquals(doneShare(shares, secondsOf), 0.25, 1e-3);
+  shares.set(cells[8], updatesDone({ done: 0, total: 0 })); // A cell that is only timed.
+  assertAlmostEquals(doneShare(shares, secondsOf), 0, 1e-3);
 });
