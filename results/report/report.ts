@@ -102,7 +102,7 @@ function protocol(evaluations: readonly Evaluation[], failures: readonly Failure
   const sources = [...new Set(evaluations.map((e) => e.cell.overridesSource).filter(Boolean))];
   return [
     ...sources.map((source) => `Settings: ${source}.`),
-    "Last checkpoint of every seed; nothing is selected.",
+    ...(evaluations.some(({ updates }) => updates > 0) ? ["Last checkpoint of every seed; nothing is selected."] : []),
     ...failures.map(({ message }) => `Not in this table, as it failed: ${message.replace(/^Cannot train /, "")}.`),
   ];
 }

@@ -126,7 +126,7 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
     await makeLocalDataset({ ...recipe, transitions: 2000 }, path);
     await Deno.writeTextFile(`${path}.made`, dataHash(recipe.id));
     const runs = [
-      { only: "speed", table: "BFQ", files: ["speed.csv"] },
+      { only: "speed", table: "Time per action at published sizes", files: ["speed.csv"] },
       {
         only: "srpo",
         table: "Paired differences",
@@ -184,6 +184,7 @@ Deno.test("reproduce of SRPO samples its behaviour model too, compares it with t
       bridges_offline: sha256,
     };
     assertEquals(Object.fromEntries(found), trainedOn);
+    assertStringIncludes(await Deno.readTextFile(join(folder, "smoke", "speed.csv")), "BFQ");
     const differences = await Deno.readTextFile(join(folder, "smoke", "srpo_differences.csv"));
     for (const other of ["Behaviour diffusion, 5 calls", "DTQL", "BC", "IQL", "TD3+BC", "ReBRAC"]) {
       assertStringIncludes(differences, other);

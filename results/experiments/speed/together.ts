@@ -18,8 +18,8 @@ export const scoredExperiments: readonly string[] = ["dtql", "srpo", "family"];
  * missing or the sitting was on several machines, for a mixture would compare worst.
  */
 export function timedTogether(evaluations: readonly Evaluation[]): Evaluation[] {
-  const key = ({ task, algorithm, backend, config }: Evaluation["cell"], id: string) =>
-    JSON.stringify([task, algorithm, backend, Object.entries(config).sort(), id]);
+  const key = ({ task, algorithm, backend, threads = 1, config }: Evaluation["cell"], id: string) =>
+    JSON.stringify([task, algorithm, backend, threads, Object.entries(config).sort(), id]);
   const times = new Map<string, number>();
   const machines = new Set<string>();
   for (const run of evaluations.filter(({ cell }) => cell.experiment === timesTogether) as SpeedRun[]) {

@@ -36,11 +36,13 @@ Deno.test("timedTogether() gives each way to act the least time of one sitting, 
 Deno.test("timedTogether() leaves all times where one is missing, of other settings, another backend or machine, and other experiments'", () => {
   const [first] = times;
   const elsewhereTimed = { ...first, cell: { ...first.cell, backend: "wasm" as const } };
+  const threaded = { ...first, cell: { ...first.cell, threads: 2 } };
   const { machine } = first.madeWith;
   const onAnother = { ...first, madeWith: { ...first.madeWith, machine: { ...machine, processor: "another" } } };
   const other = { ...first, cell: { ...first.cell, config: { ...first.cell.config, batchSize: 7 } } };
-  const rest = times.slice(2);
-  for (const some of [times.slice(0, 2), [other, ...rest], [elsewhereTimed, ...rest], [onAnother, ...rest], []]) {
+  const rest = times.slice(2); // Without the second seed of the first.
+  const changed = [other, elsewhereTimed, threaded, onAnother].map((one) => [one, ...rest]);
+  for (const some of [...changed, times.slice(0, 2), []]) {
     const all = timedTogether([...some, ...scored]);
     assertEquals(actMs(all), [0.1, 9, 20]);
     assertStringIncludes(caption(all.slice(some.length)), "each run's machine");
